@@ -1,0 +1,101 @@
+"""A delivery of a dataset, and the accounting of what a stage did with it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Literal
+
+Outcome = Literal["done", "withheld", "refused", "known", "retracted"]
+
+
+@dataclass(frozen=True)
+class LandedFile:
+    """Name one delivered file by its bytes."""
+
+    name: str
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Identify one delivery by dataset, data date and content, never by when it arrived.
+
+    `received_at` (ISO 8601, UTC) is information; it takes no part in the identity.
+    """
+
+    dataset: str
+    id: str
+    data_date: date
+    dated_by: Literal["file name", "request", "receipt"]
+    received_at: str
+    files: tuple[LandedFile, ...]
+
+    @staticmethod
+    def content_hash(dataset: str, files: Sequence[LandedFile]) -> str:
+        """Return the SHA-256 over the dataset's name and its files' digests, in digest order."""
+        content = {"dataset": dataset, "files": sorted(file.sha256 for file in files)}
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+    @classmethod
+    def name_for(cls, dataset: str, data_date: date, files: Sequence[LandedFile]) -> str:
+        """Return a batch's id: `<data date>-<first 12 hex of the content hash>`."""
+        return f"{data_date.isoformat()}-{cls.content_hash(dataset, files)[:12]}"
+
+    def to_json(self) -> str:
+        """Return the manifest kept beside the landed bytes."""
+        manifest = {
+            "dataset": self.dataset,
+            "batch": self.id,
+            "data_date": self.data_date.isoformat(),
+            "dated_by": self.dated_by,
+            "received_at": self.received_at,
+            "files": [vars(file) for file in self.files],
+        }
+        return json.dumps(manifest, ensure_ascii=False, indent=1, sort_keys=True) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Batch:
+        """Read a manifest."""
+        manifest = json.loads(text)
+        return cls(
+            manifest["dataset"],
+            manifest["batch"],
+            date.fromisoformat(manifest["data_date"]),
+            manifest["dated_by"],
+            manifest["received_at"],
+            tuple(LandedFile(**file) for file in manifest["files"]),
+        )
+
+
+@dataclass
+class StageReport:
+    """Account for one stage's work on one batch; a row of `ops.runs`.
+
+    The law of every judged batch: delivered = accepted + quarantined + duplicates + withheld.
+    `reasons` and `warnings` count rows per rule; no field holds a cell's content.
+    """
+
+    stage: str
+    dataset: str
+    batch: str
+    outcome: Outcome = "done"
+    delivered: int = 0
+    accepted: int = 0
+    quarantined: int = 0
+    duplicates: int = 0
+    withheld: int = 0
+    reasons: Mapping[str, int] = field(default_factory=dict)
+    warnings: Mapping[str, int] = field(default_factory=dict)
+    notes: Sequence[str] = ()
+    seconds: float = 0.0
+    extra: Mapping[str, object] = field(default_factory=dict)
+
+    @property
+    def balanced(self) -> bool:
+        """Tell whether every delivered row is accounted for."""
+        return self.delivered == self.accepted + self.quarantined + self.duplicates + self.withheld

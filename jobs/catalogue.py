@@ -1,0 +1,337 @@
+"""Every contract, register and type of a schemas folder, read once and checked against each other."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from jobs.contract import Contract, Register, TypeSpec
+from jobs.errors import ContractError, RequestError
+
+M = TypeVar("M", bound=BaseModel)
+Location = tuple[str | int, ...]
+
+try:  # libyaml is an order of magnitude faster; DAG files load contracts at every parse
+    from yaml import CSafeLoader as _Safe
+except ImportError:  # pragma: no cover
+    from yaml import SafeLoader as _Safe  # type: ignore[assignment]
+
+
+class _Loader(_Safe):
+    """Read dates and the words yes, no, on, off as the text they are: a contract quotes departments' cells."""
+
+    yaml_implicit_resolvers = {
+        first: [
+            (tag, re.compile(r"^(true|false)$") if tag.endswith(":bool") else pattern)
+            for tag, pattern in resolvers
+            if not tag.endswith(":timestamp") and not (tag.endswith(":bool") and first not in "tf")
+        ]
+        for first, resolvers in _Safe.yaml_implicit_resolvers.items()
+    }
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Name one thing wrong in one file, with its line and what to do."""
+
+    file: str
+    line: int
+    what: str
+    remedy: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}: {self.what}" + (f" Remedy: {self.remedy}" if self.remedy else "")
+
+
+@dataclass(frozen=True)
+class Document:
+    """Hold one YAML file with the line of each of its parts."""
+
+    file: str
+    data: Any
+    node: yaml.Node | None
+
+    def line(self, location: Location) -> int:
+        """Return the line of a part, or of the nearest part around it."""
+        node = self.node
+        line = 1 if node is None else node.start_mark.line + 1
+        for step in location:
+            if isinstance(node, yaml.MappingNode):
+                found = [(k, v) for k, v in node.value if k.value == str(step)]
+                if not found:
+                    break
+                line, node = found[0][0].start_mark.line + 1, found[0][1]
+            elif isinstance(node, yaml.SequenceNode) and isinstance(step, int) and step < len(node.value):
+                node = node.value[step]
+                line = node.start_mark.line + 1
+            else:
+                break
+        return line
+
+    def problem(self, location: Location, what: str, remedy: str = "") -> Problem:
+        """Return a problem at one part of this file."""
+        where = ".".join(map(str, location))
+        return Problem(self.file, self.line(location), f"{where}: {what}" if where else what, remedy)
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """Hold all declarations of one schemas folder."""
+
+    root: Path
+    contracts: Mapping[str, Contract]
+    registers: Mapping[str, Register]
+    types: Mapping[str, TypeSpec]
+    documents: Mapping[str, Document]
+
+    def contract(self, name: str) -> Contract:
+        """Return one contract; raise RequestError naming the nearest ones when there is none."""
+        if name not in self.contracts:
+            from difflib import get_close_matches
+
+            near = get_close_matches(name, self.contracts, n=3, cutoff=0.4)
+            raise RequestError(
+                f"there is no contract named {name!r}.",
+                remedy=f"did you mean {', '.join(near)}?" if near else "`lake check` lists all contracts.",
+            )
+        return self.contracts[name]
+
+    def datasets(self) -> list[Contract]:
+        """Return the contracts that take deliveries, by name."""
+        return [c for _, c in sorted(self.contracts.items()) if not c.is_product]
+
+    def products(self) -> list[Contract]:
+        """Return the contracts made from the lake's own tables, by name."""
+        return [c for _, c in sorted(self.contracts.items()) if c.is_product]
+
+    def feeding(self, register: str) -> list[Contract]:
+        """Return the datasets whose rows speak about a register's entities."""
+        return [c for c in self.datasets() if any(e.register_ == register for e in c.entities.values())]
+
+
+def read_document(path: Path, root: Path) -> Document:
+    """Read one YAML file; raise ContractError with file and line for bad syntax or a key given twice."""
+    file = path.relative_to(root.parent).as_posix() if path.is_relative_to(root.parent) else str(path)
+    try:
+        node = yaml.compose(path.read_text(encoding="utf-8"), Loader=_Loader)
+        data = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)  # noqa: S506 (a safe loader)
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        mark = getattr(error, "problem_mark", None)
+        line = mark.line + 1 if mark else 1
+        what = getattr(error, "problem", None) or "not UTF-8 text"
+        raise ContractError(f"not YAML: {what}.", where=f"{file}:{line}", remedy="mend the syntax.") from None
+    for line, key in _repeated_keys(node):
+        raise ContractError(f"the key {key!r} is given twice.", where=f"{file}:{line}", remedy="keep one of them.")
+    return Document(file, data if data is not None else {}, node)
+
+
+def _repeated_keys(node: yaml.Node | None) -> Iterator[tuple[int, str]]:
+    if isinstance(node, yaml.MappingNode):
+        seen: set[str] = set()
+        for key, value in node.value:
+            if key.value in seen:
+                yield key.start_mark.line + 1, key.value
+            seen.add(key.value)
+            yield from _repeated_keys(value)
+    elif isinstance(node, yaml.SequenceNode):
+        for value in node.value:
+            yield from _repeated_keys(value)
+
+
+def _build(model: type[M], document: Document, name: str, problems: list[Problem]) -> M | None:
+    data = document.data
+    if not isinstance(data, dict):
+        problems.append(document.problem((), "not a mapping.", "write `key: value` lines."))
+        return None
+    try:
+        return model.model_validate({**data, "name": name})
+    except ValidationError as error:
+        for item in error.errors(include_url=False, include_input=False):
+            remedy = "remove it, or see schemas/contract.schema.json." if item["type"] == "extra_forbidden" else ""
+            problems.append(document.problem(item["loc"], f"{item['msg']}.", remedy))
+        return None
+
+
+def read_catalogue(schemas: Path) -> tuple[Catalogue, list[Problem]]:
+    """Read a schemas folder; return what could be read and every problem found, files in name order."""
+    if not (schemas / "types.yaml").is_file():
+        raise ContractError(f"no types.yaml in {schemas}.", remedy="point LAKE_SCHEMAS at a schemas folder.")
+    problems: list[Problem] = []
+    documents: dict[str, Document] = {}
+
+    def document(path: Path, name: str) -> Document | None:
+        try:
+            documents[name] = read_document(path, schemas)
+        except ContractError as error:
+            file, _, line = (error.where or "?:1").rpartition(":")
+            problems.append(Problem(file, int(line), error.what, error.remedy or ""))
+            return None
+        return documents[name]
+
+    types: dict[str, TypeSpec] = {}
+    if found := document(schemas / "types.yaml", "types"):
+        for name, spec in found.data.items():
+            one = Document(found.file, spec, _child(found.node, name))
+            if built := _build(TypeSpec, one, name, problems):
+                types[name] = built
+    registers: dict[str, Register] = {}
+    for path in sorted((schemas / "registers").glob("*.yaml")):
+        if (found := document(path, f"registers/{path.stem}")) and (
+            register := _build(Register, found, path.stem, problems)
+        ):
+            registers[path.stem] = register
+    contracts: dict[str, Contract] = {}
+    for path in sorted(schemas.glob("*/*.yaml")):
+        if path.parent.name in ("registers", "codes"):
+            continue
+        name = f"{path.parent.name}/{path.stem}"
+        if (found := document(path, name)) and (contract := _build(Contract, found, name, problems)):
+            contracts[name] = contract
+    catalogue = Catalogue(schemas, contracts, registers, types, documents)
+    return catalogue, problems
+
+
+def _child(node: yaml.Node | None, key: str) -> yaml.Node | None:
+    if isinstance(node, yaml.MappingNode):
+        return next((v for k, v in node.value if k.value == key), None)
+    return None
+
+
+def load_catalogue(schemas: Path) -> Catalogue:
+    """Read a schemas folder; raise ContractError naming file and line of every problem."""
+    catalogue, problems = read_catalogue(schemas)
+    problems += check_references(catalogue)
+    if problems:
+        first = problems[0]
+        rest = f" (and {len(problems) - 1} more; `lake check` lists all)" if len(problems) > 1 else ""
+        raise ContractError(f"{first.what}{rest}", where=f"{first.file}:{first.line}", remedy=first.remedy or None)
+    return catalogue
+
+
+def check_references(catalogue: Catalogue) -> list[Problem]:
+    """Return every place where a declaration names something that does not exist or contradicts another."""
+    problems: list[Problem] = []
+    for name, register in catalogue.registers.items():
+        document = catalogue.documents[f"registers/{name}"]
+        problems += [
+            document.problem(("fields", field, "type"), f"there is no type {spec.type!r}.")
+            for field, spec in register.fields.items()
+            if spec.type not in catalogue.types
+        ]
+    for contract in catalogue.contracts.values():
+        document = catalogue.documents[contract.name]
+        problems += [document.problem(*found) for found in _contract_problems(contract, catalogue)]
+    return problems
+
+
+Finding = tuple[Location, str, str]
+
+
+def _contract_problems(contract: Contract, catalogue: Catalogue) -> Iterator[Finding]:
+    """Yield (location, what, remedy) for one contract."""
+    fields = contract.fields
+    if contract.is_product == (contract.source is not None):
+        yield (), "a contract has either source: (a dataset) or from: (a product).", "keep one of the two."
+    for name, field in fields.items():
+        here: Location = ("fields", name)
+        if field.type not in catalogue.types:
+            yield (*here, "type"), f"there is no type {field.type!r}.", f"types: {', '.join(sorted(catalogue.types))}."
+            continue
+        spec = catalogue.types[field.type]
+        if field.type == "code" and not (field.codes or spec.codes):
+            yield here, "type code needs codes: (a list of schemas/codes).", "name the code list."
+        if field.codes and not (catalogue.root / "codes" / f"{field.codes}.csv").is_file():
+            yield (*here, "codes"), f"there is no code list {field.codes!r}.", f"add schemas/codes/{field.codes}.csv."
+        for kind, target in field.legacy.items():
+            if target not in fields:
+                yield (*here, "legacy", kind), f"{target!r} is no field.", "add the field, without from:."
+        if field.publish and (field.protect == "drop" or (field.protect is None and spec.closed)):
+            yield (
+                (*here, "publish"),
+                f"the field is published, but a {spec.class_} type without protect: never reaches gold.",
+                "add protect: with a method that leaves something, or remove publish:.",
+            )
+        received = any(name in other.legacy.values() for other in fields.values())
+        if not contract.is_product and not field.from_ and not received:
+            yield here, "no from: and no other field's legacy: fills it.", "name the source column with from:."
+    yield from _load_problems(contract, catalogue)
+    yield from _entity_problems(contract, catalogue)
+    yield from _release_problems(contract)
+    if contract.is_product:
+        yield from _product_problems(contract, catalogue)
+    elif not (any(e.accepted for e in contract.examples) and any(e.rejected for e in contract.examples)):
+        yield ("examples",), "at least one accepted and one rejected example are required.", "invent two rows."
+    known = set(contract.source_columns)
+    for number, example in enumerate(contract.examples):
+        for column in example.given:
+            if not contract.is_product and column not in known:
+                yield ("examples", number, "given", column), "no field comes from this column.", ""
+
+
+def _load_problems(contract: Contract, catalogue: Catalogue) -> Iterator[Finding]:
+    load, fields = contract.load, contract.fields
+    for key in load.key:
+        if key not in fields:
+            yield ("load", "key"), f"{key!r} is no field.", ""
+    if load.as_of:
+        if load.as_of not in fields:
+            yield ("load", "as_of"), f"{load.as_of!r} is no field.", ""
+        elif catalogue.types.get(fields[load.as_of].type) and catalogue.types[
+            fields[load.as_of].type
+        ].storage not in ("date", "timestamp"):
+            yield ("load", "as_of"), f"{load.as_of!r} is no date.", "use a field of type date or timestamp."
+    for number, rule in enumerate(contract.expect):
+        for column in filter(None, (rule.column, *rule.columns)):
+            if column not in fields:
+                yield ("expect", number), f"{column!r} is no field.", ""
+
+
+def _entity_problems(contract: Contract, catalogue: Catalogue) -> Iterator[Finding]:
+    for role, link in contract.entities.items():
+        here: Location = ("entities", role)
+        if link.register_ not in catalogue.registers:
+            yield here, f"there is no register {link.register_!r}.", f"registers: {', '.join(catalogue.registers)}."
+            continue
+        register = catalogue.registers[link.register_]
+        for name in (*link.key, *link.fields.values()):
+            if name not in contract.fields:
+                yield here, f"{name!r} is no field of this contract.", ""
+        for name in link.fields:
+            if name not in register.fields:
+                yield here, f"{name!r} is no field of the register {register.name}.", ""
+
+
+def _release_problems(contract: Contract) -> Iterator[Finding]:
+    published, release = contract.published, contract.release
+    if published and release is None:
+        yield ("release",), "fields are published, but release: says no terms.", "add release:."
+    if release is None:
+        return
+    if len(published) != sum(1 for f in contract.fields.values() if f.publish):
+        yield ("fields",), "two fields are published under one name.", "rename one publish: as."
+    columns = set(published) | set(contract.aggregate.measures if contract.aggregate else ())
+    for column in (*release.not_identifying, *release.sensitive, *(release.key if release.key != "none" else ())):
+        if column not in columns:
+            yield ("release",), f"{column!r} is no published column.", f"published: {', '.join(sorted(columns))}."
+    for column, reason in release.not_identifying.items():
+        if len(reason.strip()) < 10:
+            yield ("release", "not_identifying", column), "the reason is missing.", "say why it cannot identify."
+    for field in release.only:
+        if field not in contract.fields:
+            yield ("release", "only"), f"{field!r} is no field.", ""
+
+
+def _product_problems(contract: Contract, catalogue: Catalogue) -> Iterator[Finding]:
+    source = contract.from_
+    assert source is not None
+    for part in (source, *source.join):
+        if part.register_ and part.register_ not in catalogue.registers:
+            yield ("from",), f"there is no register {part.register_!r}.", ""
+        if part.dataset and part.dataset not in catalogue.contracts:
+            yield ("from",), f"there is no dataset {part.dataset!r}.", ""

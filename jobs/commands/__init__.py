@@ -1,0 +1,1 @@
+"""The `lake` verbs, by room; each opens the lake, calls one function and prints what came of it."""

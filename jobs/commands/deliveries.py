@@ -1,0 +1,158 @@
+"""Verbs about deliveries: ingest, run, retract, batches, rejected, precheck, identify."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from jobs.commands.printing import AsJson, accounting, emit, progress, report_row, say, table
+
+Dataset = Annotated[str, typer.Argument(help="department/dataset")]
+BatchOption = Annotated[str | None, typer.Option("--batch", help="one batch only, judged again")]
+Day = Annotated[datetime | None, typer.Option("--date", formats=["%Y-%m-%d"], help="data date of the delivery")]
+
+
+class Stage(StrEnum):
+    """Name the stages that `lake run` runs."""
+
+    LAND = "land"
+    LOAD = "load"
+    CONFORM = "conform"
+    RESOLVE = "resolve"
+    DESENSITISE = "desensitise"
+    MAINTAIN = "maintain"
+
+
+def ingest(
+    dataset: Dataset,
+    files: Annotated[list[Path], typer.Argument(help="the delivery's file or files")],
+    date: Day = None,
+    json: AsJson = False,
+) -> None:
+    """Take one delivery in: land, load and conform it, and print the accounting.
+
+    Example: lake ingest civil_affairs/deaths deaths_20260302.jsonl
+    """
+    from jobs.stages import conform, land, load
+    from jobs.storage.tables import Lake
+
+    with Lake.open() as lake, progress(f"taking in {dataset}"):
+        landed = land.run(lake, dataset, files=files, data_date=date.date() if date else None)[0]
+        if landed.outcome == "known":
+            say(f"batch {landed.batch} was delivered before; it is accounted for once.")
+        for stage in (load, conform):
+            if landed.batch not in lake.judged(stage.__name__.rpartition(".")[2], dataset):
+                stage.run(lake, dataset, batch=landed.batch)
+        report = lake.last_report("conform", dataset, landed.batch)
+    if json:
+        emit(report_row(report))
+    else:
+        accounting([report], title=f"{dataset} · batch {report.batch}")
+    if report.outcome != "done":
+        raise typer.Exit(1)
+
+
+def run(
+    stage: Stage,
+    name: Annotated[str, typer.Argument(help="dataset, product or register; `lake` for maintain")] = "lake",
+    batch: BatchOption = None,
+    json: AsJson = False,
+) -> None:
+    """Run one stage over everything that waits for it, as Airflow does.
+
+    Example: lake run resolve person
+    """
+    from importlib import import_module
+
+    from jobs.storage.tables import Lake
+
+    verb = import_module(f"jobs.stages.{stage.value}")
+    arguments: dict[str, Any] = {"batch": batch} if batch else {}
+    with Lake.open() as lake, progress(f"{stage.value} {name}"):
+        reports = verb.run(lake, **arguments) if stage is Stage.MAINTAIN else verb.run(lake, name, **arguments)
+    if json:
+        emit([report_row(report) for report in reports])
+    else:
+        accounting(reports, title=name)
+
+
+def retract(
+    dataset: Dataset, batch: Annotated[str, typer.Option("--batch", help="the batch to withdraw")], json: AsJson = False
+) -> None:
+    """Withdraw a delivery; the registers refold what it said at their next resolve.
+
+    Example: lake retract civil_affairs/deaths --batch 2026-03-03-0123456789ab
+    """
+    from jobs.stages import retract as stage
+    from jobs.storage.tables import Lake
+
+    with Lake.open() as lake, progress(f"withdrawing {batch}"):
+        reports = stage.run(lake, dataset, batch=batch)
+    if json:
+        emit([report_row(report) for report in reports])
+    else:
+        accounting(reports)
+
+
+def batches(dataset: Dataset, json: AsJson = False) -> None:
+    """List a dataset's deliveries and what became of each.
+
+    Example: lake batches civil_affairs/deaths
+    """
+    from jobs.storage.tables import Lake
+
+    with Lake.open() as lake:
+        contract = lake.catalogue.contract(dataset)
+        judged = {stage: lake.judged(stage, contract.name) for stage in ("load", "conform", "retract")}
+        rows = []
+        for batch in lake.batches(contract.name):
+            states = [found[batch.id]["outcome"] for found in judged.values() if batch.id in found]
+            counts = judged["conform"].get(batch.id, {})
+            rows.append(
+                {
+                    "batch": batch.id, "data_date": str(batch.data_date), "files": len(batch.files),
+                    "outcome": states[-1] if states else "landed",
+                    **{n: counts.get(n) for n in ("delivered", "accepted", "quarantined", "duplicates", "withheld")},
+                }
+            )
+    if json:
+        emit(rows)
+    else:
+        table(rows, list(rows[0]) if rows else ["batch"], title=dataset)
+
+
+def rejected(dataset: Dataset, batch: BatchOption = None, json: AsJson = False) -> None:
+    """List rejected rows: file, row, rule and the form expected; never what the cell held.
+
+    Example: lake rejected civil_affairs/deaths
+    """
+    import polars as pl
+
+    from jobs.layers import Layer
+    from jobs.quality.rulebook import expected_form
+    from jobs.storage.tables import Lake
+
+    with Lake.open() as lake:
+        contract = lake.catalogue.contract(dataset)
+        rows = pl.DataFrame()
+        if lake.has(Layer.QUARANTINE, contract.name):
+            kept = lake.scan(Layer.QUARANTINE, contract.name)
+            kept = kept.filter(pl.col("_batch_id") == batch) if batch else kept
+            rows = (
+                kept.select("_batch_id", "_source_file", "_source_row", pl.col("_reasons").alias("rule"))
+                .explode("rule").sort("_batch_id", "_source_file", "_source_row", "rule").collect()
+            )
+        forms = expected_form(lake.settings.expectations)
+        found = [
+            {"batch": b, "file": f, "row": r, "rule": rule, "expected": forms(rule)} for b, f, r, rule in rows.iter_rows()
+        ]
+    if json:
+        emit(found)
+    elif found:
+        table(found, ("batch", "file", "row", "rule", "expected"), title=dataset)
+    else:
+        say("no row was rejected.")

@@ -1,0 +1,365 @@
+"""The contract language: what one YAML file may say about a dataset, a product, a register or a type.
+
+A file's path is its name: `schemas/civil_affairs/deaths.yaml` describes `civil_affairs/deaths`. The models are
+frozen and closed (an unknown key is an error); `jobs.catalogue` reads the files and checks them against each other.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
+
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
+DatasetName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*/[a-z][a-z0-9_]*$")]
+Severity = Literal["error", "warn"]
+Mode = Literal["public", "controlled", "enclave"]
+
+# The 20 open-data domains of the plan (发改高技〔2017〕1449号 §三(一)4), in its order.
+THEMES = tuple(
+    "企业登记 信用 交通 医疗 卫生 就业 社保 地理 文化 教育 科技 知识产权 自然资源 农业 林业 环境 安监 质量 统计 气象".split()
+)
+
+# Smallest group a released row may belong to, by mode of release (GB/T 42460-2023 annex D as implemented publicly).
+GROUP_THRESHOLD: dict[str, int] = {"public": 20, "controlled": 5, "enclave": 3}
+
+
+class Model(BaseModel):
+    """Refuse unknown keys and later changes."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+
+class Text(Model):
+    """Hold one text in English and Chinese."""
+
+    en: str = Field(min_length=1)
+    zh: str = Field(min_length=1)
+
+
+class Source(Model):
+    """Say where deliveries come from and how to read them; encoding and dialect are declared, never guessed."""
+
+    reader: Literal["csv", "xlsx", "jsonl", "database"]
+    path: str | None = Field(
+        default=None, description="below the drop box; * matches, {date:%Y%m%d} is the data date; a database file too"
+    )
+    encoding: str = "utf-8"
+    delimiter: str = ","
+    quote: str = '"'
+    header_row: int = Field(default=1, ge=1, description="row of the file that holds the column names")
+    sheet: str | None = Field(default=None, description="worksheet; default the first")
+    url: str | None = Field(default=None, description="SQLAlchemy URL of a database; secrets as {ENVIRONMENT_NAME}")
+    table: str | None = Field(default=None, description="table or view of the database")
+    order_by: tuple[str, ...] = Field(default=(), description="columns that order the canonical dump")
+
+    @model_validator(mode="after")
+    def _complete(self) -> Source:
+        if self.reader == "database":
+            if not self.table or not self.order_by:
+                raise ValueError("reader: database needs table: and order_by:")
+            if (self.path is None) == (self.url is None):
+                raise ValueError("reader: database needs either path: (a database file) or url:")
+        elif not self.path or self.url or self.table:
+            raise ValueError(f"reader: {self.reader} needs path:, and neither url: nor table:")
+        if self.path is not None and (self.path.startswith("/") or ".." in self.path.split("/")):
+            raise ValueError("path: stays below the drop box: no leading slash, no ..")
+        return self
+
+    def date_pattern(self) -> re.Pattern[str]:
+        """Return a pattern over a delivered file's path; group `date` is the data date where one is declared."""
+        parts = re.split(r"(\{date:[^}]+\}|\*)", self.path or "*")
+        digits = {"%Y": r"\d{4}", "%m": r"\d{2}", "%d": r"\d{2}"}
+
+        def pattern(part: str) -> str:
+            if part == "*":
+                return r"[^/]*"
+            if not part.startswith("{date:"):
+                return re.escape(part)
+            inside = re.escape(part[6:-1]).replace(r"\%", "%")
+            for directive, group in digits.items():
+                inside = inside.replace(directive, group)
+            return f"(?P<date>{inside})"
+
+        return re.compile("".join(map(pattern, parts)) + "$")
+
+    @property
+    def date_format(self) -> str | None:
+        """Return the strftime format of the date in the file name, if one is declared."""
+        found = re.search(r"\{date:([^}]+)\}", self.path or "")
+        return found.group(1) if found else None
+
+
+class Load(Model):
+    """Say how a delivery changes what is known: row key, as-of date, deletions, drift."""
+
+    mode: Literal["merge", "append", "snapshot"] = "append"
+    key: tuple[Name, ...] = ()
+    as_of: Name | None = Field(default=None, description="field with the date a row speaks of; default the data date")
+    deleted_when: dict[str, tuple[str, ...]] = Field(
+        default_factory=dict, description="source column: cells that say the row's subject is withdrawn"
+    )
+    unknown_columns: Literal["stop", "keep", "drop"] = "stop"
+
+    @model_validator(mode="after")
+    def _keyed(self) -> Load:
+        if self.mode != "append" and not self.key:
+            raise ValueError(f"load.mode {self.mode} needs load.key: the fields that identify a row")
+        return self
+
+
+class RowEnvelope(Model):
+    """Bound the records of one delivery: below `min` stops the batch, above `max` warns."""
+
+    min: int = Field(default=0, ge=0)
+    max: int | None = Field(default=None, ge=1)
+
+
+class EntityLink(Model):
+    """Say which register a row feeds: by which key fields (first present wins) and with which fields."""
+
+    register_: Name = Field(alias="register")
+    key: tuple[Name, ...] = Field(min_length=1)
+    fields: dict[Name, Name] = Field(default_factory=dict, description="register field: field of this dataset")
+
+
+class Publish(Model):
+    """Open one field to the public, maybe coarser than gold holds it."""
+
+    as_: Name = Field(alias="as")
+    generalise: str | None = None
+
+
+class ContractField(Model):
+    """Describe one field: where it comes from, its type, and what may leave silver of it."""
+
+    from_: str | None = Field(default=None, alias="from")
+    type: Name
+    title: Text | None = None
+    required: bool = False
+    codes: Name | None = Field(default=None, description="code list of schemas/codes for type: code")
+    unit: str | None = None
+    currency: str | None = Field(default=None, pattern=r"^[A-Z]{3}$")
+    legacy: dict[Name, Name] = Field(
+        default_factory=dict, description="older kind of identifier: field of this contract that receives it"
+    )
+    protect: str | None = None
+    publish: Publish | None = None
+
+
+class Expectation(Model):
+    """State one rule of the rows or of the table; error rejects (or withholds), warn is recorded."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    rule: Name
+    column: Name | None = None
+    other: Name | None = None
+    columns: tuple[Name, ...] = ()
+    min: float | str | None = None
+    max: float | str | None = None
+    values: tuple[str, ...] = ()
+    pattern: str | None = None
+    severity: Severity = "error"
+
+
+class Release(Model):
+    """State the terms under which a dataset is opened."""
+
+    key: Literal["none"] | tuple[Name, ...] = "none"
+    licence: str = "CC-BY-4.0"
+    theme: str
+    mode: Mode = "public"
+    sensitive: tuple[Name, ...] = ()
+    not_identifying: dict[Name, str] = Field(default_factory=dict, description="published column: the reason why")
+    utility_floor: float = Field(default=0.7, ge=0, le=1, description="least share of rows a release must keep")
+    only: dict[Name, tuple[str, ...]] = Field(
+        default_factory=dict, description="field: values; other rows are out of the release's scope"
+    )
+
+    @field_validator("theme")
+    @classmethod
+    def _theme(cls, theme: str) -> str:
+        if theme not in THEMES:
+            raise ValueError(f"theme is one of the plan's 20 domains: {' '.join(THEMES)}")
+        return theme
+
+
+class Example(Model):
+    """Give one invented row and what must become of it; run as a test of the contract."""
+
+    given: dict[str, str | None]
+    accepted: bool | dict[Name, str | None] | None = None
+    rejected: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _one_outcome(self) -> Example:
+        if bool(self.accepted) == bool(self.rejected):
+            raise ValueError("an example says either accepted: or rejected: [reasons]")
+        return self
+
+
+class Join(Model):
+    """Join another register or dataset to a product's rows."""
+
+    register_: Name | None = Field(default=None, alias="register")
+    dataset: DatasetName | None = None
+    on: dict[Name, Name] = Field(min_length=1, description="column so far: column of the joined table")
+    how: Literal["inner", "left"] = "left"
+    columns: dict[Name, Name] = Field(default_factory=dict, description="new name: column of the joined table")
+
+
+class ProductSource(Model):
+    """Say what a product is made from: a register or a dataset, filtered and joined."""
+
+    register_: Name | None = Field(default=None, alias="register")
+    dataset: DatasetName | None = None
+    where: dict[Name, tuple[str, ...] | Literal["null", "not_null"]] = Field(default_factory=dict)
+    join: tuple[Join, ...] = ()
+
+    @model_validator(mode="after")
+    def _one_root(self) -> ProductSource:
+        if (self.register_ is None) == (self.dataset is None):
+            raise ValueError("from: names either a register or a dataset")
+        return self
+
+
+class Aggregate(Model):
+    """Turn a product into counts (or sums) per group of its published columns."""
+
+    measures: dict[Name, str] = Field(min_length=1, description="column: count, or sum(field)")
+
+    @field_validator("measures")
+    @classmethod
+    def _known(cls, measures: dict[str, str]) -> dict[str, str]:
+        for measure in measures.values():
+            if measure != "count" and not re.fullmatch(r"sum\([a-z][a-z0-9_]*\)", measure):
+                raise ValueError("a measure is count or sum(field)")
+        return measures
+
+
+class Contract(Model):
+    """Describe one dataset or product from source to release."""
+
+    name: DatasetName
+    title: Text
+    description: Text
+    steward: str = Field(pattern=r"^[^@\s]+@[^@\s]+$")
+    schedule: str | None = Field(default=None, description="cron of the dataset's DAG; none: triggered")
+    source: Source | None = None
+    from_: ProductSource | None = Field(default=None, alias="from")
+    load: Load = Load()
+    rows: RowEnvelope = RowEnvelope()
+    entities: dict[Name, EntityLink] = Field(default_factory=dict)
+    fields: dict[Name, ContractField] = Field(min_length=1)
+    expect: tuple[Expectation, ...] = ()
+    aggregate: Aggregate | None = None
+    release: Release | None = None
+    examples: tuple[Example, ...] = ()
+
+    @property
+    def department(self) -> str:
+        """Return the department's folder name."""
+        return self.name.partition("/")[0]
+
+    @property
+    def dataset(self) -> str:
+        """Return the dataset's name inside its department."""
+        return self.name.partition("/")[2]
+
+    @property
+    def is_product(self) -> bool:
+        """Tell whether the contract derives from the lake's own tables."""
+        return self.from_ is not None
+
+    @property
+    def source_columns(self) -> tuple[str, ...]:
+        """Return the source's column names in the order of the fields, each once, deletion columns included."""
+        names = [field.from_ for field in self.fields.values() if field.from_]
+        return tuple(dict.fromkeys([*names, *self.load.deleted_when]))
+
+    @property
+    def required_columns(self) -> tuple[str, ...]:
+        """Return the source columns a delivery may not lack."""
+        names = [field.from_ for field in self.fields.values() if field.from_ and field.required]
+        return tuple(dict.fromkeys([*names, *self.load.deleted_when]))
+
+    @property
+    def published(self) -> dict[str, str]:
+        """Return published column: field, in the order of the contract."""
+        return {field.publish.as_: name for name, field in self.fields.items() if field.publish}
+
+    @property
+    def quasi_identifiers(self) -> tuple[str, ...]:
+        """Return the published columns that count as quasi-identifying: all not argued away (default closed)."""
+        if self.release is None:
+            return ()
+        return tuple(c for c in self.published if c not in self.release.not_identifying)
+
+
+class RegisterField(Model):
+    """Describe one field of a register and who is believed about it."""
+
+    type: Name
+    title: Text
+    codes: Name | None = None
+    policy: Literal["preferred", "latest"] = Field(
+        default="preferred", description="preferred: source rank before date; latest: date before source rank"
+    )
+    prefer: tuple[DatasetName, ...] = Field(default=(), description="most believed source first; the rest are equal")
+    null: Literal["no_claim", "clears"] = "no_claim"
+
+
+class Clash(Model):
+    """Say when two claims under one key speak of two different parties."""
+
+    name: Name = Field(description="field whose values must be wholly unlike")
+    other: tuple[Name, ...] = Field(min_length=1, description="and one of these fields must differ")
+    former: Name | None = Field(default=None, description="field with an earlier name, under which a party may still go")
+
+
+class Register(Model):
+    """Describe a base register: its keys, its fields, whom it believes, when it refuses to merge."""
+
+    name: Name
+    title: Text
+    description: Text
+    kinds: tuple[Name, ...] = Field(min_length=1, description="kinds of key, best first")
+    lead: tuple[DatasetName, ...] = Field(default=(), description="sources whose claims anchor a contested key")
+    fields: dict[Name, RegisterField] = Field(min_length=1)
+    clash: Clash
+
+    @model_validator(mode="after")
+    def _clash_fields(self) -> Register:
+        for name in filter(None, (self.clash.name, *self.clash.other, self.clash.former)):
+            if name not in self.fields:
+                raise ValueError(f"clash names {name}, which is no field of the register")
+        return self
+
+
+class TypeSpec(Model):
+    """Describe a type: what it stores, how sensitive it is. Its cleaning and rules are code of the same name."""
+
+    name: Name
+    title: Text
+    storage: Literal["text", "integer", "decimal", "date", "timestamp", "boolean", "money"]
+    class_: Literal["direct", "quasi", "sensitive", "ordinary"] = Field(alias="class")
+    grade: int = Field(ge=1, le=4)
+    codes: Name | None = Field(default=None, description="code list the type always uses")
+    note: str | None = None
+
+    @property
+    def closed(self) -> bool:
+        """Tell whether a field of this type is dropped before gold unless it is protected."""
+        return self.class_ in ("direct", "sensitive")
+
+
+def json_schema() -> dict[str, Any]:
+    """Return the JSON Schema of a contract file, for editors."""
+    schema = Contract.model_json_schema(by_alias=True)
+    schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+    schema["title"] = "Dataset or product contract of the government data lake"
+    schema["properties"].pop("name")  # a file's path is its name
+    schema["required"] = [key for key in schema["required"] if key != "name"]
+    return schema

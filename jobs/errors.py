@@ -1,0 +1,83 @@
+"""What can go wrong, as a user reads it: where it happened, what is wrong, what to do.
+
+No message holds a cell's content: rows are named by file and number, values never.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class LakeError(Exception):
+    """Say what is wrong, where, and what to do about it.
+
+    `what` is one sentence; `dataset`, `layer` and `where` (file, row, rule) locate it; `remedy` is the next
+    step. `exit_code` is what the command line ends with: 1 the data said no, 2 the request was wrong.
+    """
+
+    exit_code = 1
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        dataset: str | None = None,
+        layer: str | None = None,
+        where: str | None = None,
+        remedy: str | None = None,
+    ) -> None:
+        self.report: Any = None  # the accounting of the batch a stage gave up, if there is one
+        self.reports: list[Any] = []  # and of the batches it finished all the same
+        self.what, self.dataset, self.layer, self.where, self.remedy = what, dataset, layer, where, remedy
+        super().__init__(str(self))
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # Errors cross process boundaries (Spark workers, Airflow); keyword-only arguments need help there.
+        return _revive, (type(self), self.what, self.dataset, self.layer, self.where, self.remedy)
+
+    def __str__(self) -> str:
+        place = " · ".join(part for part in (self.dataset, self.layer, self.where) if part)
+        text = f"{place}: {self.what}" if place else self.what
+        return f"{text} Remedy: {self.remedy}" if self.remedy else text
+
+
+def _revive(
+    kind: type[LakeError], what: str, dataset: str | None, layer: str | None, where: str | None, remedy: str | None
+) -> LakeError:
+    return kind(what, dataset=dataset, layer=layer, where=where, remedy=remedy)
+
+
+class ContractError(LakeError):
+    """A contract, register, code list or approval is not what the language allows."""
+
+    exit_code = 2
+
+
+class RequestError(LakeError):
+    """The request names something that does not exist or cannot be done."""
+
+    exit_code = 2
+
+
+class SourceError(LakeError):
+    """A delivered file or table cannot be read; its bytes are kept."""
+
+
+class QualityGateError(LakeError):
+    """A batch does not meet its contract as a table; it is withheld."""
+
+
+class ConflictError(LakeError):
+    """Two writers want the same table, or two claims the same key."""
+
+
+class ReleaseRefused(LakeError):
+    """A release may not leave the lake."""
+
+
+class EngineError(LakeError):
+    """The Spark engine is missing, gone, or failed."""
+
+
+class StorageError(LakeError):
+    """The storage did not do what was asked: full, forbidden, or gone."""

@@ -1,0 +1,59 @@
+"""The only place that forms the name of a table, folder, Asset or DAG."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import PurePosixPath
+
+
+class Layer(StrEnum):
+    """Name the lake's layers in the order data passes through them."""
+
+    RAW = "raw"
+    LANDING = "landing"
+    BRONZE = "bronze"
+    SILVER = "silver"
+    QUARANTINE = "quarantine"
+    REGISTERS = "registers"
+    GOLD = "gold"
+    OPEN = "open"
+    OPS = "ops"
+
+
+def slug(dataset: str) -> str:
+    """Return `department__dataset`, the dataset's name where a slash may not stand."""
+    return dataset.replace("/", "__")
+
+
+def table_path(layer: Layer, name: str) -> PurePosixPath:
+    """Return the folder of a table below the lake's root, such as `silver/civil_affairs__deaths`."""
+    return PurePosixPath(layer.value, slug(name))
+
+
+def landing_path(dataset: str, batch: str = "") -> PurePosixPath:
+    """Return the folder that keeps a dataset's (or one batch's) delivered bytes."""
+    return PurePosixPath(Layer.LANDING, dataset, batch)
+
+
+def release_path(dataset: str, version: str = "") -> PurePosixPath:
+    """Return the folder of a dataset's releases, or of one version."""
+    return PurePosixPath(Layer.OPEN, slug(dataset), version)
+
+
+# Delta refuses these in column names; a department's header may well have them.
+_LOOKALIKES = str.maketrans(" ,;{}()\n\t=", "\u00a0，；｛｝（）␊␉＝")
+
+
+def column_name(source_column: str) -> str:
+    """Return the bronze column that holds a source column: the same name, characters Delta refuses replaced."""
+    return source_column.translate(_LOOKALIKES)
+
+
+def asset_name(layer: Layer, name: str) -> str:
+    """Return the Airflow Asset that stands for a table: `silver.civil_affairs__deaths`."""
+    return f"{layer.value}.{slug(name)}"
+
+
+def dag_name(kind: str, name: str) -> str:
+    """Return a DAG's id: `dataset.civil_affairs__deaths`, `register.person`, `open.products__population`."""
+    return f"{kind}.{slug(name)}"

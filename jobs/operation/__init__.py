@@ -1,0 +1,1 @@
+"""Running the lake: Airflow as processes of this machine, the demonstration, its summary."""

@@ -1,0 +1,1 @@
+"""Whether a row can be told apart: secrets, scanners, pseudonyms."""

@@ -1,0 +1,161 @@
+"""The quality gate: a contract compiled into one Great Expectations suite, judged on a batch's profile.
+
+A profile is one row of figures about a batch (counts, shares), computed in one pass over the data; the suite's
+expectations are bounds on its columns. So a gate costs the same for a thousand rows as for a billion. The suite
+runs in the engine's Python workers, which stay: the library's import is paid once, not once per batch.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import PurePosixPath
+from typing import Any
+
+import polars as pl
+import yaml
+
+from jobs import layers
+from jobs.batch import Batch, StageReport
+from jobs.contract import Contract, Expectation
+from jobs.layers import Layer
+from jobs.storage.frames import mapped
+from jobs.storage.tables import Lake
+
+RESULT = {"result": pl.String}
+
+
+@dataclass(frozen=True)
+class Bound:
+    """Bound one figure of a profile; `rule` is how reports name it."""
+
+    rule: str
+    metric: str
+    title: str
+    severity: str = "error"
+    min: float | None = None
+    max: float | None = None
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Hold what the gate found: texts of failed errors, and a count of 1 per failed warning."""
+
+    failed: tuple[str, ...]
+    warned: Mapping[str, int]
+
+
+def bounds(contract: Contract, shared: Mapping[str, Any]) -> list[Bound]:
+    """Compile a contract's table-level terms and the shared ones of `expectations/layers.yaml`."""
+    found = []
+    if contract.rows.min:
+        found.append(Bound("rows.min", "delivered", f"fewer than {contract.rows.min} records", min=contract.rows.min))
+    if contract.rows.max is not None:
+        title = f"more than {contract.rows.max} records"
+        found.append(Bound("rows.max", "delivered", title, "warn", max=contract.rows.max))
+    for rule in contract.expect:
+        if rule.rule in TABLE_RULES:
+            title = f"{rule.rule} of {', '.join(filter(None, (rule.column, *rule.columns)))} does not hold"
+            limit = float(rule.max) if rule.max is not None else None
+            low = float(rule.min) if rule.min is not None else None
+            if limit is None and low is None:
+                limit = 0
+            found.append(Bound(f"table.{rule.rule}", _metric(rule), title, rule.severity, low, limit))
+    for term in shared["silver"]:
+        found.append(
+            Bound(
+                f"table.{term['metric']}", term["metric"], term["title"]["en"], term["severity"],
+                term.get("min"), term.get("max"),
+            )
+        )
+    return found
+
+
+def _metric(rule: Expectation) -> str:
+    return "__".join(filter(None, (rule.rule, rule.column, *rule.columns)))
+
+
+# Rules about a table: what a profile measures for them, over a batch's accepted rows.
+TABLE_RULES: dict[str, Callable[[Expectation], pl.Expr]] = {
+    "unique": lambda rule: pl.len() - pl.struct(rule.columns).n_unique(),
+    "null_share_below": lambda rule: pl.col(rule.column or "").is_null().mean().fill_null(0.0),
+    "row_count": lambda _: pl.len(),
+}
+
+
+def profile(staged: pl.LazyFrame, contract: Contract, report: StageReport) -> dict[str, float]:
+    """Return a batch's figures: its accounting as shares, and one figure per table-level rule of the contract."""
+    delivered = max(report.delivered, 1)
+    figures = {
+        "delivered": float(report.delivered),
+        "quarantined_share": report.quarantined / delivered,
+        "duplicate_share": report.duplicates / delivered,
+    }
+    rules = [rule for rule in contract.expect if rule.rule in TABLE_RULES]
+    if rules:
+        accepted = staged.filter(pl.col("_reasons").list.len() == 0).unique("_fingerprint")
+        measured = accepted.select(TABLE_RULES[r.rule](r).cast(pl.Float64).alias(_metric(r)) for r in rules)
+        figures |= measured.collect().row(0, named=True)
+    return figures
+
+
+def run(lake: Lake, contract: Contract, batch: Batch, figures: Mapping[str, float]) -> Verdict:
+    """Judge one batch's profile in the engine and keep the result for the Data Docs."""
+    shared = yaml.safe_load((lake.settings.expectations / "layers.yaml").read_text(encoding="utf-8"))
+    terms = bounds(contract, shared)
+    question = lake.spark.createDataFrame([(json.dumps(dict(figures)),)], "figures string")
+    judged = mapped(question, partial(_judge, terms=terms, suite=layers.slug(contract.name)), RESULT)
+    with lake.engine_call(f"gate of {contract.name}"):
+        result = json.loads(judged.collect()[0]["result"])
+    lake.objects.write(validation_path(contract.name, batch.id), json.dumps(result, indent=1, sort_keys=True).encode())
+    missed = [term for term, passed in zip(terms, (r["success"] for r in result["results"]), strict=True) if not passed]
+    return Verdict(
+        tuple(f"{term.rule}: {term.title}" for term in missed if term.severity == "error"),
+        {term.rule: 1 for term in missed if term.severity == "warn"},
+    )
+
+
+def validation_path(dataset: str, batch: str = "") -> PurePosixPath:
+    """Return where a batch's validation result is kept."""
+    folder = PurePosixPath(Layer.OPS, "validations", layers.slug(dataset))
+    return folder / f"{batch}.json" if batch else folder
+
+
+def _judge(questions: pl.DataFrame, *, terms: list[Bound], suite: str) -> pl.DataFrame:
+    return pl.DataFrame(
+        {"result": [json.dumps(validate(json.loads(text), terms, suite)) for text in questions["figures"]]}
+    )
+
+
+def validate(figures: Mapping[str, float], terms: list[Bound], suite: str) -> dict[str, Any]:
+    """Run the compiled suite on one profile; return Great Expectations' result, in the order of the terms."""
+    import logging
+    import os
+
+    os.environ["GX_ANALYTICS_ENABLED"] = "False"  # a lake tells nobody what it checks
+    import great_expectations as gx
+    import pandas as pd
+
+    logging.getLogger("great_expectations").setLevel(logging.ERROR)
+    context = gx.get_context(mode="ephemeral")
+    context.variables.progress_bars = {"globally": False}
+    asset = context.data_sources.add_pandas("profile").add_dataframe_asset(suite)
+    batch = asset.add_batch_definition_whole_dataframe("batch").get_batch(
+        batch_parameters={"dataframe": pd.DataFrame([dict(figures)])}
+    )
+    expectations = [
+        gx.expectations.ExpectColumnValuesToBeBetween(
+            column=term.metric, min_value=term.min, max_value=term.max, severity=_SEVERITY[term.severity],
+            notes=term.title, meta={"rule": term.rule, "term": number},
+        )
+        for number, term in enumerate(terms)
+    ]
+    compiled = gx.ExpectationSuite(name=suite, expectations=expectations)
+    result = batch.validate(compiled).to_json_dict()
+    result["results"].sort(key=lambda one: one["expectation_config"]["meta"]["term"])
+    return dict(result)
+
+
+_SEVERITY = {"error": "critical", "warn": "warning"}

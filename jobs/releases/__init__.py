@@ -1,0 +1,1 @@
+"""What leaves the lake: terms and their approval, formats, descriptions, digests."""

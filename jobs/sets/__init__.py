@@ -1,0 +1,1 @@
+"""Pure functions on many records that met: duplicates, current state, matching, anonymity."""

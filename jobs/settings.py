@@ -1,0 +1,62 @@
+"""The only reader of the environment: `LAKE_*` variables, validated once."""
+
+from __future__ import annotations
+
+import os
+from functools import cached_property
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+PROJECT = Path(__file__).resolve().parent.parent
+
+
+class Settings(BaseSettings):
+    """Hold where the lake's state lives and how its engine runs.
+
+    Every field is read from `LAKE_<NAME>`; unset means the default. Paths may be relative to the current folder.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="LAKE_", frozen=True, extra="ignore")
+
+    root: Path = Field(default=Path(".lake"), description="folder that holds the lake's state")
+    raw: Path | None = Field(default=None, description="departments' drop boxes; default ROOT/raw")
+    schemas: Path = Field(default=PROJECT / "schemas", description="contracts, registers, types, code lists")
+    expectations: Path = Field(default=PROJECT / "expectations", description="shared rules of quality")
+    spark: str | None = Field(default=None, description="sc://host:port or local[N]; unset: the lake's own engine")
+    engine_memory: str = Field(default="2g", description="heap of the local engine")
+    engine_cores: int = Field(default=2, ge=1, description="worker threads of the local engine")
+    engine_port: int = Field(default=0, ge=0, le=65535, description="port of the local engine; 0: any free one")
+    jars: Path | None = Field(default=None, description="folder of the engine's jars; default: the user's cache")
+    maven_url: str = Field(default="https://repo1.maven.org/maven2", description="where `make setup` fetches jars")
+    lease_seconds: int = Field(default=120, ge=5, description="how long a writer's lease lives without renewal")
+    lease_wait_seconds: int = Field(default=300, ge=0, description="how long a writer waits for another's lease")
+    max_cell_bytes: int = Field(default=1 << 20, ge=1024, description="a larger cell sends its row to quarantine")
+    max_file_bytes: int = Field(default=64 << 30, ge=1024, description="a larger delivery is refused")
+
+    @cached_property
+    def home(self) -> Path:
+        """Return the lake's folder as an absolute path."""
+        return self.root.expanduser().resolve()
+
+    @cached_property
+    def drop_box(self) -> Path:
+        """Return the folder of the departments' drop boxes as an absolute path."""
+        return (self.raw or self.home / "raw").expanduser().resolve()
+
+    @cached_property
+    def cache(self) -> Path:
+        """Return the user's cache folder for what several lakes share."""
+        base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+        return Path(base) / "government-data-lake"
+
+    @cached_property
+    def java_home(self) -> str | None:
+        """Return JAVA_HOME, where it is set."""
+        return os.environ.get("JAVA_HOME") or None
+
+    @staticmethod
+    def filled(template: str) -> str:
+        """Return a source's URL with its {NAMES} filled from the environment; raise KeyError for one not set."""
+        return template.format_map(os.environ)

@@ -1,0 +1,184 @@
+"""Land a delivery: keep its bytes for ever, under a name that follows from them."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Sequence
+from datetime import UTC, date, datetime
+from pathlib import Path, PurePosixPath
+from typing import Literal
+from zoneinfo import ZoneInfo
+
+from jobs import layers
+from jobs.batch import Batch, LandedFile, StageReport
+from jobs.contract import Contract
+from jobs.errors import ContractError, RequestError, SourceError
+from jobs.storage.tables import Lake
+
+DOMAIN_TIME = ZoneInfo("Asia/Shanghai")
+UNFINISHED = (".part", ".tmp", ".crdownload", ".filepart")
+DatedBy = Literal["file name", "request", "receipt"]
+
+
+def run(
+    lake: Lake, dataset: str, *, files: Sequence[Path] = (), data_date: date | None = None
+) -> list[StageReport]:
+    """Land the given files as one delivery, or every new file of the drop box as one delivery each.
+
+    A delivery whose bytes are known for its data date (or, without a date, at all) is reported as known and changes
+    nothing. Raises RequestError for a missing file, SourceError for a database that cannot be read.
+    """
+    contract = lake.catalogue.contract(dataset)
+    source = contract.source
+    if source is None:
+        raise RequestError("a product takes no deliveries.", dataset=dataset, remedy="name a dataset.")
+    with lake.writing(f"landing.{layers.slug(dataset)}"):
+        if files:
+            return [_land(lake, contract, list(files), data_date)]
+        if source.url:
+            return [_land(lake, contract, [], data_date)]
+        return [_land(lake, contract, [file], data_date) for file in _new_files(lake, contract)]
+
+
+def _new_files(lake: Lake, contract: Contract) -> list[Path]:
+    """Return the drop box's finished files that this dataset's landing has not seen in their present state."""
+    assert contract.source is not None
+    pattern, box = contract.source.date_pattern(), lake.settings.drop_box
+    folder = box / PurePosixPath((contract.source.path or "").split("{")[0].split("*")[0] + "x").parent
+    candidates = sorted(p for p in folder.rglob("*") if p.is_file() and not p.name.startswith(".")) if folder.is_dir() else []
+    matching = [
+        p for p in candidates if pattern.match(p.relative_to(box).as_posix()) and p.suffix not in UNFINISHED
+    ]
+    return [p for p in matching if not lake.objects.exists(_receipt(contract, box, p))]
+
+
+def _receipt(contract: Contract, box: Path, file: Path) -> PurePosixPath:
+    """Name the empty object that says: this file, in this state, was landed."""
+    state = file.stat()
+    name = f"{file.relative_to(box).as_posix().replace('/', '__')}.{state.st_size}.{state.st_mtime_ns}"
+    return PurePosixPath("ops/receipts", layers.slug(contract.name), name)
+
+
+def _land(lake: Lake, contract: Contract, files: list[Path], requested: date | None) -> StageReport:
+    started, received = time.monotonic(), datetime.now(UTC)
+    for file in files:
+        if not file.is_file():
+            raise RequestError("there is no such file.", dataset=contract.name, where=str(file))
+        if file.stat().st_size > lake.settings.max_file_bytes:
+            raise SourceError(
+                f"the file is larger than {lake.settings.max_file_bytes} bytes.",
+                dataset=contract.name, layer="landing", where=file.name, remedy="split it, or raise LAKE_MAX_FILE_BYTES.",
+            )
+    data_date, dated_by = _data_date(contract, files, requested, received)
+    part = layers.landing_path(contract.name, f".part-{uuid.uuid4().hex}")
+    try:
+        landed = _take(lake, contract, files, part)
+        batch = Batch(
+            contract.name, Batch.name_for(contract.name, data_date, landed), data_date, dated_by,
+            received.isoformat(timespec="seconds"), tuple(landed),
+        )
+        known = _known(lake, batch)
+        if known is None:
+            lake.objects.write(part / "_manifest.json", batch.to_json().encode())
+            lake.objects.move(part, layers.landing_path(contract.name, batch.id))
+    finally:
+        lake.objects.remove(part)
+    report = StageReport("land", contract.name, known or batch.id, seconds=time.monotonic() - started)
+    report.extra = {"files": [file.name for file in landed], "bytes": sum(file.bytes for file in landed)}
+    if known is None or known not in lake.judged("land", contract.name):
+        lake.record(report)
+    elif known is not None:
+        report.outcome, report.notes = "known", ["these bytes were delivered before; nothing to do"]
+    box = lake.settings.drop_box
+    for file in files:
+        if file.resolve().is_relative_to(box):
+            lake.objects.write(_receipt(contract, box, file.resolve()), b"")
+    return report
+
+
+def _known(lake: Lake, batch: Batch) -> str | None:
+    """Return the batch these bytes already are: of the same date, or of any when nobody gave a date."""
+    content = Batch.content_hash(batch.dataset, batch.files)[:12]
+    for other in lake.batches(batch.dataset):
+        if other.id == batch.id or (batch.dated_by == "receipt" and other.id.endswith(f"-{content}")):
+            return other.id
+    return None
+
+
+def _data_date(
+    contract: Contract, files: list[Path], requested: date | None, received: datetime
+) -> tuple[date, DatedBy]:
+    if requested is not None:
+        return requested, "request"
+    assert contract.source is not None
+    form = contract.source.date_format
+    dates: set[date] = set()
+    if form:
+        # A file given by hand may lie anywhere: only its name is matched.
+        tail = Path(contract.source.path or "").name
+        pattern = contract.source.model_copy(update={"path": tail}).date_pattern()
+        for file in files:
+            if found := pattern.match(file.name):
+                try:
+                    dates.add(datetime.strptime(found.group("date"), form).date())  # noqa: DTZ007 (a date)
+                except ValueError:
+                    raise SourceError(
+                        "the file name's date is no calendar date.",
+                        dataset=contract.name, layer="landing", where=file.name, remedy="rename it, or give --date.",
+                    ) from None
+    if len(dates) > 1:
+        raise RequestError("the files bear different dates.", dataset=contract.name, remedy="deliver them one by one.")
+    if dates:
+        return dates.pop(), "file name"
+    return received.astimezone(DOMAIN_TIME).date(), "receipt"
+
+
+def _take(lake: Lake, contract: Contract, files: list[Path], part: PurePosixPath) -> list[LandedFile]:
+    """Copy the delivered bytes, or a database table's canonical dump, below `part`."""
+    source = contract.source
+    assert source is not None
+    if len({file.name for file in files}) != len(files):
+        raise RequestError("two files of one delivery have the same name.", dataset=contract.name)
+    landed = []
+    for file in files:
+        size, digest = lake.objects.add_file(file, part / file.name)
+        landed.append(LandedFile(file.name, size, digest))
+    if source.reader != "database" or source.table is None:
+        return landed
+    from jobs.storage.readers import dump_database
+
+    urls = [(f"sqlite:///file:{lake.objects.local(part / f.name)}?mode=ro&uri=true", f"{f.name}.jsonl") for f in landed]
+    if source.url:
+        urls = [(_filled(lake, contract, source.url), f"{source.table}.jsonl")]
+    dumped = []
+    for url, name in urls:
+        target = lake.objects.local(part / f"dump-{name}")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            dump_database(url, source.table, source.order_by, target)
+        except SourceError as error:
+            kept = layers.landing_path(contract.name, f"_refused/{uuid.uuid4().hex}")
+            if landed:
+                lake.objects.move(part, kept)
+                error.remedy = f"{error.remedy or 'repair the database.'} Its bytes are kept in {kept}."
+            raise SourceError(
+                error.what, dataset=contract.name, layer="landing", where=error.where, remedy=error.remedy
+            ) from None
+        size, digest = lake.objects.add_file(target, part / name)
+        target.unlink()
+        dumped.append(LandedFile(name, size, digest))
+    for file in landed:  # the dump is the delivery; the database file's own bytes vary with its page layout
+        lake.objects.remove(part / file.name)
+    return dumped
+
+
+def _filled(lake: Lake, contract: Contract, url: str) -> str:
+    """Return a database URL with its {NAMES} filled, where secrets belong."""
+    try:
+        return lake.settings.filled(url)
+    except KeyError as error:
+        raise ContractError(
+            f"the source's url names {error}, which the environment does not have.",
+            dataset=contract.name, remedy="set it, for example from an Airflow connection.",
+        ) from None

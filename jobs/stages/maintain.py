@@ -1,0 +1,82 @@
+"""Maintain: compact and vacuum tables, renew the registers' snapshots, clear what killed runs left, build Data Docs."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from datetime import UTC, datetime, timedelta
+
+from jobs import layers
+from jobs.batch import StageReport
+from jobs.layers import Layer
+from jobs.quality import docs
+from jobs.storage.ledgers import REGISTERS, Ledger
+from jobs.storage.tables import Lake
+
+LEFTOVER_AGE = timedelta(days=1)  # older than any task may run
+RETENTION_HOURS = 168  # Delta's own floor: readers of the last week's versions are safe
+
+
+def run(lake: Lake) -> list[StageReport]:
+    """Do the lake's housekeeping; every step may be repeated or interrupted at any point.
+
+    Nothing that a table, a register's log or an approved release rests on is removed.
+    """
+    started = time.monotonic()
+    compacted = [_compact(lake, layer, name) for layer, name in _tables(lake)]
+    snapshots = {name: _snapshot(lake, name) for name in lake.catalogue.registers}
+    report = StageReport(
+        "maintain", "lake", datetime.now(UTC).date().isoformat(),
+        extra={
+            "tables": len(compacted),
+            "snapshots": snapshots,
+            "leftovers": _clear_leftovers(lake),
+            "data_docs": docs.build(lake),
+        },
+    )
+    report.seconds = time.monotonic() - started
+    lake.record(report)
+    return [report]
+
+
+def _tables(lake: Lake) -> list[tuple[Layer, str]]:
+    """Return every table a stage writes through the engine."""
+    found: list[tuple[Layer, str]] = []
+    for contract in lake.catalogue.contracts.values():
+        kinds = (Layer.GOLD,) if contract.is_product else (Layer.BRONZE, Layer.SILVER, Layer.QUARANTINE, Layer.GOLD)
+        found += [(layer, contract.name) for layer in kinds]
+    for register in lake.catalogue.registers:
+        found += [(REGISTERS, f"{register}{suffix}") for suffix in ("", "_versions", "_claims")]
+    return [(layer, name) for layer, name in found if lake.has(layer, name)]
+
+
+def _compact(lake: Lake, layer: Layer, name: str) -> None:
+    """Join small files and drop files no version of the last week needs."""
+    register = name.partition("_")[0] if layer is REGISTERS else None
+    lease = f"{layer}.{layers.slug(register if register in lake.catalogue.registers else name)}"
+    with lake.writing(lease), lake.engine_call(lease):
+        lake.spark.sql(f"OPTIMIZE delta.`{lake.uri(layer, name)}`")
+        lake.spark.sql(f"VACUUM delta.`{lake.uri(layer, name)}` RETAIN {RETENTION_HOURS} HOURS")
+
+
+def _snapshot(lake: Lake, register: str) -> int:
+    """Renew a register's snapshot from the log; return the commit it covers, 0 when there is no log yet."""
+    ledger = Ledger(lake, register)
+    with lake.writing(f"registers.{register}"):
+        current = ledger.current()
+        if current is None:
+            return 0
+        lake.overwrite(REGISTERS, register, current.sort("_range", "_entity_id"))
+        return ledger.covered()
+
+
+def _clear_leftovers(lake: Lake) -> int:
+    """Remove staged rows and unfinished landings of runs that died long ago."""
+    removed, oldest = 0, time.time() - LEFTOVER_AGE.total_seconds()
+    places = [*lake.objects.names("ops/staging"), *lake.objects.unfinished(Layer.LANDING.value)]
+    for name in places:
+        path = lake.objects.local(name)
+        if path.stat().st_mtime < oldest:
+            shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
+            removed += 1
+    return removed

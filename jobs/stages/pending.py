@@ -1,0 +1,62 @@
+"""Which batches wait for a stage: those the stage before has finished and this one has not judged."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from jobs.batch import Batch, StageReport
+from jobs.contract import Contract
+from jobs.errors import QualityGateError, RequestError, SourceError
+from jobs.storage.tables import Lake
+
+BEFORE = {"load": "land", "conform": "load"}
+
+
+def pending(lake: Lake, stage: str, dataset: str, batch: str | None) -> list[Batch]:
+    """Return the batches a stage has to judge, by data date; a named batch is judged again.
+
+    Raises RequestError when the named batch is unknown, withdrawn, or has not passed the stage before.
+    """
+    retracted, ready = lake.retracted(dataset), lake.judged(BEFORE[stage], dataset)
+    landed = [b for b in lake.batches(dataset) if b.id not in retracted]
+    if stage != "load":
+        landed = [b for b in landed if ready.get(b.id, {}).get("outcome") == "done"]
+    if batch is not None:
+        found = [b for b in landed if b.id == batch]
+        if not found:
+            raise RequestError(
+                f"batch {batch} is unknown, withdrawn or not ready for {stage}.",
+                dataset=dataset,
+                remedy=f"`lake batches {dataset}` lists what there is.",
+            )
+        return found
+    judged = lake.judged(stage, dataset)
+    return [b for b in landed if b.id not in judged]
+
+
+def each(
+    lake: Lake, stage: str, contract: Contract, batch: str | None, judge: Callable[[Batch], StageReport]
+) -> list[StageReport]:
+    """Judge every pending batch and record each; a batch that fails by its own data does not stop the others.
+
+    The first such failure is raised at the end, when every other batch is done.
+    """
+    reports: list[StageReport] = []
+    failure: SourceError | QualityGateError | None = None
+    for one in pending(lake, stage, contract.name, batch):
+        started = time.monotonic()
+        try:
+            report = judge(one)
+        except (SourceError, QualityGateError) as error:
+            failure = failure or error
+            report = error.report or StageReport(stage, contract.name, one.id)
+            report.outcome = "withheld" if isinstance(error, QualityGateError) else "refused"
+            report.notes = [str(error)]
+        report.seconds = time.monotonic() - started
+        lake.record(report)
+        reports.append(report)
+    if failure is not None:
+        failure.reports = reports
+        raise failure
+    return reports

@@ -1,0 +1,34 @@
+"""Retract a delivery: a department takes it back, and nothing the lake says rests on it any longer."""
+
+from __future__ import annotations
+
+import time
+
+from jobs import layers
+from jobs.batch import StageReport
+from jobs.errors import RequestError
+from jobs.layers import Layer
+from jobs.storage.tables import Lake
+
+
+def run(lake: Lake, dataset: str, *, batch: str) -> list[StageReport]:
+    """Withdraw one batch: recorded first, then taken out of silver; its bytes, bronze and quarantine stay as evidence.
+
+    The registers fed by the dataset refold the entities it spoke about at their next resolve. Withdrawing twice
+    changes nothing. Raises RequestError for a batch the dataset never delivered.
+    """
+    started, contract = time.monotonic(), lake.catalogue.contract(dataset)
+    with lake.writing(f"silver.{layers.slug(dataset)}"):
+        if batch not in {one.id for one in lake.batches(dataset)}:
+            raise RequestError(
+                f"there is no batch {batch}.", dataset=dataset, remedy=f"`lake batches {dataset}` lists what there is."
+            )
+        known = batch in lake.retracted(dataset)
+        rows = lake.count(Layer.SILVER, contract.name, batch)
+        report = StageReport("retract", dataset, batch, "known" if known else "retracted", withheld=rows, delivered=rows)
+        if not known:
+            lake.record(report)  # first: whoever continues after a crash knows it is withdrawn
+        if rows:
+            lake.delete_batch(Layer.SILVER, contract.name, batch)
+        report.seconds = time.monotonic() - started
+        return [report]

@@ -1,0 +1,1 @@
+"""One file per format; each yields records, none decides whether a value is good."""

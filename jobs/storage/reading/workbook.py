@@ -1,0 +1,120 @@
+"""Workbooks (XLSX): one worksheet, its header in the row the contract names, cells as text."""
+
+from __future__ import annotations
+
+import re
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from jobs.contract import Source
+from jobs.errors import SourceError
+from jobs.storage.reading.layout import Layout, Record
+
+MOST_BYTES = 4 << 30  # unpacked; beyond, or beyond the ratio, the file is a bomb
+MOST_RATIO = 300
+
+
+def read_workbook(file: Path, source: Source, layout: Layout) -> Iterator[Record]:
+    """Yield the records below the header row, numbered as the worksheet shows them; empty rows are none.
+
+    Cells merged over several data rows count in each of them. Raises SourceError for a protected, half-written or
+    bomb-like workbook, a missing worksheet, and a header that is not the contract's.
+    """
+    _probe(file)
+    import fastexcel
+
+    try:
+        workbook = fastexcel.read_excel(file)
+        sheet = source.sheet or workbook.sheet_names[0]
+        if sheet not in workbook.sheet_names:
+            raise SourceError(f"there is no worksheet {sheet!r}.", remedy="mend sheet: in the contract.")
+        table = workbook.load_sheet(sheet, header_row=None, skip_rows=0, dtypes="string").to_polars()
+    except fastexcel.FastExcelError as error:
+        raise SourceError(
+            f"the workbook cannot be read ({type(error).__name__}).", remedy="open and save it again, then deliver it."
+        ) from None
+    rows = table.rows()
+    offset = _first_row(file, sheet)
+    head = source.header_row - offset
+    if head < 0 or head >= len(rows):
+        raise SourceError("the header row is not there.", where=f"row {source.header_row}", remedy="mend header_row:.")
+    names = layout.check_header([cell or "" for cell in rows[head]])
+    spread = _merged_down(file, sheet)
+    for place, cells in enumerate(rows[head + 1 :], head + 1):
+        row = place + offset
+        values = list(cells)
+        for column, first in spread.get(row, {}).items():
+            if column < len(values) and first - offset < len(rows):
+                values[column] = rows[first - offset][column]
+        if all(cell is None or not cell.strip() for cell in values):
+            continue
+        yield layout.record(row, names, values)
+
+
+def _probe(file: Path) -> None:
+    with file.open("rb") as stream:
+        start = stream.read(8)
+    if start.startswith(b"\xd0\xcf\x11\xe0"):
+        raise SourceError(
+            "the workbook is protected by a password, or an old .xls.", remedy="save it as .xlsx without a password."
+        )
+    try:
+        with zipfile.ZipFile(file) as archive:
+            unpacked = sum(entry.file_size for entry in archive.infolist())
+            if unpacked > MOST_BYTES or unpacked > MOST_RATIO * max(file.stat().st_size, 1 << 20):
+                raise SourceError("the workbook unpacks to far more than it may.", remedy="deliver an ordinary one.")
+            if not any(entry.filename.startswith("xl/") for entry in archive.infolist()):
+                raise SourceError("the file is an archive, not a workbook.", remedy="deliver an .xlsx workbook.")
+    except zipfile.BadZipFile:
+        raise SourceError("the workbook is damaged or half-written.", remedy="deliver it again.") from None
+
+
+def _sheet_xml(file: Path, sheet: str) -> str:
+    """Return a worksheet's XML without its cells' content: how it starts and what follows the cells."""
+    with zipfile.ZipFile(file) as archive:
+        book = archive.read("xl/workbook.xml").decode("utf-8", "replace")
+        names = re.findall(r"<sheet\b[^>]*\bname=\"([^\"]*)\"[^>]*\br:id=\"([^\"]+)\"", book)
+        relations = archive.read("xl/_rels/workbook.xml.rels").decode("utf-8", "replace")
+        target = None
+        for name, identity in names:
+            if _unescaped(name) == sheet:
+                found = re.search(
+                    rf"<Relationship\b(?=[^>]*\bId=\"{re.escape(identity)}\")[^>]*\bTarget=\"([^\"]+)\"", relations
+                )
+                target = found.group(1) if found else None
+        if target is None:
+            return ""
+        path = target.lstrip("/") if target.startswith("/") else f"xl/{target}"
+        return archive.read(path).decode("utf-8", "replace")
+
+
+def _unescaped(text: str) -> str:
+    for entity, character in (("&lt;", "<"), ("&gt;", ">"), ("&quot;", '"'), ("&apos;", "'"), ("&amp;", "&")):
+        text = text.replace(entity, character)
+    return text
+
+
+def _first_row(file: Path, sheet: str) -> int:
+    """Return the number of the worksheet's first row with a cell: what the reader gives first."""
+    found = re.search(r"<row\b[^>]*\br=\"(\d+)\"", _sheet_xml(file, sheet))
+    return int(found.group(1)) if found else 1
+
+
+def _merged_down(file: Path, sheet: str) -> dict[int, dict[int, int]]:
+    """Return row → column → the row that holds the value, for cells merged over several rows."""
+    spread: dict[int, dict[int, int]] = {}
+    for left, top, right, bottom in re.findall(
+        r"<mergeCell\b[^>]*\bref=\"([A-Z]+)(\d+):([A-Z]+)(\d+)\"", _sheet_xml(file, sheet)
+    ):
+        for row in range(int(top) + 1, int(bottom) + 1):
+            for column in range(_column(left), _column(right) + 1):
+                spread.setdefault(row, {})[column] = int(top)
+    return spread
+
+
+def _column(letters: str) -> int:
+    number = 0
+    for letter in letters:
+        number = number * 26 + ord(letter) - ord("A") + 1
+    return number - 1

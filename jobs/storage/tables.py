@@ -1,0 +1,390 @@
+"""The only room that knows Delta: which table lies where, and the few ways a stage may change one.
+
+Heavy tables are written by Spark through the engine; `ops.runs` and every read of the command line go through
+delta-rs, without a JVM. Each table has exactly one kind of writer.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from jobs import layers
+from jobs.batch import Batch, StageReport
+from jobs.catalogue import Catalogue, load_catalogue
+from jobs.errors import EngineError, LakeError, QualityGateError, RequestError, SourceError, StorageError
+from jobs.layers import Layer
+from jobs.settings import Settings
+from jobs.storage.leases import lease
+from jobs.storage.objects import Folder, storage_errors
+
+if TYPE_CHECKING:
+    import polars as pl
+    from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql.types import StructType
+
+RUNS = layers.table_path(Layer.OPS, "runs")
+_CARRIED = {kind.__name__: kind for kind in (SourceError, QualityGateError, StorageError, LakeError)}
+_CARRIER = re.compile(r"lake-error:(\{.*?\}):lake-error")
+
+
+@dataclass(frozen=True)
+class Staged:
+    """Hold rows computed once: as Spark reads them, and natively."""
+
+    path: Path
+    rows: DataFrame
+
+    def scan(self) -> pl.LazyFrame:
+        """Return the rows natively, without the engine."""
+        import polars as pl
+
+        return pl.scan_parquet(self.path / "*.parquet")
+
+
+class Lake:
+    """Give the stages their tables, objects and engine; open it with `with Lake.open() as lake:`."""
+
+    def __init__(self, settings: Settings, catalogue: Catalogue) -> None:
+        self.settings = settings
+        self.catalogue = catalogue
+        self.objects = Folder(settings.home)
+        self._owner = ""
+
+    @classmethod
+    @contextmanager
+    def open(cls, settings: Settings | None = None) -> Iterator[Lake]:
+        """Open the lake of the settings; the engine starts only when a stage asks for it."""
+        settings = settings or Settings()
+        lake = cls(settings, load_catalogue(settings.schemas))
+        try:
+            yield lake
+        finally:
+            if "spark" in lake.__dict__:
+                from jobs.storage import engine
+
+                engine.close(lake.spark)
+
+    @cached_property
+    def spark(self) -> SparkSession:
+        """Return the session of the lake's engine, starting the engine if it is absent."""
+        from jobs.storage import engine
+
+        return engine.session(self.settings)
+
+    # -- names -----------------------------------------------------------------------------------------------------
+    def uri(self, layer: Layer, name: str) -> str:
+        """Return where Spark and delta-rs find a table."""
+        return str(self.objects.local(layers.table_path(layer, name)))
+
+    def has(self, layer: Layer, name: str) -> bool:
+        """Tell whether a table exists."""
+        return self.objects.exists(layers.table_path(layer, name) / "_delta_log")
+
+    # -- reading ---------------------------------------------------------------------------------------------------
+    def read(self, layer: Layer, name: str) -> DataFrame:
+        """Return a table as Spark sees it."""
+        return self.spark.read.format("delta").load(self.uri(layer, name))
+
+    def scan(self, layer: Layer, name: str) -> pl.LazyFrame:
+        """Return a table natively, without the engine; raise RequestError when it does not exist yet."""
+        import polars as pl
+
+        if not self.has(layer, name):
+            raise RequestError(
+                "the table does not exist yet.", dataset=name, layer=layer, remedy="run the stages before it."
+            )
+        return pl.scan_delta(self.uri(layer, name))
+
+    def count(self, layer: Layer, name: str, batch: str) -> int:
+        """Return how many rows of one batch a table holds, from the log's statistics where it has them."""
+        import polars as pl
+
+        if not self.has(layer, name):
+            return 0
+        return int(self.scan(layer, name).filter(pl.col("_batch_id") == batch).select(pl.len()).collect().item())
+
+    def version(self, layer: Layer, name: str) -> int:
+        """Return a table's Delta version, -1 when it does not exist."""
+        if not self.has(layer, name):
+            return -1
+        from deltalake import DeltaTable
+
+        return DeltaTable(self.uri(layer, name), without_files=True).version()
+
+    # -- writing ---------------------------------------------------------------------------------------------------
+    @contextmanager
+    def writing(self, table: str) -> Iterator[None]:
+        """Hold a table's write lease; work that a dead holder left running in the engine is stopped first."""
+
+        def stop_leftovers(owner: str) -> None:
+            self.spark.interruptTag(f"lease-{owner}")
+
+        with lease(
+            self.objects,
+            table,
+            seconds=self.settings.lease_seconds,
+            wait_seconds=self.settings.lease_wait_seconds,
+            on_takeover=stop_leftovers,
+        ) as owner:
+            self._owner = f"lease-{owner}"
+            try:
+                yield
+            finally:
+                self._owner = ""
+
+    @contextmanager
+    def engine_call(self, where: str) -> Iterator[None]:
+        """Tag the work with the lease's owner; turn the engine's failures into the lake's errors."""
+        if self._owner:
+            self.spark.addTag(self._owner)
+        try:
+            with translated(where):
+                yield
+        finally:
+            if self._owner:
+                self.spark.removeTag(self._owner)
+
+    def replace_batch(self, layer: Layer, name: str, batch: str, rows: DataFrame) -> None:
+        """Put exactly one batch's rows into a table in one commit, whatever was there of that batch."""
+        self.replace_batches(layer, name, [batch], rows)
+
+    def replace_batches(self, layer: Layer, name: str, batches: Sequence[str], rows: DataFrame) -> None:
+        """Put exactly these batches' rows into a table in one commit, whatever was there of them.
+
+        A batch the table does not know is appended, five times cheaper than replacing nothing; the table's version as
+        the append's transaction number keeps a straggler of a killed run from appending a second time.
+        """
+        among = ", ".join(f"'{_quoted(batch)}'" for batch in batches)
+        with self.engine_call(f"{layer}.{layers.slug(name)}"):
+            writer = (
+                _plain(rows).write.format("delta")
+                .partitionBy("_batch_id")
+                .option("mergeSchema", "true")
+                .option("userMetadata", json.dumps({"batches": list(batches)}))
+            )
+            if any(self.count(layer, name, batch) for batch in batches):
+                writer = writer.mode("overwrite").option("replaceWhere", f"_batch_id IN ({among})")
+            else:
+                application = f"{layer}.{name}|{'|'.join(sorted(batches))}"
+                writer = writer.mode("append").option("txnAppId", application)
+                writer = writer.option("txnVersion", self.version(layer, name) + 1)
+            writer.save(self.uri(layer, name))
+
+    def delete_batch(self, layer: Layer, name: str, batch: str) -> None:
+        """Remove one batch's rows from a table in one commit."""
+        if self.has(layer, name):
+            with self.engine_call(f"{layer}.{layers.slug(name)}"):
+                self.spark.sql(f"DELETE FROM delta.`{self.uri(layer, name)}` WHERE _batch_id = '{_quoted(batch)}'")
+
+    def overwrite(self, layer: Layer, name: str, rows: DataFrame, *, note: Mapping[str, Any] | None = None) -> None:
+        """Replace a whole table in one commit, schema included."""
+        with self.engine_call(f"{layer}.{layers.slug(name)}"):
+            (
+                _plain(rows).write.format("delta")
+                .mode("overwrite")
+                .option("overwriteSchema", "true")
+                .option("userMetadata", json.dumps(note or {}))
+                .save(self.uri(layer, name))
+            )
+
+    def append_once(self, layer: Layer, name: str, rows: DataFrame, *, version: int, partition: str) -> None:
+        """Append rows once: a repeated call with the same version changes nothing (Delta's txn identifiers)."""
+        with self.engine_call(f"{layer}.{layers.slug(name)}"):
+            (
+                _plain(rows).write.format("delta")
+                .mode("append")
+                .partitionBy(partition)
+                .option("mergeSchema", "true")
+                .option("txnAppId", f"{layer}.{name}")
+                .option("txnVersion", version)
+                .option("userMetadata", json.dumps({"commit": version}))
+                .save(self.uri(layer, name))
+            )
+
+    def staged(self, name: str, rows: DataFrame) -> Staged:
+        """Compute rows once and keep them in the staging area, each attempt in a folder of its own."""
+        folder = f"ops/staging/{name}/{uuid.uuid4().hex}"
+        with self.engine_call(f"staging {name}"):
+            rows.write.mode("overwrite").parquet(str(self.objects.local(folder)))
+            return self._staged(folder, rows.schema)
+
+    def found_staged(self, name: str, schema: StructType) -> Staged | None:
+        """Return rows that an earlier attempt staged whole, if there are any."""
+        for folder in self.objects.names(f"ops/staging/{name}"):
+            if self.objects.exists(folder / "_SUCCESS"):
+                return self._staged(str(folder), schema)
+        return None
+
+    def _staged(self, folder: str, schema: StructType) -> Staged:
+        path = self.objects.local(folder)
+        return Staged(path, self.spark.read.schema(schema).parquet(str(path)))
+
+    def unstage(self, name: str) -> None:
+        """Remove staged rows, of every attempt."""
+        self.objects.remove(f"ops/staging/{name}")
+
+    # -- accounting ------------------------------------------------------------------------------------------------
+    def record(self, report: StageReport) -> None:
+        """Append one row to `ops.runs`: what a stage did with a batch."""
+        import pyarrow as pa
+        from deltalake import write_deltalake
+
+        row = {
+            "stage": report.stage,
+            "dataset": report.dataset,
+            "batch": report.batch,
+            "outcome": report.outcome,
+            **{n: getattr(report, n) for n in ("delivered", "accepted", "quarantined", "duplicates", "withheld")},
+            "reasons": json.dumps(dict(report.reasons), sort_keys=True),
+            "warnings": json.dumps(dict(report.warnings), sort_keys=True),
+            "notes": json.dumps(list(report.notes), ensure_ascii=False),
+            "extra": json.dumps(dict(report.extra), sort_keys=True, ensure_ascii=False),
+            "seconds": round(report.seconds, 3),
+            "recorded_at": datetime.now(UTC),
+        }
+        with storage_errors("ops.runs"):
+            for attempt in range(20):
+                try:
+                    write_deltalake(
+                        str(self.objects.local(RUNS)), pa.Table.from_pylist([row], schema=_runs_schema()), mode="append"
+                    )
+                    return
+                except Exception as error:  # delta-rs has one exception per cause of a lost race
+                    if attempt == 19 or not re.search(r"version|exists|conflict|concurrent", str(error), re.I):
+                        raise
+                    time.sleep(0.02 * (attempt + 1))
+
+    def runs(self) -> pl.DataFrame:
+        """Return `ops.runs`, oldest first; empty before the first run."""
+        import polars as pl
+
+        if not self.objects.exists(RUNS / "_delta_log"):
+            return pl.DataFrame(schema=pl.Schema(_runs_schema()))
+        return pl.read_delta(str(self.objects.local(RUNS))).sort("recorded_at")
+
+    def judged(self, stage: str, dataset: str) -> dict[str, dict[str, Any]]:
+        """Return batch → its latest run of one stage, oldest first; a refused batch is judged until it is named."""
+        import polars as pl
+
+        rows = self.runs().filter((pl.col("stage") == stage) & (pl.col("dataset") == dataset))
+        return {row["batch"]: row for row in rows.iter_rows(named=True)}
+
+    def last_report(self, stage: str, dataset: str, batch: str) -> StageReport:
+        """Return the latest accounting of one batch at one stage; raise RequestError when there is none."""
+        row = self.judged(stage, dataset).get(batch)
+        if row is None:
+            raise RequestError(f"batch {batch} has not passed {stage}.", dataset=dataset)
+        row.pop("recorded_at")
+        for name in ("reasons", "warnings", "notes", "extra"):
+            row[name] = json.loads(row[name])
+        return StageReport(**row)
+
+    def feeders(self, register: str) -> dict[str, list[str]]:
+        """Return register field → the datasets whose rows speak about it."""
+        speaking: dict[str, list[str]] = {name: [] for name in self.catalogue.registers[register].fields}
+        for contract in self.catalogue.feeding(register):
+            for link in contract.entities.values():
+                for name in link.fields if link.register_ == register else ():
+                    if contract.name not in speaking[name]:
+                        speaking[name].append(contract.name)
+        return speaking
+
+    def batches(self, dataset: str) -> list[Batch]:
+        """Return every landed batch of a dataset, by data date and id; a batch is landed once its manifest is."""
+        folder = layers.landing_path(dataset)
+        found = [
+            Batch.from_json(self.objects.read(name / "_manifest.json"))
+            for name in self.objects.names(folder)
+            if self.objects.exists(name / "_manifest.json")
+        ]
+        return sorted(found, key=lambda batch: (batch.data_date, batch.id))
+
+    def retracted(self, dataset: str) -> set[str]:
+        """Return the batches of a dataset that were withdrawn."""
+        return set(self.judged("retract", dataset))
+
+
+def _runs_schema() -> Any:
+    import pyarrow as pa
+
+    counts = ("delivered", "accepted", "quarantined", "duplicates", "withheld")
+    return pa.schema(
+        [(name, pa.string()) for name in ("stage", "dataset", "batch", "outcome")]
+        + [(name, pa.int64()) for name in counts]
+        + [(name, pa.string()) for name in ("reasons", "warnings", "notes", "extra")]
+        + [("seconds", pa.float64()), ("recorded_at", pa.timestamp("us", tz="UTC"))]
+    )
+
+
+def _plain(rows: DataFrame) -> DataFrame:
+    """Return rows with plain string types.
+
+    A string type that came through Connect by name is stored as `string collate UTF8_BINARY`, which other readers of
+    Delta do not know; one that is parsed from text is stored as `string`.
+    """
+    from pyspark.sql import functions as f
+
+    return rows.select(
+        [
+            f.col(f"`{field.name}`").cast(_type_text(field.dataType)).alias(field.name)
+            if "string" in field.dataType.simpleString()
+            else f.col(f"`{field.name}`")
+            for field in rows.schema.fields
+        ]
+    )
+
+
+def _type_text(kind: Any) -> str:
+    return str(kind.simpleString().replace(" collate UTF8_BINARY", ""))
+
+
+def _quoted(text: str) -> str:
+    if not re.fullmatch(r"[0-9A-Za-z_.:/-]+", text):
+        raise RequestError("a batch id holds letters, digits and - only.")
+    return text
+
+
+def carried(error: LakeError) -> RuntimeError:
+    """Wrap a lake error so that it survives the way from a Spark worker to the client."""
+    parts = {n: getattr(error, n) for n in ("what", "dataset", "layer", "where", "remedy")}
+    return RuntimeError(f"lake-error:{json.dumps({'kind': type(error).__name__, **parts})}:lake-error")
+
+
+@contextmanager
+def translated(where: str) -> Iterator[None]:
+    """Turn the engine's exceptions into the lake's, without the values they may quote."""
+    from pyspark.errors import PySparkException
+
+    try:
+        yield
+    except PySparkException as error:
+        text = str(error)
+        if found := _CARRIER.search(text):
+            parts = json.loads(found.group(1))
+            raise _CARRIED.get(parts.pop("kind"), LakeError)(**parts) from None
+        if "No space left on device" in text:
+            raise StorageError(
+                "the disk is full; the table is as it was.", where=where, remedy="free space, then run again."
+            ) from None
+        condition = getattr(error, "getCondition", lambda: None)() or type(error).__name__
+        raise EngineError(
+            f"the engine refused ({condition}); the table is as it was.",
+            where=where,
+            remedy="see engine/engine.log in the lake's folder, then run again.",
+        ) from None
+    except Exception as error:
+        if type(error).__module__.startswith("grpc"):
+            raise EngineError(
+                "the engine is gone; the table is as it was.", where=where, remedy="`lake engine start`, then run again."
+            ) from None
+        raise

@@ -1,0 +1,1 @@
+"""A synthetic city: people, legal entities and their departments' extracts, with the truth about every row."""

@@ -1,0 +1,84 @@
+"""The quality gate: a contract's terms as Great Expectations judge them."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+import polars as pl
+import pytest
+
+from jobs.batch import StageReport
+from jobs.contract import Contract
+from jobs.quality.docs import offline
+from jobs.quality.gate import bounds, profile, validate
+
+TITLE = {"en": "x", "zh": "x"}
+SHARED = {
+    "silver": [
+        {"metric": "quarantined_share", "max": 0.5, "severity": "error", "title": {"en": "half rejected", "zh": "半数拒收"}},
+        {"metric": "quarantined_share", "max": 0.1, "severity": "warn", "title": {"en": "a tenth rejected", "zh": "一成拒收"}},
+    ]
+}
+
+
+def _contract(**changes: Any) -> Contract:
+    return Contract.model_validate(
+        {
+            "name": "a/b", "title": TITLE, "description": TITLE, "steward": "a@b.example",
+            "source": {"reader": "csv", "path": "a/b.csv"},
+            "fields": {"number": {"from": "n", "type": "text"}, "place": {"from": "p", "type": "text"}},
+            **changes,
+        }
+    )
+
+
+def _judged(contract: Contract, figures: dict[str, float]) -> dict[tuple[str, str], bool]:
+    terms = bounds(contract, SHARED)
+    result = validate(figures, terms, "a__b")
+    return {
+        (term.rule, term.severity): one["success"] for term, one in zip(terms, result["results"], strict=True)
+    }
+
+
+def test_each_term_is_judged_with_its_own_severity() -> None:
+    figures = {"delivered": 100.0, "quarantined_share": 0.2, "duplicate_share": 0.0}
+    assert _judged(_contract(), figures) == {
+        ("table.quarantined_share", "error"): True, ("table.quarantined_share", "warn"): False
+    }
+
+
+@pytest.mark.parametrize(("delivered", "fewest", "most"), [(5, False, True), (50, True, True), (500, True, False)])
+def test_a_delivery_outside_its_row_envelope_is_noticed(delivered: int, fewest: bool, most: bool) -> None:
+    found = _judged(_contract(rows={"min": 10, "max": 100}), {"delivered": float(delivered), "quarantined_share": 0.0})
+    assert (found["rows.min", "error"], found["rows.max", "warn"]) == (fewest, most)
+
+
+def test_table_rules_are_measured_over_accepted_rows_only() -> None:
+    contract = _contract(
+        expect=[
+            {"rule": "unique", "columns": ["number"]},
+            {"rule": "null_share_below", "column": "place", "max": 0.3, "severity": "warn"},
+        ]
+    )
+    rows = pl.LazyFrame(
+        {
+            "number": ["1", "1", "2", "2"], "place": [None, "x", "y", "z"], "_fingerprint": ["a", "b", "c", "d"],
+            "_reasons": [[], [], [], ["number.check_character"]],
+        },
+        schema_overrides={"_reasons": pl.List(pl.String)},
+    )
+    report = StageReport("conform", "a/b", f"{date(2026, 1, 1)}-x", delivered=4, accepted=3, quarantined=1)
+    figures = profile(rows, contract, report)
+    assert (figures["unique__number"], round(figures["null_share_below__place"], 2)) == (1.0, 0.33)
+    found = _judged(contract, figures)
+    assert (found["table.unique", "error"], found["table.null_share_below", "warn"]) == (False, False)
+
+
+def test_a_data_docs_page_calls_no_other_host() -> None:
+    page = (
+        '<head><link rel="stylesheet" href="https://cdn.example/x.css"><script src="//cdn.example/x.js"></script></head>'
+        '<img src="https://counter.example/pixel.gif?id=1"><p>kept</p>'
+    )
+    assert "example" not in offline(page)
+    assert "<p>kept</p>" in offline(page)

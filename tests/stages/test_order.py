@@ -1,0 +1,141 @@
+"""Kill, repeat, shuffle: the lake ends as if nothing had happened."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from jobs.settings import Settings
+from jobs.stages import conform, desensitise, land, load, resolve, retract
+from jobs.storage.tables import Lake
+from jobs.synthesis import city
+from tests.stages.states import state
+
+DATASETS = ["public_security/household_register", "civil_affairs/deaths", "market_regulation/enterprise_registrations"]
+MORTAL = Path(__file__).with_name("mortal.py")
+
+pytestmark = pytest.mark.spark
+
+
+@pytest.fixture(scope="module")
+def deliveries(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small city's drop boxes over three days."""
+    out = tmp_path_factory.mktemp("city")
+    city.write(400, 3, 7, out, Settings().schemas / "codes", None)
+    return out / "raw"
+
+
+@pytest.fixture(scope="module")
+def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One key ring for every lake of this module, so that their ids can be compared."""
+    folder = tmp_path_factory.mktemp("keys")
+    for number, purpose in enumerate(("register", "pseudonym")):
+        (folder / f"{purpose}.key").write_bytes(bytes([number]) * 32)
+    return folder
+
+
+def _settings(root: Path, raw: Path, keys: Path, engine: str) -> Settings:
+    shutil.copytree(keys, root / "keys")
+    return Settings(root=root, raw=raw, spark=engine)
+
+
+def _files(raw: Path, dataset: str) -> list[Path]:
+    return sorted((raw / Path(dataset).parent).glob(f"{Path(dataset).name}_*"))
+
+
+def _run_all(lake: Lake) -> None:
+    for dataset in DATASETS:
+        land.run(lake, dataset)
+        load.run(lake, dataset)
+        conform.run(lake, dataset)
+    for register in lake.catalogue.registers:
+        resolve.run(lake, register)
+    desensitise.run(lake, DATASETS[0])
+
+
+@pytest.fixture(scope="module")
+def undisturbed(
+    tmp_path_factory: pytest.TempPathFactory, deliveries: Path, keys: Path, engine: str
+) -> dict[str, object]:
+    """The state of a lake that took everything in order, without a disturbance."""
+    with Lake.open(_settings(tmp_path_factory.mktemp("calm"), deliveries, keys, engine)) as lake:
+        _run_all(lake)
+        _run_all(lake)  # a second run changes nothing, or the comparisons below fail
+        reports = lake.runs()
+        assert (reports["delivered"] == reports["accepted"] + reports["quarantined"] + reports["duplicates"] + reports["withheld"]).all()
+        return state(lake, DATASETS)
+
+
+def test_days_and_datasets_in_any_order_with_repeats_give_the_same_lake(
+    tmp_path: Path, deliveries: Path, keys: Path, engine: str, undisturbed: dict[str, object]
+) -> None:
+    chance = random.Random(3)
+    with Lake.open(_settings(tmp_path / "lake", tmp_path / "empty", keys, engine)) as lake:
+        todo = [(dataset, file) for dataset in DATASETS for file in _files(deliveries, dataset)]
+        chance.shuffle(todo)
+        for dataset, file in [*todo, *todo[:3]]:
+            land.run(lake, dataset, files=[file])
+            if chance.random() < 0.7:
+                load.run(lake, dataset)
+                conform.run(lake, dataset)
+                resolve.run(lake, chance.choice(["person", "organisation"]))
+        _run_all(lake)
+        assert state(lake, DATASETS) == undisturbed
+
+
+def test_a_withdrawn_delivery_leaves_the_lake_as_if_it_had_never_come(
+    tmp_path: Path, deliveries: Path, keys: Path, engine: str
+) -> None:
+    dataset = DATASETS[0]
+    first, second, third = _files(deliveries, dataset)
+    with Lake.open(_settings(tmp_path / "never", tmp_path / "empty", keys, engine)) as lake:
+        for file in (first, third):
+            land.run(lake, dataset, files=[file])
+        load.run(lake, dataset)
+        conform.run(lake, dataset)
+        resolve.run(lake, "person")
+        never = state(lake, [dataset])
+    with Lake.open(_settings(tmp_path / "withdrawn", tmp_path / "empty", keys, engine)) as lake:
+        batch = ""
+        for file in (first, second, third):
+            landed = land.run(lake, dataset, files=[file])[0].batch
+            batch = landed if file == second else batch
+        load.run(lake, dataset)
+        conform.run(lake, dataset)
+        resolve.run(lake, "person")
+        retract.run(lake, dataset, batch=batch)
+        retract.run(lake, dataset, batch=batch)
+        resolve.run(lake, "person")
+        after = state(lake, [dataset])
+    for part in ("silver.public_security/household_register", "register.person", "claims.person"):
+        assert after[part] == never[part]
+
+
+def test_a_run_killed_again_and_again_before_and_after_its_writes_ends_the_same(
+    tmp_path: Path, deliveries: Path, keys: Path, engine: str, undisturbed: dict[str, object]
+) -> None:
+    root = tmp_path / "lake"
+    settings = _settings(root, deliveries, keys, engine)
+    environment = {**os.environ, "LAKE_ROOT": str(root), "LAKE_RAW": str(deliveries), "LAKE_SPARK": engine}
+    deaths = 0
+    for attempt in range(200):
+        # 1 before, 2 after, 3 before, ...: every process gets a little further than the last one and dies.
+        moment = "before" if attempt % 2 else "after"
+        done = subprocess.run(
+            [sys.executable, str(MORTAL), str(1 + attempt % 4), moment, *DATASETS],
+            env=environment, capture_output=True, text=True, check=False,
+        )
+        if done.returncode == 0:
+            break
+        assert done.returncode == -9, done.stderr[-2000:]
+        deaths += 1
+    assert deaths > 10
+    with Lake.open(settings) as lake:
+        _run_all(lake)
+        assert state(lake, DATASETS) == undisturbed

@@ -1,0 +1,71 @@
+"""One writer per table, and a dead writer holds nothing."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from jobs.errors import ConflictError
+from jobs.storage.leases import lease
+from jobs.storage.objects import Folder
+
+
+def test_a_second_writer_is_told_who_holds_the_table(tmp_path: Path) -> None:
+    store = Folder(tmp_path)
+    with (
+        lease(store, "silver.x", seconds=30, wait_seconds=0),
+        pytest.raises(ConflictError, match="another run is writing"),
+        lease(store, "silver.x", seconds=30, wait_seconds=0),
+    ):
+        pass
+
+
+def test_a_waiting_writer_goes_on_when_the_first_is_done(tmp_path: Path) -> None:
+    store, order = Folder(tmp_path), []
+    inside, finish = threading.Event(), threading.Event()
+
+    def first() -> None:
+        with lease(store, "silver.x", seconds=30, wait_seconds=0):
+            inside.set()
+            finish.wait()
+            order.append("first")
+
+    other = threading.Thread(target=first)
+    other.start()
+    inside.wait()
+    threading.Timer(0.2, finish.set).start()
+    with lease(store, "silver.x", seconds=30, wait_seconds=30):
+        order.append("second")
+    other.join()
+    assert order == ["first", "second"]
+
+
+def test_the_lease_of_a_killed_process_is_taken_over_at_once(tmp_path: Path) -> None:
+    code = (
+        "import os, signal, sys; from pathlib import Path\n"
+        "from jobs.storage.leases import lease; from jobs.storage.objects import Folder\n"
+        "with lease(Folder(Path(sys.argv[1])), 'silver.x', seconds=3600, wait_seconds=0) as owner:\n"
+        "    print(owner, flush=True); os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    killed = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=False)
+    assert killed.returncode == -9
+    former: list[str] = []
+    with lease(Folder(tmp_path), "silver.x", seconds=30, wait_seconds=0, on_takeover=former.append):
+        pass
+    assert former == [killed.stdout.strip()]
+
+
+def test_a_lease_of_another_host_is_kept_until_it_runs_out(tmp_path: Path) -> None:
+    store = Folder(tmp_path)
+    holder = {"id": "x", "host": "elsewhere.example", "pid": 1, "started": 0, "until": 4102444800}
+    store.write("ops/leases/silver.x.json", json.dumps(holder).encode())
+    with pytest.raises(ConflictError), lease(store, "silver.x", seconds=30, wait_seconds=0):
+        pass
+    store.write("ops/leases/silver.x.json", json.dumps({**holder, "until": 1}).encode())
+    with lease(store, "silver.x", seconds=30, wait_seconds=0):
+        pass

@@ -1,0 +1,98 @@
+"""The contract language: what it allows, and what it says when it does not."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from jobs.catalogue import check_references, load_catalogue, read_catalogue
+from jobs.contract import Source, json_schema
+from jobs.errors import ContractError, RequestError
+from jobs.settings import PROJECT
+
+SCHEMAS = PROJECT / "schemas"
+
+
+@pytest.fixture
+def schemas(tmp_path: Path) -> Path:
+    """A copy of the project's schemas that a test may spoil."""
+    return Path(shutil.copytree(SCHEMAS, tmp_path / "schemas"))
+
+
+def _spoil(schemas: Path, file: str, old: str, new: str) -> None:
+    path = schemas / file
+    text = path.read_text(encoding="utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new, 1), encoding="utf-8")
+
+
+def _problems(schemas: Path) -> list[str]:
+    catalogue, problems = read_catalogue(schemas)
+    return [str(problem) for problem in problems + check_references(catalogue)]
+
+
+DEATHS = "civil_affairs/deaths.yaml"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "says"),
+    [
+        ("steward:", "stewart:", 1, "steward"),
+        ("load: {mode: merge", "load: {mode: upsert", 6, "mode"),
+        ("type: resident_id", "type: passport", 14, "no type 'passport'"),
+        ("register: person", "register: persons", 8, "no register 'persons'"),
+        ("codes: sex", "codes: sexes", 16, "no code list 'sexes'"),
+        ("key: [registration_no]", "key: [number]", 6, "'number' is no field"),
+        ("as_of: registered_on", "as_of: division_code", 6, "is no date"),
+        ("protect: year, publish: {as: birth_band", "protect: drop, publish: {as: birth_band", 17, "never reaches gold"),
+        ("release: {theme: 卫生}", "release: {theme: 天气}", 25, "20 domains"),
+        ("release: {theme: 卫生}", "", 1, "release: says no terms"),
+        ("    rejected: [registered_on.not_before]", "", 29, "either accepted: or rejected:"),
+        ("path: \"civil_affairs/", "path: \"../civil_affairs/", 5, "stays below the drop box"),
+    ],
+)
+def test_a_mistake_is_named_with_file_and_line(schemas: Path, old: str, new: str, line: int, says: str) -> None:
+    _spoil(schemas, DEATHS, old, new)
+    found = [problem for problem in _problems(schemas) if says in problem]
+    assert found, _problems(schemas)
+    assert found[0].startswith(f"schemas/{DEATHS}:{line}:")
+
+
+def test_a_key_given_twice_is_an_error_not_the_last_one_wins(schemas: Path) -> None:
+    _spoil(schemas, DEATHS, "steward:", "schedule: '0 1 * * *'\nsteward:")
+    assert any("given twice" in problem for problem in _problems(schemas))
+
+
+def test_loading_a_broken_folder_raises_with_place_and_remedy(schemas: Path) -> None:
+    _spoil(schemas, DEATHS, "type: resident_id", "type: passport")
+    with pytest.raises(ContractError, match=r"deaths\.yaml:14: .*passport.* Remedy: types:"):
+        load_catalogue(schemas)
+
+
+def test_an_unknown_dataset_names_the_nearest_ones() -> None:
+    with pytest.raises(RequestError, match="did you mean civil_affairs/deaths"):
+        load_catalogue(SCHEMAS).contract("civil_affairs/death")
+
+
+def test_the_json_schema_beside_the_contracts_is_the_generated_one() -> None:
+    assert json.loads((SCHEMAS / "contract.schema.json").read_text(encoding="utf-8")) == json.loads(
+        json.dumps(json_schema())
+    )
+
+
+def test_a_data_date_is_read_from_the_file_name() -> None:
+    source = Source(reader="csv", path="a/b_*_{date:%Y%m%d}.csv")
+    found = source.date_pattern().match("a/b_north_20260302.csv")
+    assert found is not None
+    assert found["date"] == "20260302"
+    assert source.date_pattern().match("a/b_north_2026.csv") is None
+
+
+def test_default_closed_a_field_without_publish_is_in_no_release() -> None:
+    for contract in load_catalogue(SCHEMAS).contracts.values():
+        for name, field in contract.fields.items():
+            if field.publish is None:
+                assert name not in contract.published.values()
