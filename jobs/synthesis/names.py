@@ -19,7 +19,11 @@ def surnames(chance: np.random.Generator, count: int) -> np.ndarray[tuple[int], 
     return chance.choice(np.array(SURNAMES), count, p=_WEIGHTS / _WEIGHTS.sum())
 
 
-def full_names(chance: np.random.Generator, family: np.ndarray[tuple[int], np.dtype[np.str_]], male: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> pl.Series:
+def full_names(
+    chance: np.random.Generator,
+    family: np.ndarray[tuple[int], np.dtype[np.str_]],
+    male: np.ndarray[tuple[int], np.dtype[np.bool_]],
+) -> pl.Series:
     """Return full names: a surname and one or two characters of the sex's given names."""
     count = len(family)
     first = np.where(male, chance.choice(np.array(GIVEN_MEN), count), chance.choice(np.array(GIVEN_WOMEN), count))

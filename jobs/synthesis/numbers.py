@@ -1,4 +1,7 @@
-"""Identifiers for invented people and entities; written apart from the lake's checks on purpose, so that each tests the other."""
+"""Identifiers for invented people and entities.
+
+Written apart from the lake's checks on purpose, so that each tests the other.
+"""
 
 from __future__ import annotations
 

@@ -23,7 +23,9 @@ def counties(codes: Path) -> pl.DataFrame:
         pl.col("code").str.starts_with(PREFECTURE[:4]) & (pl.col("level") == "county") & pl.col("valid_to").is_null()
     )
     former = table.filter(pl.col("level") == "county").select(
-        pl.col("code").alias("former"), "valid_from", "valid_to",
+        pl.col("code").alias("former"),
+        "valid_from",
+        "valid_to",
         pl.col("successors").str.replace_all(r"\[\d+\]", "").str.split(";").alias("code"),
     )
     former = former.explode("code").join(now.select("code"), on="code", how="semi").sort("code", "valid_from")
@@ -50,22 +52,30 @@ def populate(chance: np.random.Generator, count: int, codes: Path, first: int = 
     county = chance.choice(places.height, homes, p=(_WEIGHTS / _WEIGHTS.sum())[: places.height])
     family = surnames(chance, homes)
     kids = np.repeat(home, children)
+    heads_are_men = chance.random(homes) < 0.7
     parts = [
-        (home, "户主", head_age, chance.random(homes) < 0.7),
+        (home, "户主", head_age, heads_are_men),
         (home[size_spouse], "配偶", head_age[size_spouse] + chance.normal(-1, 3, int(size_spouse.sum())), None),
         (kids, "子女", head_age[kids] - chance.normal(27, 4, len(kids)), chance.random(len(kids)) < 0.52),
-        (home[parent], "父母", head_age[parent] + chance.normal(26, 4, int(parent.sum())), chance.random(int(parent.sum())) < 0.4),
+        (
+            home[parent],
+            "父母",
+            head_age[parent] + chance.normal(26, 4, int(parent.sum())),
+            chance.random(int(parent.sum())) < 0.4,
+        ),
     ]
-    heads_male = parts[0][3]
     frames = []
     for of, relation, age, male in parts:
-        is_male = ~heads_male[of] if male is None else male
+        is_male = ~heads_are_men[of] if male is None else male
         relation_column = np.where(is_male, "子", "女") if relation == "子女" else np.full(len(of), relation)
         keeps = relation in ("户主", "子女")
         frames.append(
             pl.DataFrame(
                 {
-                    "home": of, "relationship": relation_column, "age": np.clip(age, 0.1, 98.0), "male": is_male,
+                    "home": of,
+                    "relationship": relation_column,
+                    "age": np.clip(age, 0.1, 98.0),
+                    "male": is_male,
                     "family": np.where(keeps, family[of], surnames(chance, len(of))),
                 }
             )
@@ -84,7 +94,8 @@ def populate(chance: np.random.Generator, count: int, codes: Path, first: int = 
     adult = people["age"].to_numpy() >= 22
     coupled = np.isin(of, home[size_spouse]) & np.isin(people["relationship"].to_numpy(), ["户主", "配偶"])
     marital = np.select(
-        [coupled, ~adult, people["age"].to_numpy() > 70], ["已婚", "未婚", "丧偶"],
+        [coupled, ~adult, people["age"].to_numpy() > 70],
+        ["已婚", "未婚", "丧偶"],
         chance.choice(np.array(["未婚", "离婚", "已婚"]), count, p=[0.7, 0.2, 0.1]),
     )
     age_days = np.minimum(days, 365 * 30)
@@ -102,9 +113,12 @@ def populate(chance: np.random.Generator, count: int, codes: Path, first: int = 
             "phone": _phones(chance, count),
             "address": pl.Series(places["label_zh"].to_numpy()[county[of]].astype(str))
             + pl.Series(np.array([f"解放街{n}号" for n in range(61)])[streets[of]])
-            + pl.Series(chance.integers(1, 30, count)).cast(pl.String) + "室",
+            + pl.Series(chance.integers(1, 30, count)).cast(pl.String)
+            + "室",
             "marital": pl.Series(marital),
-            "ethnic": pl.Series(chance.choice(np.array(["汉族", "畲族", "回族", "苗族"]), count, p=[0.93, 0.05, 0.01, 0.01])),
+            "ethnic": pl.Series(
+                chance.choice(np.array(["汉族", "畲族", "回族", "苗族"]), count, p=[0.93, 0.05, 0.01, 0.01])
+            ),
             "registered": pl.Series(registered).cast(pl.Date),
         }
     )
@@ -112,7 +126,9 @@ def populate(chance: np.random.Generator, count: int, codes: Path, first: int = 
 
 def _phones(chance: np.random.Generator, count: int) -> pl.Series:
     """Return numbers shaped like mobile phones, by chance."""
-    return pl.Series(["170"]).new_from_index(0, count) + pl.Series(chance.integers(0, 10**8, count)).cast(pl.String).str.zfill(8)
+    return pl.Series(["170"]).new_from_index(0, count) + pl.Series(chance.integers(0, 10**8, count)).cast(
+        pl.String
+    ).str.zfill(8)
 
 
 def day(number: int) -> date:
