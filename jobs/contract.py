@@ -17,8 +17,9 @@ Severity = Literal["error", "warn"]
 Mode = Literal["public", "controlled", "enclave"]
 
 # The 20 open-data domains of the plan (发改高技〔2017〕1449号 §三(一)4), in its order.
-THEMES = tuple(
-    "企业登记 信用 交通 医疗 卫生 就业 社保 地理 文化 教育 科技 知识产权 自然资源 农业 林业 环境 安监 质量 统计 气象".split()
+THEMES = (
+    "企业登记", "信用", "交通", "医疗", "卫生", "就业", "社保", "地理", "文化", "教育",
+    "科技", "知识产权", "自然资源", "农业", "林业", "环境", "安监", "质量", "统计", "气象",
 )
 
 # Smallest group a released row may belong to, by mode of release (GB/T 42460-2023 annex D as implemented publicly).
@@ -274,6 +275,20 @@ class Contract(Model):
         return self.from_ is not None
 
     @property
+    def reads_registers(self) -> tuple[str, ...]:
+        """Return the registers gold is made from."""
+        parts: list[ProductSource | Join] = [self.from_, *self.from_.join] if self.from_ else []
+        return tuple(part.register_ for part in parts if part.register_)
+
+    @property
+    def reads_datasets(self) -> tuple[str, ...]:
+        """Return the datasets gold is made from: a dataset's own rows, or what a product names."""
+        if self.from_ is None:
+            return (self.name,)
+        parts: list[ProductSource | Join] = [self.from_, *self.from_.join]
+        return tuple(part.dataset for part in parts if part.dataset)
+
+    @property
     def source_columns(self) -> tuple[str, ...]:
         """Return the source's column names in the order of the fields, each once, deletion columns included."""
         names = [field.from_ for field in self.fields.values() if field.from_]
@@ -316,7 +331,9 @@ class Clash(Model):
 
     name: Name = Field(description="field whose values must be wholly unlike")
     other: tuple[Name, ...] = Field(min_length=1, description="and one of these fields must differ")
-    former: Name | None = Field(default=None, description="field with an earlier name, under which a party may still go")
+    former: Name | None = Field(
+        default=None, description="field with an earlier name, under which a party may still go"
+    )
 
 
 class Register(Model):

@@ -54,6 +54,11 @@ def asset_name(layer: Layer, name: str) -> str:
     return f"{layer.value}.{slug(name)}"
 
 
+def asset_uri(asset: str) -> str:
+    """Return the URI of an Asset: `lake://silver/civil_affairs__deaths`."""
+    return "lake://" + asset.replace(".", "/", 1)
+
+
 def dag_name(kind: str, name: str) -> str:
     """Return a DAG's id: `dataset.civil_affairs__deaths`, `register.person`, `open.products__population`."""
     return f"{kind}.{slug(name)}"

@@ -56,14 +56,8 @@ def _state(lake: Lake, contract: Contract) -> str:
 
 
 def _tables(contract: Contract) -> list[tuple[Layer, str]]:
-    source = contract.from_
-    if source is None:
-        return [(Layer.SILVER, contract.name)]
-    parts: list[ProductSource | Join] = [source, *source.join]
-    return [
-        (REGISTERS, f"{part.register_}_versions") if part.register_ else (Layer.SILVER, str(part.dataset))
-        for part in parts
-    ]
+    registers = [(REGISTERS, f"{register}_versions") for register in contract.reads_registers]
+    return [*registers, *[(Layer.SILVER, dataset) for dataset in contract.reads_datasets]]
 
 
 def _rebuild(lake: Lake, contract: Contract, state: str) -> StageReport:

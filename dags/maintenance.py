@@ -1,0 +1,28 @@
+"""Housekeeping: compaction, vacuum, snapshots of the registers, leftovers of killed runs, Data Docs."""
+
+from datetime import timedelta
+
+import pendulum
+from airflow.sdk import DAG, task
+
+with DAG(
+    "maintenance",
+    schedule="30 4 * * *",
+    start_date=pendulum.datetime(2026, 1, 1, tz="Asia/Shanghai"),
+    catchup=False,
+    max_active_runs=1,
+    tags=["maintenance"],
+    default_args={
+        "owner": "operations", "retries": 1, "retry_delay": timedelta(minutes=5), "retry_exponential_backoff": True,
+    },
+    doc_md="Every step may be repeated or interrupted at any point. See `lake runs`.",
+) as dag:
+
+    @task(task_id="maintain")
+    def maintain() -> list[dict[str, object]]:
+        """Run the lake's housekeeping once."""
+        from jobs.operation.tasks import perform
+
+        return perform("maintain")
+
+    maintain()

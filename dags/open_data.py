@@ -1,0 +1,73 @@
+"""One DAG per open dataset or product: desensitise >> preview >> a person approves >> publish."""
+
+from datetime import timedelta
+from functools import reduce
+from operator import or_
+
+import pendulum
+from airflow.providers.standard.operators.hitl import ApprovalOperator
+from airflow.sdk import DAG, Asset, get_current_context, task
+
+from jobs.catalogue import load_catalogue
+from jobs.contract import Contract
+from jobs.layers import Layer, asset_name, asset_uri, dag_name
+from jobs.settings import Settings
+
+PREVIEW = """{% set seen = ti.xcom_pull(task_ids='preview') or {} %}
+| what | value |
+|---|---|
+{% for what, value in seen.items() %}| {{ what }} | {{ value }} |
+{% endfor %}"""
+
+
+def open_dag(contract: Contract) -> DAG:
+    """Return the DAG that publishes one dataset or product."""
+    name, gold = contract.name, asset_name(Layer.GOLD, contract.name)
+    sources = [asset_name(Layer.REGISTERS, register) for register in contract.reads_registers]
+    sources += [asset_name(Layer.SILVER, dataset) for dataset in contract.reads_datasets]
+    with DAG(
+        dag_name("open", name),
+        schedule=reduce(or_, [Asset(name=one, uri=asset_uri(one)) for one in sources]),
+        start_date=pendulum.datetime(2026, 1, 1, tz="Asia/Shanghai"),
+        catchup=False,
+        max_active_runs=1,
+        tags=["open data", contract.department],
+        default_args={
+            "owner": contract.department, "retries": 2, "retry_delay": timedelta(seconds=20),
+            "retry_exponential_backoff": True, "max_retry_delay": timedelta(minutes=10),
+        },
+        doc_md=f"**{contract.title.zh} · {contract.title.en}**\n\n{contract.description.zh} {contract.description.en}"
+        f"\n\nSteward: {contract.steward}. The release waits for a person, who is not the one who triggered the run.",
+    ) as dag:
+
+        @task(task_id="desensitise", outlets=[Asset(name=gold, uri=asset_uri(gold))])
+        def desensitise() -> list[dict[str, object]]:
+            from jobs.operation.tasks import perform
+
+            return perform("desensitise", name)
+
+        @task(task_id="preview", trigger_rule="none_failed")
+        def preview() -> dict[str, object]:
+            from jobs.operation.tasks import previewed
+
+            return previewed(name)
+
+        @task(task_id="publish")
+        def publish(decision: dict[str, object]) -> list[dict[str, object]]:
+            from jobs.operation.tasks import approver, perform
+
+            run = get_current_context()["dag_run"]
+            return perform("publish", name, approved_by=approver(decision), triggered_by=run.triggering_user_name)
+
+        approve = ApprovalOperator(
+            task_id="approve", subject=f"Release {contract.title.en} ({contract.title.zh})?", body=PREVIEW,
+            response_timeout=timedelta(days=7),
+        )
+        desensitise() >> preview() >> approve
+        publish(approve.output)
+    return dag
+
+
+for _contract in load_catalogue(Settings().schemas).contracts.values():
+    if _contract.release is not None:
+        globals()[dag_name("open", _contract.name)] = open_dag(_contract)

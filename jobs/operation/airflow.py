@@ -1,0 +1,243 @@
+"""Airflow as three processes of this machine, API server, scheduler and DAG processor, with a home of their own.
+
+Everything lies below the lake's folder, so another Airflow on the machine is never touched.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+
+from jobs.errors import EngineError
+from jobs.settings import PROJECT, Settings
+from jobs.storage.engine import free_port
+
+SERVICES = ("api-server", "scheduler", "dag-processor")
+OPERATOR, OFFICER = "operator", "officer"  # who triggers, who approves: two people
+HEALTHY_SECONDS = 120.0
+STOP_SECONDS = 15.0
+
+
+@dataclass(frozen=True)
+class Running:
+    """Name a running Airflow: address, login, and the processes to stop."""
+
+    url: str
+    user: str
+    password: str
+    officer: str
+    officer_password: str
+    processes: Mapping[str, tuple[int, float]]
+
+
+def up(settings: Settings, wait: Callable[[], None] = lambda: None) -> Running:
+    """Start Airflow unless it runs already; return when it is healthy and knows the DAGs.
+
+    `wait` is called while there is nothing to do. Raises EngineError when a service dies or stays unhealthy.
+    """
+    known = _known(settings)
+    if known is not None and _alive(known):
+        return known
+    down(settings)
+    home = _home(settings)
+    (home / "logs").mkdir(parents=True, exist_ok=True)
+    passwords = {OPERATOR: secrets.token_urlsafe(12), OFFICER: secrets.token_urlsafe(12)}
+    _private(home / "passwords.json", json.dumps(passwords))
+    port = free_port()
+    environment = _environment(settings, port)
+    if not (home / "airflow.db").exists():
+        _migrate(home, environment)
+    processes: dict[str, tuple[int, float]] = {}
+    running = Running(
+        f"http://127.0.0.1:{port}", OPERATOR, passwords[OPERATOR], OFFICER, passwords[OFFICER], processes
+    )
+    try:
+        for service in SERVICES:
+            with (home / "logs" / f"{service}.log").open("wb") as log:
+                process = subprocess.Popen(
+                    [sys.executable, "-m", "airflow", service], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                    env=environment, cwd=home, start_new_session=True,
+                )
+            processes[service] = (process.pid, psutil.Process(process.pid).create_time())
+            _private(_record(settings), json.dumps(asdict(running)))
+        _until_healthy(running, home, wait)
+    except BaseException:
+        down(settings)
+        raise
+    return running
+
+
+def down(settings: Settings) -> None:
+    """Stop what `up` started, and every process it started in turn."""
+    known = _known(settings)
+    if known is None:
+        return
+    family: list[psutil.Process] = []
+    for pid, started in known.processes.values():
+        with suppress(psutil.NoSuchProcess):
+            process = psutil.Process(pid)
+            if abs(process.create_time() - started) < 1:
+                family += [process, *process.children(recursive=True)]
+                with suppress(ProcessLookupError):
+                    os.killpg(pid, signal.SIGTERM)
+    _, alive = psutil.wait_procs(family, timeout=STOP_SECONDS)
+    for process in alive:
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
+    psutil.wait_procs(alive, timeout=STOP_SECONDS)
+    _record(settings).unlink(missing_ok=True)
+
+
+class Client:
+    """Speak to Airflow's API as one of its users."""
+
+    def __init__(self, url: str, user: str, password: str) -> None:
+        self._http = httpx.Client(base_url=url, timeout=30, trust_env=False)
+        answer = self._http.post("/auth/token", json={"username": user, "password": password}).raise_for_status()
+        self._http.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
+
+    def get(self, path: str, **query: Any) -> dict[str, Any]:
+        """Return one answer of the API."""
+        found: dict[str, Any] = self._http.get(f"/api/v2{path}", params=query).raise_for_status().json()
+        return found
+
+    def trigger(self, dag: str, **conf: Any) -> str:
+        """Trigger a DAG; return the run's id."""
+        body = {"logical_date": None, "conf": conf}
+        answer = self._http.post(f"/api/v2/dags/{dag}/dagRuns", json=body).raise_for_status()
+        return str(answer.json()["dag_run_id"])
+
+    def pause(self, dag: str, *, paused: bool) -> None:
+        """Pause a DAG, or let it run again."""
+        self._http.patch(f"/api/v2/dags/{dag}", json={"is_paused": paused}).raise_for_status()
+
+    def answer(self, dag: str, run: str, task: str, choice: str) -> None:
+        """Answer a task that waits for a person."""
+        body = {"chosen_options": [choice], "params_input": {}}
+        path = f"/api/v2/dags/{dag}/dagRuns/{run}/taskInstances/{task}/-1/hitlDetails"
+        self._http.patch(path, json=body).raise_for_status()
+
+
+def _environment(settings: Settings, port: int) -> dict[str, str]:
+    home, url = _home(settings), f"http://127.0.0.1:{port}"
+    foreign = ("AIRFLOW__", "AIRFLOW_")
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
+    return {
+        **inherited,
+        "AIRFLOW_HOME": str(home),
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home / 'airflow.db'}",
+        "AIRFLOW__CORE__DAGS_FOLDER": str(PROJECT / "dags"),
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "AIRFLOW__CORE__PARALLELISM": "4",
+        "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
+        "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{url}/execution/",
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": f"{OPERATOR}:admin,{OFFICER}:admin",
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(home / "passwords.json"),
+        "AIRFLOW__API__BASE_URL": url,
+        "AIRFLOW__API__HOST": "127.0.0.1",
+        "AIRFLOW__API__PORT": str(port),
+        "AIRFLOW__API__WORKERS": "1",
+        "AIRFLOW__API__SECRET_KEY": secrets.token_hex(32),
+        "AIRFLOW__API_AUTH__JWT_SECRET": secrets.token_hex(32),
+        "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(home / "logs"),
+        "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "10",
+        "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "300",
+        "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
+        "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.1",
+        "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
+        "NO_PROXY": "127.0.0.1,localhost",
+        "no_proxy": "127.0.0.1,localhost",
+        "PYTHONPATH": str(PROJECT),
+        "LAKE_ROOT": str(settings.home),
+        "LAKE_RAW": str(settings.drop_box),
+        "LAKE_SCHEMAS": str(settings.schemas.resolve()),
+        "LAKE_EXPECTATIONS": str(settings.expectations.resolve()),
+    }
+
+
+def _migrate(home: Path, environment: Mapping[str, str]) -> None:
+    with (home / "logs" / "migrate.log").open("wb") as log:
+        done = subprocess.run(
+            [sys.executable, "-m", "airflow", "db", "migrate"], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+            env=dict(environment), cwd=home, check=False,
+        )
+    if done.returncode:
+        raise EngineError(
+            "Airflow's database could not be made.", where=str(home / "logs" / "migrate.log"), remedy="read its end."
+        )
+
+
+def _until_healthy(running: Running, home: Path, wait: Callable[[], None]) -> None:
+    deadline, expected = time.monotonic() + HEALTHY_SECONDS, _dag_count()
+    while time.monotonic() < deadline:
+        for service, (pid, _) in running.processes.items():
+            if not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE:
+                log = home / "logs" / f"{service}.log"
+                raise EngineError(f"Airflow's {service} ended.", where=str(log), remedy="read the log's last lines.")
+        with suppress(httpx.HTTPError, KeyError, ValueError):
+            client = Client(running.url, running.user, running.password)
+            if client.get("/dags", limit=1)["total_entries"] >= expected and _healthy(client):
+                return
+        wait()
+        time.sleep(0.3)
+    raise EngineError("Airflow did not become healthy.", where=str(home / "logs"), remedy="read the logs there.")
+
+
+def _healthy(client: Client) -> bool:
+    found = client.get("/monitor/health")
+    return all(found[part]["status"] == "healthy" for part in ("metadatabase", "scheduler", "dag_processor"))
+
+
+def _dag_count() -> int:
+    from jobs.catalogue import load_catalogue
+
+    catalogue = load_catalogue(Settings().schemas)
+    contracts = catalogue.contracts.values()
+    datasets = sum(not contract.is_product for contract in contracts)
+    return datasets + len(catalogue.registers) + sum(contract.release is not None for contract in contracts) + 1
+
+
+def _home(settings: Settings) -> Path:
+    return settings.home / "airflow"
+
+
+def _record(settings: Settings) -> Path:
+    return _home(settings) / "running.json"
+
+
+def _private(path: Path, text: str) -> None:
+    path.touch(mode=0o600, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+
+
+def _known(settings: Settings) -> Running | None:
+    try:
+        found = json.loads(_record(settings).read_text(encoding="utf-8"))
+        found["processes"] = {name: (pid, started) for name, (pid, started) in found["processes"].items()}
+        return Running(**found)
+    except (FileNotFoundError, ValueError, TypeError):
+        return None
+
+
+def _alive(running: Running) -> bool:
+    for pid, started in running.processes.values():
+        try:
+            process = psutil.Process(pid)
+        except psutil.NoSuchProcess:
+            return False
+        if abs(process.create_time() - started) >= 1 or process.status() == psutil.STATUS_ZOMBIE:
+            return False
+    return len(running.processes) == len(SERVICES)

@@ -1,0 +1,246 @@
+"""The demonstration: a synthetic city's deliveries through a real scheduler and engine to approved open datasets.
+
+It lives in a folder of its own below the lake's (`demo`, made anew each time) and stops whatever it started, however
+it ends.
+"""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import psutil
+
+from jobs.catalogue import load_catalogue
+from jobs.errors import LakeError, RequestError
+from jobs.layers import dag_name
+from jobs.operation import airflow, summary
+from jobs.settings import Settings
+from jobs.storage import engine
+from jobs.storage.tables import Lake
+from jobs.synthesis import city
+from jobs.synthesis.people import day
+
+MARK = "made by lake demo, removed by the next one"
+ENDED = ("success", "failed")
+APPROVAL_PAUSE = 2.0  # an answer in the very moment the request appears can be lost (Airflow 3.3)
+LONGEST_SECONDS = 1_800.0
+
+
+class Clock:
+    """Print what happens with the seconds since the start, and remember the peak of memory."""
+
+    def __init__(self) -> None:
+        self.started, self.peak_bytes = time.monotonic(), 0
+
+    def say(self, message: str) -> None:
+        """Print one line of progress."""
+        print(f"{self.seconds:6.1f} s  {message}", flush=True)
+
+    @property
+    def seconds(self) -> float:
+        """Return the seconds since the start."""
+        return time.monotonic() - self.started
+
+    def look(self) -> None:
+        """Add up the resident memory of this process, the engine, Airflow, and all their children."""
+        total = 0
+        for process in _family():
+            with suppress(psutil.Error):
+                total += process.memory_info().rss
+        self.peak_bytes = max(self.peak_bytes, total)
+
+
+def run(people: int, days: int, seed: int) -> int:
+    """Run the demonstration and print its summary; return the exit code."""
+    settings, clock = _fresh(Settings()), Clock()
+    watching = threading.Event()
+
+    def watch() -> None:
+        while not watching.wait(0.5):
+            clock.look()
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    with _stopping(settings, clock):
+        watcher.start()
+        try:
+            failed = _act(settings, clock, people, days, seed)
+        finally:
+            watching.set()
+            watcher.join()
+        with Lake.open(settings) as lake:
+            found = summary.collect(lake, settings.home / "city" / "truth")
+        summary.show(found, clock.seconds, clock.peak_bytes)
+        for problem in [*failed, *found.problems]:
+            clock.say(f"PROBLEM: {problem}")
+        return 1 if failed or found.problems else 0
+
+
+def _act(settings: Settings, clock: Clock, people: int, days: int, seed: int) -> list[str]:
+    """Start everything, deliver, withdraw, publish; return what failed."""
+    clock.say(f"the lake of this demonstration: {settings.home}")
+    folder = settings.home / "city"
+    with ThreadPoolExecutor(3) as pool:
+        writing = pool.submit(city.write, people, days, seed, folder, settings.schemas / "codes")
+        starting = pool.submit(engine.start, settings)
+        running = airflow.up(settings)
+        clock.say(f"a city is written: {writing.result()}")
+        clock.say(f"the Spark engine answers: {starting.result().url}")
+    clock.say(f"Airflow is healthy: {running.url}")
+    operator = airflow.Client(running.url, running.user, running.password)
+    officer = airflow.Client(running.url, running.officer, running.officer_password)
+    catalogue = load_catalogue(settings.schemas)
+    opened = [dag_name("open", c.name) for c in catalogue.contracts.values() if c.release is not None]
+    for dag in opened:
+        operator.pause(dag, paused=True)  # so that a release is asked for once, when the day is done
+    rounds = Rounds(operator, officer, clock)
+    for number in range(1, days + 1):
+        _deliver(folder, settings.drop_box, number)
+        clock.say(f"day {number}: the departments deliver")
+        rounds.trigger([dag_name("dataset", contract.name) for contract in catalogue.datasets()])
+        rounds.until_quiet()
+    _withdraw(settings, folder, clock)
+    rounds.trigger([dag_name("register", register) for register in catalogue.registers])
+    rounds.until_quiet()
+    for dag in opened:
+        operator.pause(dag, paused=False)
+    rounds.trigger([*opened, "maintenance"])
+    rounds.until_quiet()
+    return rounds.failed
+
+
+class Rounds:
+    """Trigger DAGs, answer what waits for a person, and wait until nothing runs any more."""
+
+    def __init__(self, operator: airflow.Client, officer: airflow.Client, clock: Clock) -> None:
+        self.operator, self.officer, self.clock = operator, officer, clock
+        self.failed: list[str] = []
+        self._ended: set[tuple[str, str]] = set()
+        self._waiting: dict[tuple[str, str], float] = {}
+        self._expected: set[tuple[str, str]] = set()
+
+    def trigger(self, dags: list[str]) -> None:
+        """Trigger DAGs as the operator."""
+        self._expected |= {(dag, self.operator.trigger(dag)) for dag in dags}
+
+    def until_quiet(self) -> None:
+        """Wait until every triggered run has ended and no Asset has woken another one."""
+        quiet_since: float | None = None
+        while quiet_since is None or time.monotonic() - quiet_since < 1.0:
+            busy = self._look()
+            self._answer()
+            quiet_since = None if busy else quiet_since or time.monotonic()
+            if self.clock.seconds > LONGEST_SECONDS:
+                raise RequestError("the demonstration does not come to an end.", remedy="read Airflow's logs.")
+            time.sleep(0.3)
+
+    def _look(self) -> bool:
+        """Report runs that ended; tell whether any goes on."""
+        runs = self.operator.get("/dags/~/dagRuns", limit=100, order_by="-run_after")["dag_runs"]
+        for one in runs:
+            key = (one["dag_id"], one["dag_run_id"])
+            if one["state"] in ENDED and key not in self._ended:
+                self._ended.add(key)
+                self._report(one)
+        going = any(one["state"] not in ENDED for one in runs)
+        return going or not self._expected <= self._ended
+
+    def _report(self, one: dict[str, Any]) -> None:
+        if one["state"] == "success":
+            self.clock.say(f"done    {one['dag_id']}  ({one['duration'] or 0:.1f} s)")
+            return
+        tasks = self.operator.get(f"/dags/{one['dag_id']}/dagRuns/{one['dag_run_id']}/taskInstances")["task_instances"]
+        broken = ", ".join(task["task_id"] for task in tasks if task["state"] == "failed")
+        self.failed.append(f"{one['dag_id']} failed at {broken}; see airflow/logs in the lake's folder.")
+        self.clock.say(f"FAILED  {one['dag_id']}  at {broken}")
+
+    def _answer(self) -> None:
+        """Approve, as another person than the operator, what has waited for a moment."""
+        found = self.officer.get("/dags/~/dagRuns/~/hitlDetails", response_received=False, limit=50)["hitl_details"]
+        for one in found:
+            task = one["task_instance"]
+            key = (task["dag_id"], task["dag_run_id"])
+            since = self._waiting.setdefault(key, time.monotonic())
+            if task["state"] == "awaiting_input" and time.monotonic() - since > APPROVAL_PAUSE:
+                self.officer.answer(*key, task["task_id"], "Approve")
+                self.clock.say(f"approved by {airflow.OFFICER}: {one['subject']}")
+
+
+def _deliver(folder: Path, box: Path, number: int) -> None:
+    """Put one day's files into the departments' drop boxes, each whole or not at all."""
+    for file in sorted((folder / "raw").rglob(f"*_{day(number):%Y%m%d}.*")):
+        target = box / file.relative_to(folder / "raw")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        part = target.with_suffix(".part")
+        shutil.copyfile(file, part)
+        part.replace(target)
+
+
+def _withdraw(settings: Settings, folder: Path, clock: Clock) -> None:
+    """Take back the deliveries that their department withdraws."""
+    from jobs.stages import retract
+
+    withdrawn = pl.read_parquet(folder / "truth" / "withdrawals.parquet")
+    with Lake.open(settings) as lake:
+        for dataset, file in withdrawn.iter_rows():
+            for batch in lake.batches(dataset):
+                if any(landed.name == file for landed in batch.files):
+                    report = retract.run(lake, dataset, batch=batch.id)[0]
+                    clock.say(f"withdrawn: {dataset} {batch.id} ({report.delivered} rows)")
+
+
+def _fresh(settings: Settings) -> Settings:
+    """Return settings for an empty lake of the demonstration's own; only a former demonstration's is removed."""
+    root = settings.home / "demo"
+    if root.exists():
+        mark = root / "DEMO"
+        if not mark.is_file() or mark.read_text(encoding="utf-8") != MARK:
+            raise RequestError("the folder is not a demonstration's.", where=str(root), remedy="move it away.")
+        own = settings.model_copy(update={"root": root, "raw": root / "raw", "spark": None})
+        airflow.down(own)
+        engine.stop(own)
+        shutil.rmtree(root)
+    root.mkdir(parents=True)
+    (root / "DEMO").write_text(MARK, encoding="utf-8")
+    return Settings(**{**settings.model_dump(), "root": root, "raw": root / "raw"})
+
+
+@contextmanager
+def _stopping(settings: Settings, clock: Clock) -> Iterator[None]:
+    """Stop Airflow and the engine at the end, whatever the end is."""
+
+    def ask(_number: int, _frame: object) -> None:
+        raise KeyboardInterrupt
+
+    before: dict[int, Any] = {number: signal.signal(number, ask) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number in (*before, signal.SIGINT):
+            signal.signal(number, signal.SIG_IGN)  # a second Ctrl-C must not leave processes behind
+        with ThreadPoolExecutor(2) as pool:
+            stops: list[Callable[[Settings], None]] = [airflow.down, engine.stop]
+            for stopped in [pool.submit(stop, settings) for stop in stops]:
+                with suppress(LakeError):
+                    stopped.result()
+        clock.say("everything is stopped.")
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _family() -> list[psutil.Process]:
+    """Return this process and all below it: the engine and Airflow's services are its children."""
+    found = [psutil.Process()]
+    with suppress(psutil.Error):
+        found += found[0].children(recursive=True)
+    return found
+

@@ -1,0 +1,120 @@
+"""What a lake holds and did, in one page: accounting, registers, releases, seconds, and a search for identifiers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from jobs.layers import Layer
+from jobs.releases import listing
+from jobs.storage.ledgers import REGISTERS, Ledger
+from jobs.storage.tables import Lake
+
+COUNTS = ("delivered", "accepted", "quarantined", "duplicates", "withheld")
+LEAST_RELEASES = 4
+TOKEN = re.compile(r"[0-9A-Za-z]{11,18}")
+SEARCHED = {".log", ".csv", ".json", ".jsonld", ".html", ".txt", ".md", ""}
+
+
+@dataclass
+class Found:
+    """Hold what the summary shows."""
+
+    accounting: list[dict[str, Any]] = field(default_factory=list)
+    registers: list[dict[str, Any]] = field(default_factory=list)
+    releases: list[dict[str, Any]] = field(default_factory=list)
+    stages: list[dict[str, Any]] = field(default_factory=list)
+    identifiers: dict[str, int] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+
+
+def collect(lake: Lake, truth: Path | None = None) -> Found:
+    """Gather the summary of a lake; with a synthetic city's truth, search gold, open and logs for its identifiers."""
+    found, runs = Found(), lake.runs()
+    judged = runs.filter(pl.col("stage") == "conform").unique(["dataset", "batch"], keep="last", maintain_order=True)
+    counted = [pl.len().alias("batches"), *[pl.col(count).sum() for count in COUNTS]]
+    sums = judged.group_by("dataset", maintain_order=True).agg(counted)
+    found.accounting = list(sums.sort("dataset").iter_rows(named=True))
+    for row in judged.iter_rows(named=True):
+        if row["delivered"] != sum(row[name] for name in COUNTS[1:]):
+            found.problems.append(f"{row['dataset']} {row['batch']}: the accounting does not balance.")
+    for name in lake.catalogue.registers:
+        ledger = Ledger(lake, name)
+        if lake.has(REGISTERS, ledger.versions):
+            found.registers.append(_register(ledger))
+    found.releases = listing.releases(lake)
+    seconds = runs.group_by("stage", maintain_order=True).agg(pl.len().alias("runs"), pl.col("seconds").sum().round(1))
+    found.stages = list(seconds.iter_rows(named=True))
+    if truth is not None:
+        found.identifiers = _leaks(lake, pl.read_parquet(truth / "identifiers.parquet"))
+        leaks = [(place, count) for place, count in found.identifiers.items() if count]
+        found.problems += [f"{count} planted identifiers in {place}." for place, count in leaks]
+        good = {row["dataset"] for row in found.releases if row["kept_share"] >= 0.7}
+        if len(good) < LEAST_RELEASES:
+            found.problems.append(f"only {len(good)} releases keep 70 % of their rows.")
+    return found
+
+
+def show(found: Found, seconds: float, peak_bytes: int) -> None:
+    """Print the summary."""
+    from jobs.commands.printing import table
+
+    table(found.accounting, ("dataset", "batches", *COUNTS), title="Accounting")
+    states = ("entities", "active", "ended", "contested", "claims", "held")
+    table(found.registers, ("register", *states), title="Registers")
+    table(found.releases, ("dataset", "version", "rows", "smallest_group", "kept_share", "path"), title="Releases")
+    table(found.stages, ("stage", "runs", "seconds"), title="Seconds per stage")
+    if found.identifiers:
+        rows = [{"searched": place, "identifiers": count} for place, count in found.identifiers.items()]
+        table(rows, ("searched", "identifiers"), title="Planted identifiers found")
+    print(f"{seconds:.0f} s, peak memory of all processes {peak_bytes / 2**30:.1f} GiB")
+
+
+def _register(ledger: Ledger) -> dict[str, Any]:
+    rows = ledger.scan_current().select("_status", "_claims", pl.col("_held").list.len().alias("held")).collect()
+    states = dict(rows.group_by("_status").len().iter_rows())
+    return {
+        "register": ledger.register, "entities": rows.height,
+        **{state: states.get(state, 0) for state in ("active", "ended", "contested")},
+        "claims": int(rows["_claims"].sum()), "held": int(rows["held"].sum()),
+    }
+
+
+def _leaks(lake: Lake, planted: pl.DataFrame) -> dict[str, int]:
+    """Return how many planted identifiers occur in gold, in open, and in anything a process wrote as text."""
+    known = set(planted["value"].to_list())
+    places: dict[str, Iterator[str]] = {
+        "gold": _gold_texts(lake),
+        "open": _file_texts(lake.objects.local(Layer.OPEN)),
+        "logs": _log_texts(lake),
+        "runs": iter([lake.runs().drop("recorded_at").write_csv()]),
+    }
+    tokens = {place: {one for text in texts for one in TOKEN.findall(text)} for place, texts in places.items()}
+    return {place: len(found & known) for place, found in tokens.items()}
+
+
+def _gold_texts(lake: Lake) -> Iterator[str]:
+    for name in lake.catalogue.contracts:
+        if lake.has(Layer.GOLD, name):
+            yield lake.scan(Layer.GOLD, name).collect().write_csv()
+
+
+def _file_texts(folder: Path) -> Iterator[str]:
+    for path in sorted(folder.rglob("*")):
+        if path.suffix == ".parquet":
+            yield pl.read_parquet(path).write_csv()
+        elif path.is_file() and path.suffix in SEARCHED:
+            yield path.read_text(encoding="utf-8", errors="replace")
+
+
+def _log_texts(lake: Lake) -> Iterator[str]:
+    for folder in ("airflow/logs", "engine", "ops/data_docs"):
+        root = lake.objects.local(folder)
+        for path in sorted(root.rglob("*")) if root.is_dir() else []:
+            if path.is_file() and path.suffix in (".log", ".html", ".json", ".txt"):
+                yield path.read_text(encoding="utf-8", errors="replace")

@@ -1,0 +1,88 @@
+"""What an Airflow task does: one stage, its accounting as the result, its failure as one sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date
+from importlib import import_module
+from typing import Any
+
+from jobs.batch import StageReport
+from jobs.errors import ContractError, LakeError, QualityGateError, ReleaseRefused, RequestError, SourceError
+
+# What trying again cannot mend: the data, the contract or a person said no.
+FINAL = (ContractError, QualityGateError, ReleaseRefused, RequestError, SourceError)
+
+
+def perform(
+    stage: str, name: str | None = None, *, batch: str | None = None, data_date: date | None = None, **arguments: Any
+) -> list[dict[str, Any]]:
+    """Run one stage over what waits for it, over one batch, or over the batches of a data date again.
+
+    Returns counts only. A failure that a second try cannot mend fails the task at once, any other is retried; the
+    message says dataset, place, rule and remedy. A stage that found nothing to do skips the task, so that nothing
+    after it is woken.
+    """
+    from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
+
+    from jobs.storage.tables import Lake
+
+    run = import_module(f"jobs.stages.{stage}").run
+    reports: list[StageReport] = []
+    try:
+        with Lake.open() as lake:
+            chosen: list[str | None] = [batch]
+            if batch is None and data_date is not None and name is not None:
+                gone = lake.retracted(name)
+                chosen = [one.id for one in lake.batches(name) if one.data_date == data_date and one.id not in gone]
+            for one in chosen:
+                given = {**arguments, **({"batch": one} if one else {})}
+                reports += run(lake, name, **given) if name else run(lake, **given)
+    except FINAL as error:
+        raise AirflowFailException(str(error)) from None
+    except LakeError as error:
+        raise AirflowException(str(error)) from None
+    if all(report.outcome == "known" for report in reports):
+        raise AirflowSkipException("nothing was waiting.")
+    return [_counts(report) for report in reports]
+
+
+def backfilled(run: Any) -> date | None:
+    """Return the data date a backfill run is for (its logical date in China), None for any other run."""
+    from zoneinfo import ZoneInfo
+
+    if str(run.run_type) not in ("backfill", "DagRunType.BACKFILL_JOB", "DagRunType.BACKFILL") or not run.logical_date:
+        return None
+    day: date = run.logical_date.astimezone(ZoneInfo("Asia/Shanghai")).date()
+    return day
+
+
+def previewed(name: str) -> dict[str, Any]:
+    """Return what a release would hold, for the person who decides; skips when it would equal the last one."""
+    from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
+
+    from jobs.stages import publish
+    from jobs.storage.tables import Lake
+
+    try:
+        with Lake.open() as lake:
+            found: dict[str, Any] = publish.preview(lake, name)
+    except FINAL as error:
+        raise AirflowFailException(str(error)) from None
+    if found["unchanged"]:
+        raise AirflowSkipException("the release would equal the last one.")
+    return found
+
+
+def approver(decision: Mapping[str, Any]) -> str:
+    """Return who answered an approval."""
+    user = decision.get("responded_by_user") or {}
+    return str(user.get("name") or user.get("id") or "")
+
+
+def _counts(report: StageReport) -> dict[str, Any]:
+    counts = {n: getattr(report, n) for n in ("delivered", "accepted", "quarantined", "duplicates", "withheld")}
+    return {
+        "batch": report.batch, "outcome": report.outcome, **counts, "reasons": dict(report.reasons),
+        "warnings": dict(report.warnings), "seconds": round(report.seconds, 2),
+    }
