@@ -2,8 +2,7 @@
 
 from datetime import timedelta
 
-import pendulum
-from airflow.sdk import DAG, Asset, Param, get_current_context, task
+from airflow.sdk import DAG, Asset, CronTriggerTimetable, Param, get_current_context, task
 
 from jobs.catalogue import load_catalogue
 from jobs.contract import Contract
@@ -16,8 +15,7 @@ def dataset_dag(contract: Contract) -> DAG:
     name, silver = contract.name, asset_name(Layer.SILVER, contract.name)
     with DAG(
         dag_name("dataset", name),
-        schedule=contract.schedule,
-        start_date=pendulum.datetime(2026, 1, 1, tz="Asia/Shanghai"),
+        schedule=CronTriggerTimetable(contract.schedule, timezone="Asia/Shanghai") if contract.schedule else None,
         catchup=False,
         max_active_runs=1,
         tags=["dataset", contract.department],

@@ -2,13 +2,11 @@
 
 from datetime import timedelta
 
-import pendulum
-from airflow.sdk import DAG, task
+from airflow.sdk import DAG, CronTriggerTimetable, task
 
 with DAG(
     "maintenance",
-    schedule="30 4 * * *",
-    start_date=pendulum.datetime(2026, 1, 1, tz="Asia/Shanghai"),
+    schedule=CronTriggerTimetable("30 4 * * *", timezone="Asia/Shanghai"),
     catchup=False,
     max_active_runs=1,
     tags=["maintenance"],

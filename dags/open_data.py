@@ -4,7 +4,6 @@ from datetime import timedelta
 from functools import reduce
 from operator import or_
 
-import pendulum
 from airflow.providers.standard.operators.hitl import ApprovalOperator
 from airflow.sdk import DAG, Asset, get_current_context, task
 
@@ -28,7 +27,6 @@ def open_dag(contract: Contract) -> DAG:
     with DAG(
         dag_name("open", name),
         schedule=reduce(or_, [Asset(name=one, uri=asset_uri(one)) for one in sources]),
-        start_date=pendulum.datetime(2026, 1, 1, tz="Asia/Shanghai"),
         catchup=False,
         max_active_runs=1,
         tags=["open data", contract.department],

@@ -4,7 +4,6 @@ from datetime import timedelta
 from functools import reduce
 from operator import or_
 
-import pendulum
 from airflow.sdk import DAG, Asset, task
 
 from jobs.catalogue import Catalogue, load_catalogue
@@ -19,7 +18,6 @@ def register_dag(catalogue: Catalogue, name: str) -> DAG:
     with DAG(
         dag_name("register", name),
         schedule=reduce(or_, [Asset(name=one, uri=asset_uri(one)) for one in feeding]),
-        start_date=pendulum.datetime(2026, 1, 1, tz="Asia/Shanghai"),
         catchup=False,
         max_active_runs=1,
         tags=["register"],

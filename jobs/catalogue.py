@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from jobs.contract import Contract, Register, TypeSpec
+from jobs.contract import Contract, Join, ProductSource, Register, TypeSpec
 from jobs.errors import ContractError, RequestError
 
 M = TypeVar("M", bound=BaseModel)
@@ -330,7 +330,8 @@ def _release_problems(contract: Contract) -> Iterator[Finding]:
 def _product_problems(contract: Contract, catalogue: Catalogue) -> Iterator[Finding]:
     source = contract.from_
     assert source is not None
-    for part in (source, *source.join):
+    parts: tuple[ProductSource | Join, ...] = (source, *source.join)
+    for part in parts:
         if part.register_ and part.register_ not in catalogue.registers:
             yield ("from",), f"there is no register {part.register_!r}.", ""
         if part.dataset and part.dataset not in catalogue.contracts:

@@ -63,7 +63,8 @@ def main() -> None:
         if os.environ.get("LAKE_DEBUG"):
             raise
         # The text of a foreign exception may quote a cell; only its kind is shown.
-        typer.echo(f"error: unexpected {type(error).__name__}. Remedy: run again with LAKE_DEBUG=1 and report it.", err=True)
+        what = f"error: unexpected {type(error).__name__}."
+        typer.echo(f"{what} Remedy: run again with LAKE_DEBUG=1 and report it.", err=True)
         sys.exit(1)
 
 

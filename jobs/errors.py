@@ -71,7 +71,7 @@ class ConflictError(LakeError):
     """Two writers want the same table, or two claims the same key."""
 
 
-class ReleaseRefused(LakeError):
+class ReleaseRefused(LakeError):  # noqa: N818 (a refusal is an answer, not a fault)
     """A release may not leave the lake."""
 
 

@@ -47,7 +47,7 @@ DEATHS = "civil_affairs/deaths.yaml"
         ("codes: sex", "codes: sexes", 16, "no code list 'sexes'"),
         ("key: [registration_no]", "key: [number]", 6, "'number' is no field"),
         ("as_of: registered_on", "as_of: division_code", 6, "is no date"),
-        ("protect: year, publish: {as: birth_band", "protect: drop, publish: {as: birth_band", 17, "never reaches gold"),
+        ("protect: year, publish: {as: birth_", "protect: drop, publish: {as: birth_", 17, "never reaches gold"),
         ("release: {theme: 卫生}", "release: {theme: 天气}", 25, "20 domains"),
         ("release: {theme: 卫生}", "", 1, "release: says no terms"),
         ("    rejected: [registered_on.not_before]", "", 29, "either accepted: or rejected:"),

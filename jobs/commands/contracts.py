@@ -14,7 +14,9 @@ Dataset = Annotated[str, typer.Argument(help="department/dataset")]
 
 
 def check(
-    write_schema: Annotated[bool, typer.Option("--write-schema", help="renew schemas/contract.schema.json first")] = False,
+    write_schema: Annotated[
+        bool, typer.Option("--write-schema", help="renew schemas/contract.schema.json first")
+    ] = False,
     json: AsJson = False,
 ) -> None:
     """Check every contract, register, code list and approval: they parse, agree, and their examples hold.
@@ -34,7 +36,8 @@ def check(
         for problem in problems:
             say(str(problem))
         found = f"{len(problems)} problems" if problems else "all good"
-        typer.echo(f"{counts['contracts']} contracts, {counts['registers']} registers, {counts['types']} types: {found}.")
+        counted = ", ".join(f"{counts[kind]} {kind}" for kind in ("contracts", "registers", "types"))
+        typer.echo(f"{counted}: {found}.")
     if problems:
         raise typer.Exit(2)
 
@@ -54,7 +57,9 @@ def new(
 
     target = out or Settings().schemas / f"{dataset}.yaml"
     if target.exists():
-        raise RequestError("there is such a contract already.", where=str(target), remedy="remove it first, or give --out.")
+        raise RequestError(
+            "there is such a contract already.", where=str(target), remedy="remove it first, or give --out."
+        )
     text = draft(dataset, sample)
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_text(text, encoding="utf-8")
@@ -85,9 +90,8 @@ def precheck(
     contract = catalogue.contract(dataset)
     day = date.date() if date else _today()
     with progress(f"checking {file.name}"):
-        result = checking.precheck(
-            file, contract, catalogue.types, CodeBook.load(catalogue.root / "codes"), Limits(settings.max_cell_bytes), day
-        )
+        codes, limits = CodeBook.load(catalogue.root / "codes"), Limits(settings.max_cell_bytes)
+        result = checking.precheck(file, contract, catalogue.types, codes, limits, day)
         workbook = out or file.with_name(f"{file.stem}_precheck.xlsx")
         if result.quarantined:
             write_workbook(result, contract, workbook, settings.expectations)
@@ -138,6 +142,7 @@ def identify(
         raise RequestError("the file has no such column.", where=column, remedy=f"columns: {', '.join(rows.columns)}.")
     found = judge(rows[column], CodeBook.load(Settings().schemas / "codes"), _today(), kind)
     flat = [
-        pl.col(name).list.join(";") if isinstance(dtype, pl.List) else pl.col(name) for name, dtype in found.schema.items()
+        pl.col(name).list.join(";") if isinstance(dtype, pl.List) else pl.col(name)
+        for name, dtype in found.schema.items()
     ]
     typer.echo(found.select(flat).write_csv(), nl=False)

@@ -148,7 +148,8 @@ def rejected(dataset: Dataset, batch: BatchOption = None, json: AsJson = False) 
             )
         forms = expected_form(lake.settings.expectations)
         found = [
-            {"batch": b, "file": f, "row": r, "rule": rule, "expected": forms(rule)} for b, f, r, rule in rows.iter_rows()
+            {"batch": b, "file": f, "row": r, "rule": rule, "expected": forms(rule)}
+            for b, f, r, rule in rows.iter_rows()
         ]
     if json:
         emit(found)

@@ -59,7 +59,9 @@ def _ids_of_number(lake: Lake, number: str) -> list[str]:
 def entity(
     entity: Entity,
     register: RegisterOption = None,
-    as_of: Annotated[datetime | None, typer.Option("--as-of", formats=["%Y-%m-%d"], help="what was so on a day")] = None,
+    as_of: Annotated[
+        datetime | None, typer.Option("--as-of", formats=["%Y-%m-%d"], help="what was so on a day")
+    ] = None,
     known_at: Annotated[int | None, typer.Option("--known-at", help="as the register stood after this commit")] = None,
     json: AsJson = False,
 ) -> None:
@@ -176,7 +178,8 @@ def cases(register: RegisterOption = None, json: AsJson = False) -> None:
             if not lake.has(Layer.REGISTERS, ledger.versions):
                 continue
             held = ledger.scan_current().filter(pl.col("_held").list.len() > 0)
-            for entity, status, found in held.select("_entity_id", "_status", "_held").sort("_entity_id").collect().iter_rows():
+            held = held.select("_entity_id", "_status", "_held").sort("_entity_id")
+            for entity, status, found in held.collect().iter_rows():
                 rows += [
                     {"register": name, "entity": entity, "status": status, "dataset": one["_dataset"],
                      "batch": one["_batch_id"], "file": one["_source_file"], "row": one["_source_row"]}

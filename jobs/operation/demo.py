@@ -107,6 +107,8 @@ def _act(settings: Settings, clock: Clock, people: int, days: int, seed: int) ->
         clock.say(f"day {number}: the departments deliver")
         rounds.trigger([dag_name("dataset", contract.name) for contract in catalogue.datasets()])
         rounds.until_quiet()
+        if rounds.failed:
+            return rounds.failed
     _withdraw(settings, folder, clock)
     rounds.trigger([dag_name("register", register) for register in catalogue.registers])
     rounds.until_quiet()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import shutil
-from pathlib import Path
 from typing import Any
 
 from jobs.layers import Layer
@@ -49,15 +48,15 @@ def build(lake: Lake) -> str:
     head = "<tr><th>dataset</th><th>batch</th><th>expectations</th><th>successful</th></tr>"
     index = f"<!doctype html><meta charset='utf-8'><title>Data Docs</title>{_STYLE}<h1>Data Docs</h1><table>{head}"
     (site / "index.html").write_text(index + "".join(rows) + "</table>", encoding="utf-8")
-    return _swap(lake, site)
+    return _swap(lake)
 
 
 def _latest(lake: Lake) -> list[tuple[str, str, dict[str, Any]]]:
-    found = []
-    for name in sorted(lake.catalogue.contracts):
-        for path in lake.objects.names(validation_path(name), "*.json"):
-            found.append((path.parent.name, path.stem, json.loads(lake.objects.read(path))))
-    return found
+    return [
+        (path.parent.name, path.stem, json.loads(lake.objects.read(path)))
+        for name in sorted(lake.catalogue.contracts)
+        for path in lake.objects.names(validation_path(name), "*.json")
+    ]
 
 
 def _page(result: dict[str, Any]) -> str:
@@ -88,7 +87,7 @@ def offline(page: str) -> str:
     return _OUTSIDE.sub("", page).replace("</head>", f"{_STYLE}</head>", 1)
 
 
-def _swap(lake: Lake, site: Path) -> str:
+def _swap(lake: Lake) -> str:
     target = f"{Layer.OPS}/docs"
     lake.objects.remove(target)
     lake.objects.move(f"{Layer.OPS}/docs.part", target)

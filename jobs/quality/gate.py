@@ -63,13 +63,13 @@ def bounds(contract: Contract, shared: Mapping[str, Any]) -> list[Bound]:
             if limit is None and low is None:
                 limit = 0
             found.append(Bound(f"table.{rule.rule}", _metric(rule), title, rule.severity, low, limit))
-    for term in shared["silver"]:
-        found.append(
-            Bound(
-                f"table.{term['metric']}", term["metric"], term["title"]["en"], term["severity"],
-                term.get("min"), term.get("max"),
-            )
+    found += [
+        Bound(
+            f"table.{term['metric']}", term["metric"], term["title"]["en"], term["severity"],
+            term.get("min"), term.get("max"),
         )
+        for term in shared["silver"]
+    ]
     return found
 
 

@@ -14,7 +14,8 @@ def held(claims: pl.DataFrame, register: Register) -> pl.Series:
     """Return for every claim whether it contradicts its key and so must wait for a decision.
 
     The earliest claim of a lead source anchors the key: claims that clash with it are held, the others stay. A
-    clash without any lead claim holds every claim of the key. The answer depends on the claims alone, not on their order.
+    clash without any lead claim holds every claim of the key. The answer depends on the claims alone, not on their
+    order.
     """
     clash, lead = register.clash, pl.col("_dataset").is_in(register.lead)
     rows = claims.with_row_index("_at")
@@ -50,7 +51,8 @@ def _clashing(pairs: pl.DataFrame, clash: Clash) -> pl.Series:
         )
         for row in suspects.select(*names, *[f"{name}_other" for name in names]).iter_rows()
     ]
-    return pairs.with_row_index("_pair")["_pair"].is_in(suspects["_pair"].filter(pl.Series(unlike, dtype=pl.Boolean)).implode())
+    found = suspects["_pair"].filter(pl.Series(unlike, dtype=pl.Boolean))
+    return pairs.with_row_index("_pair")["_pair"].is_in(found.implode())
 
 
 def like(one: str, other: str) -> bool:

@@ -15,9 +15,8 @@ from jobs.sets.deduplication import fingerprint
 
 ACTIVE, ENDED, CONTESTED, REMOVED = "active", "ended", "contested", "removed"
 
-HELD = pl.List(
-    pl.Struct({"_dataset": pl.String, "_batch_id": pl.String, "_source_file": pl.String, "_source_row": pl.Int64})
-)
+_ORIGIN = {"_dataset": pl.String, "_batch_id": pl.String, "_source_file": pl.String, "_source_row": pl.Int64}
+HELD = pl.List(pl.Struct(_ORIGIN))
 
 
 def register_schema(register: Register, types: Mapping[str, TypeSpec]) -> dict[str, Any]:
@@ -91,7 +90,10 @@ def changes(
     gone = current.filter(pl.col("_status") != REMOVED).join(folded, on="_entity_id", how="anti")
     schema = register_schema(register, types)
     emptied = gone.select(
-        *[pl.col(n) if n in ("_entity_id", "_range", "_kind") else pl.lit(None, kind).alias(n) for n, kind in schema.items()]
+        *[
+            pl.col(name) if name in ("_entity_id", "_range", "_kind") else pl.lit(None, kind).alias(name)
+            for name, kind in schema.items()
+        ]
     ).with_columns(
         pl.lit(REMOVED).alias("_status"), pl.lit(0, pl.Int64).alias("_claims"), pl.lit("").alias("_fingerprint")
     )
@@ -99,7 +101,7 @@ def changes(
 
 
 def _held_rows(claims: pl.DataFrame) -> pl.DataFrame:
-    where = [field.name for field in HELD.inner.fields]
+    where = list(_ORIGIN)
     return (
         claims.sort(where)
         .group_by("_entity_id", maintain_order=True)

@@ -89,6 +89,12 @@ class CodeBook:
     def _divisions(self) -> frozenset[str]:
         return frozenset(self.table(DIVISION)["code"].to_list())
 
+    @cached_property
+    def divisions_since(self) -> int:
+        """Return the first year the table of divisions knows; of earlier years it says nothing."""
+        first = self.table(DIVISION)["valid_from"].cast(pl.Int32).min()
+        return first if isinstance(first, int) else 0
+
     def division_known(self, codes: pl.Series) -> tuple[pl.Series, pl.Series]:
         """Return for six-digit codes whether the division ever existed, and whether only as a synthetic county.
 

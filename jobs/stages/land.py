@@ -46,7 +46,8 @@ def _new_files(lake: Lake, contract: Contract) -> list[Path]:
     assert contract.source is not None
     pattern, box = contract.source.date_pattern(), lake.settings.drop_box
     folder = box / PurePosixPath((contract.source.path or "").split("{")[0].split("*")[0] + "x").parent
-    candidates = sorted(p for p in folder.rglob("*") if p.is_file() and not p.name.startswith(".")) if folder.is_dir() else []
+    present = folder.rglob("*") if folder.is_dir() else ()
+    candidates = sorted(path for path in present if path.is_file() and not path.name.startswith("."))
     matching = [
         p for p in candidates if pattern.match(p.relative_to(box).as_posix()) and p.suffix not in UNFINISHED
     ]
@@ -68,7 +69,8 @@ def _land(lake: Lake, contract: Contract, files: list[Path], requested: date | N
         if file.stat().st_size > lake.settings.max_file_bytes:
             raise SourceError(
                 f"the file is larger than {lake.settings.max_file_bytes} bytes.",
-                dataset=contract.name, layer="landing", where=file.name, remedy="split it, or raise LAKE_MAX_FILE_BYTES.",
+                dataset=contract.name, layer="landing", where=file.name,
+                remedy="split it, or raise LAKE_MAX_FILE_BYTES.",
             )
     data_date, dated_by = _data_date(contract, files, requested, received)
     part = layers.landing_path(contract.name, f".part-{uuid.uuid4().hex}")
@@ -168,8 +170,8 @@ def _take(lake: Lake, contract: Contract, files: list[Path], part: PurePosixPath
         size, digest = lake.objects.add_file(target, part / name)
         target.unlink()
         dumped.append(LandedFile(name, size, digest))
-    for file in landed:  # the dump is the delivery; the database file's own bytes vary with its page layout
-        lake.objects.remove(part / file.name)
+    for copy in landed:  # the dump is the delivery; the database file's own bytes vary with its page layout
+        lake.objects.remove(part / copy.name)
     return dumped
 
 

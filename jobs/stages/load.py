@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from pyspark.sql import DataFrame
 
-RECORD = {"_batch_id": "string", "_source_file": "string", "_source_row": "int64", "_defect": "string", "_extra": "string"}
+RECORD = {
+    "_batch_id": "string", "_source_file": "string", "_source_row": "int64", "_defect": "string", "_extra": "string"
+}
 
 
 def run(lake: Lake, dataset: str, *, batch: str | None = None) -> list[StageReport]:

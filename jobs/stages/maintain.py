@@ -23,12 +23,14 @@ def run(lake: Lake) -> list[StageReport]:
     Nothing that a table, a register's log or an approved release rests on is removed.
     """
     started = time.monotonic()
-    compacted = [_compact(lake, layer, name) for layer, name in _tables(lake)]
+    tables = _tables(lake)
+    for layer, name in tables:
+        _compact(lake, layer, name)
     snapshots = {name: _snapshot(lake, name) for name in lake.catalogue.registers}
     report = StageReport(
         "maintain", "lake", datetime.now(UTC).date().isoformat(),
         extra={
-            "tables": len(compacted),
+            "tables": len(tables),
             "snapshots": snapshots,
             "leftovers": _clear_leftovers(lake),
             "data_docs": docs.build(lake),
@@ -52,8 +54,9 @@ def _tables(lake: Lake) -> list[tuple[Layer, str]]:
 
 def _compact(lake: Lake, layer: Layer, name: str) -> None:
     """Join small files and drop files no version of the last week needs."""
-    register = name.partition("_")[0] if layer is REGISTERS else None
-    lease = f"{layer}.{layers.slug(register if register in lake.catalogue.registers else name)}"
+    # One writer holds all of a register's tables; the lease bears the register's name.
+    register = name.removesuffix("_versions").removesuffix("_claims")
+    lease = f"{layer}.{layers.slug(register if layer is REGISTERS else name)}"
     with lake.writing(lease), lake.engine_call(lease):
         lake.spark.sql(f"OPTIMIZE delta.`{lake.uri(layer, name)}`")
         lake.spark.sql(f"VACUUM delta.`{lake.uri(layer, name)}` RETAIN {RETENTION_HOURS} HOURS")

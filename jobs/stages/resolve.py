@@ -42,10 +42,10 @@ def run(lake: Lake, register: str, *, batch: str | None = None) -> list[StageRep
         for commit, done in ledger.plans():
             if not done:
                 reports.append(_carry_out(lake, ledger, commit))
-        commit = _next(lake, ledger)
-        if commit is not None:
-            ledger.write_commit(commit, "planned")
-            reports.append(_carry_out(lake, ledger, commit))
+        planned = _next(lake, ledger)
+        if planned is not None:
+            ledger.write_commit(planned, "planned")
+            reports.append(_carry_out(lake, ledger, planned))
     return reports
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from jobs import layers
-from jobs.batch import StageReport
+from jobs.batch import Outcome, StageReport
 from jobs.errors import RequestError
 from jobs.layers import Layer
 from jobs.storage.tables import Lake
@@ -25,7 +25,8 @@ def run(lake: Lake, dataset: str, *, batch: str) -> list[StageReport]:
             )
         known = batch in lake.retracted(dataset)
         rows = lake.count(Layer.SILVER, contract.name, batch)
-        report = StageReport("retract", dataset, batch, "known" if known else "retracted", withheld=rows, delivered=rows)
+        outcome: Outcome = "known" if known else "retracted"
+        report = StageReport("retract", dataset, batch, outcome, withheld=rows, delivered=rows)
         if not known:
             lake.record(report)  # first: whoever continues after a crash knows it is withdrawn
         if rows:

@@ -34,6 +34,7 @@ from jobs.storage import jars
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
+LOGGING = PROJECT / "infra" / "spark" / "log4j2.properties"
 START_SECONDS = 90
 OLDEST_JAVA = 17
 JAVA_REMEDY = f"install Java {OLDEST_JAVA} or newer (Debian: apt install openjdk-17-jre-headless) or set JAVA_HOME."
@@ -79,7 +80,9 @@ def configuration(settings: Settings) -> dict[str, str]:
         # One machine: the defaults (50 and 10,000 tasks) are for clusters.
         "spark.databricks.delta.snapshotPartitions": "2",
         "spark.sql.sources.parallelPartitionDiscovery.parallelism": "8",
-        "spark.driver.extraJavaOptions": "-XX:+UseParallelGC -XX:TieredStopAtLevel=1 " f"-Dlog4j2.configurationFile={(PROJECT / 'infra/spark/log4j2.properties').as_uri()}",
+        "spark.driver.extraJavaOptions": (
+            f"-XX:+UseParallelGC -XX:TieredStopAtLevel=1 -Dlog4j2.configurationFile={LOGGING.as_uri()}"
+        ),
         "spark.sql.warehouse.dir": (work / "warehouse").as_uri(),
         "spark.local.dir": str(work / "tmp"),
         "spark.ui.enabled": "false",
@@ -107,7 +110,7 @@ def session(settings: Settings) -> SparkSession:
     spark = SparkSession.builder.remote(url).getOrCreate()
     # The default keeps a client of a dead server waiting for minutes.
     spark.client.set_retry_policies([DefaultPolicy(max_retries=4, initial_backoff=200, max_backoff=2000)])
-    return spark  # type: ignore[no-any-return]
+    return spark
 
 
 def close(spark: SparkSession) -> None:
@@ -198,7 +201,7 @@ def _launch(settings: Settings, wanted: str) -> Engine:
     work = settings.home / "engine"
     for name in ("warehouse", "tmp"):
         (work / name).mkdir(parents=True, exist_ok=True)
-    port = settings.engine_port or _free_port()
+    port = settings.engine_port or free_port()
     home = Path(pyspark.__file__).parent
     options = {
         **configuration(settings),
@@ -279,7 +282,8 @@ def _starting(settings: Settings) -> Iterator[None]:
         yield
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port of this machine that nobody listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

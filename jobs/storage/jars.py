@@ -77,7 +77,8 @@ def fetch(settings: Settings) -> list[Path]:
                 ) from None
             if hashlib.sha256(answer.content).hexdigest() != jar.sha256:
                 raise EngineError(
-                    "the fetched jar is not the pinned one.", where=jar.file, remedy="set LAKE_MAVEN_URL to a true mirror."
+                    "the fetched jar is not the pinned one.", where=jar.file,
+                    remedy="set LAKE_MAVEN_URL to a true mirror.",
                 )
             with tempfile.NamedTemporaryFile(dir=target, delete=False) as part:
                 part.write(answer.content)

@@ -78,8 +78,10 @@ class Ledger:
             "recorded_at": datetime.now(UTC),
         }
         schema = pa.schema(
-            [("commit", pa.int64()), ("state", pa.string()), ("add", pa.string()), ("remove", pa.string())]
-            + [("recorded_at", pa.timestamp("us", tz="UTC"))]
+            [
+                ("commit", pa.int64()), ("state", pa.string()), ("add", pa.string()), ("remove", pa.string()),
+                ("recorded_at", pa.timestamp("us", tz="UTC")),
+            ]
         )
         write_deltalake(
             self.lake.uri(REGISTERS, self.commits), pa.Table.from_pylist([row], schema=schema), mode="append"

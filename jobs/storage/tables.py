@@ -97,13 +97,11 @@ class Lake:
 
     def scan(self, layer: Layer, name: str) -> pl.LazyFrame:
         """Return a table natively, without the engine; raise RequestError when it does not exist yet."""
-        import polars as pl
-
         if not self.has(layer, name):
             raise RequestError(
                 "the table does not exist yet.", dataset=name, layer=layer, remedy="run the stages before it."
             )
-        return pl.scan_delta(self.uri(layer, name))
+        return scan_delta(self.uri(layer, name))
 
     def count(self, layer: Layer, name: str, batch: str) -> int:
         """Return how many rows of one batch a table holds, from the log's statistics where it has them."""
@@ -119,7 +117,7 @@ class Lake:
             return -1
         from deltalake import DeltaTable
 
-        return DeltaTable(self.uri(layer, name), without_files=True).version()
+        return int(DeltaTable(self.uri(layer, name), without_files=True).version())
 
     # -- writing ---------------------------------------------------------------------------------------------------
     @contextmanager
@@ -260,7 +258,7 @@ class Lake:
                     )
                     return
                 except Exception as error:  # delta-rs has one exception per cause of a lost race
-                    if attempt == 19 or not re.search(r"version|exists|conflict|concurrent", str(error), re.I):
+                    if attempt == 19 or not re.search(r"version|exists|conflict|concurrent", str(error), re.IGNORECASE):
                         raise
                     time.sleep(0.02 * (attempt + 1))
 
@@ -270,7 +268,7 @@ class Lake:
 
         if not self.objects.exists(RUNS / "_delta_log"):
             return pl.DataFrame(schema=pl.Schema(_runs_schema()))
-        return pl.read_delta(str(self.objects.local(RUNS))).sort("recorded_at")
+        return scan_delta(str(self.objects.local(RUNS))).sort("recorded_at").collect()
 
     def judged(self, stage: str, dataset: str) -> dict[str, dict[str, Any]]:
         """Return batch → its latest run of one stage, oldest first; a refused batch is judged until it is named."""
@@ -312,6 +310,18 @@ class Lake:
     def retracted(self, dataset: str) -> set[str]:
         """Return the batches of a dataset that were withdrawn."""
         return set(self.judged("retract", dataset))
+
+
+def scan_delta(uri: str) -> pl.LazyFrame:
+    """Return a Delta table natively.
+
+    Through Arrow's dataset, because Polars' own reader takes the percent signs in a file's URI (of a space in the path)
+    for a part of its name.
+    """
+    import polars as pl
+    from deltalake import DeltaTable
+
+    return pl.scan_pyarrow_dataset(DeltaTable(uri).to_pyarrow_dataset())
 
 
 def _runs_schema() -> Any:
@@ -385,6 +395,7 @@ def translated(where: str) -> Iterator[None]:
     except Exception as error:
         if type(error).__module__.startswith("grpc"):
             raise EngineError(
-                "the engine is gone; the table is as it was.", where=where, remedy="`lake engine start`, then run again."
+                "the engine is gone; the table is as it was.", where=where,
+                remedy="`lake engine start`, then run again.",
             ) from None
         raise

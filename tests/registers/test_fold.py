@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jobs.contract import Register, RegisterField, TypeSpec
+from jobs.contract import Register, TypeSpec
 from jobs.registers.claims import claim_schema
 from jobs.registers.fold import changes, fold, valid_on
 
@@ -73,7 +73,8 @@ def test_a_preferred_source_outweighs_a_later_date() -> None:
 
 
 def test_where_the_latest_counts_a_later_date_outweighs_a_preferred_source() -> None:
-    row = folded(claim("A", LEAD, 1, date(2020, 1, 1), phone="1"), claim("A", OTHER, 2, date(2026, 1, 1), phone="2"))["A"]
+    older, newer = date(2020, 1, 1), date(2026, 1, 1)
+    row = folded(claim("A", LEAD, 1, older, phone="1"), claim("A", OTHER, 2, newer, phone="2"))["A"]
     assert (row["phone"], row["phone_source"]) == ("2", OTHER)
 
 
@@ -144,7 +145,8 @@ def test_a_withdrawn_subject_is_ended_until_the_lead_speaks_again() -> None:
 
 def test_what_was_so_on_a_day_counts_only_claims_up_to_that_day() -> None:
     claims = pl.DataFrame(
-        [claim("A", LEAD, 1, date(2020, 1, 1), phone="1"), claim("A", LEAD, 2, date(2026, 1, 1), phone="2")], schema=SCHEMA
+        [claim("A", LEAD, 1, date(2020, 1, 1), phone="1"), claim("A", LEAD, 2, date(2026, 1, 1), phone="2")],
+        schema=SCHEMA,
     )
     assert fold(valid_on(claims, date(2021, 1, 1)), PERSON, TYPES, {})["phone"].to_list() == ["1"]
 

@@ -1,4 +1,4 @@
-"""Types, code lists and a small contract for tests of rows."""
+"""Types and a small contract for tests of rows."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -8,7 +8,6 @@ import pytest
 import yaml
 
 from jobs.contract import Contract, TypeSpec
-from jobs.rows.codes import CodeBook
 
 SCHEMAS = Path(__file__).parents[2] / "schemas"
 
@@ -17,11 +16,6 @@ SCHEMAS = Path(__file__).parents[2] / "schemas"
 def types() -> Mapping[str, TypeSpec]:
     words = yaml.safe_load((SCHEMAS / "types.yaml").read_text(encoding="utf-8"))
     return {name: TypeSpec.model_validate({**spec, "name": name}) for name, spec in words.items()}
-
-
-@pytest.fixture(scope="session")
-def codes() -> CodeBook:
-    return CodeBook.load(SCHEMAS / "codes")
 
 
 @pytest.fixture(scope="session")

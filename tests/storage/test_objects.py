@@ -48,6 +48,5 @@ def test_what_an_interrupted_write_left_is_not_an_object_but_is_found(tmp_path: 
 
 
 def test_a_full_disk_is_a_clear_error() -> None:
-    with pytest.raises(StorageError, match="disk is full"), storage_errors("gold"), Path("/dev/full").open("wb") as full:
-        full.write(b"x")
-        full.flush()
+    with pytest.raises(StorageError, match="disk is full"), storage_errors("gold"):
+        Path("/dev/full").write_bytes(b"x")

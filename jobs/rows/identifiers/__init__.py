@@ -38,8 +38,9 @@ def identify(values: pl.Series, codes: CodeBook, on: date, kind: str | None = No
     """Say of every value what it is.
 
     Returns value, kind, normalised, and three verdicts: `structure` (form, date and check character), `division`
-    (its place ever existed), `division_at_birth` (in force in the birth year; for people only), then reasons and
-    warnings. Without `kind` each value is tried as each kind; an older identifier is named by its own kind.
+    (its place ever existed), `division_at_birth` (in force in the birth year; null for what is no person's number and
+    for births before the table of divisions begins), then reasons and warnings. Without `kind` each value is tried as
+    each kind; an older identifier is named by its own kind.
     Raises RequestError for an unknown kind.
     """
     if kind is not None and kind not in CHECKS:
@@ -50,13 +51,14 @@ def identify(values: pl.Series, codes: CodeBook, on: date, kind: str | None = No
         answer = found if answer is None else _better(answer, found)
     assert answer is not None
     reasons = pl.col("reasons").list
+    born = pl.col("value").str.slice(6, 4).cast(pl.Int32, strict=False)
     return answer.select(
         values.cast(pl.String).alias("value"),
         "kind",
         pl.col("value").alias("normalised"),
         (reasons.set_intersection(list(_STRUCTURE)).list.len() == 0).alias("structure"),
         (~reasons.contains("division") & ~pl.col("warnings").list.contains("division_unknown")).alias("division"),
-        pl.when(pl.col("kind") == "resident_id")
+        pl.when((pl.col("kind") == "resident_id") & (born >= codes.divisions_since))
         .then(~pl.col("warnings").list.contains("division_not_at_birth"))
         .alias("division_at_birth"),
         "reasons",
@@ -65,16 +67,17 @@ def identify(values: pl.Series, codes: CodeBook, on: date, kind: str | None = No
 
 
 def _named(found: pl.DataFrame, kind: str) -> pl.DataFrame:
-    good = pl.col("value").is_not_null()
-    return found.with_columns(pl.when(good).then(pl.lit(kind)).otherwise(pl.coalesce("legacy", pl.lit("unknown"))).alias("kind"))
+    accepted, older = pl.col("value").is_not_null(), pl.coalesce("legacy", pl.lit("unknown"))
+    return found.with_columns(pl.when(accepted).then(pl.lit(kind)).otherwise(older).alias("kind"))
 
 
 def _better(one: pl.DataFrame, other: pl.DataFrame) -> pl.DataFrame:
-    """Return row by row the first verdict that accepts, else the first that names an older kind, else the first."""
+    """Return row by row the first verdict that accepts, else that names an older kind, else whose form fits."""
 
     def rank(frame: pl.DataFrame) -> pl.Series:
-        accepted = frame["value"].is_not_null()
-        return (~accepted).cast(pl.Int8) * (1 + (frame["kind"] == "unknown").cast(pl.Int8))
+        misshapen = frame["reasons"].list.set_intersection(["length", "alphabet"]).list.len() > 0
+        unknown = (frame["kind"] == "unknown").cast(pl.Int8) * (1 + misshapen.cast(pl.Int8))
+        return frame["value"].is_null().cast(pl.Int8) * (1 + unknown)
 
     take = rank(one) <= rank(other)
     return pl.DataFrame({name: one[name].zip_with(take, other[name]) for name in one.columns})

@@ -18,6 +18,7 @@ _CREDIT_WEIGHTS = np.array([pow(3, place, 31) for place in range(17)])
 _ORGANISATION_WEIGHTS = np.array([3, 7, 9, 10, 5, 8, 4, 2])
 _RESIDENT_CHARACTERS = np.frombuffer(b"10X98765432", dtype=np.uint8)
 _CREDIT_CHARACTERS = np.frombuffer(CREDIT_ALPHABET, dtype=np.uint8)
+_ORGANISATION_CHARACTERS = np.frombuffer(b"?123456789X0", dtype=np.uint8)
 
 
 def _table(alphabet: bytes) -> Values:
@@ -31,6 +32,11 @@ _CREDIT_VALUES = _table(CREDIT_ALPHABET)
 _LETTER_VALUES = _table(b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ")  # GB 11714 counts over all letters
 
 
+def _characters(alphabet: Matrix, places: Values) -> Matrix:
+    found: Matrix = alphabet[places]
+    return found
+
+
 def matrix(values: pl.Series, width: int) -> Matrix:
     """Return ASCII values of exactly `width` characters, none null, as an (n, width) matrix of bytes."""
     if values.is_empty():
@@ -41,19 +47,19 @@ def matrix(values: pl.Series, width: int) -> Matrix:
 def resident_check(ids: Matrix) -> Matrix:
     """Return the check character of citizen ID numbers from their first 17 digits."""
     digits = ids[:, :17].astype(np.int64) - ord("0")
-    return _RESIDENT_CHARACTERS[(digits @ _RESIDENT_WEIGHTS) % 11]
+    return _characters(_RESIDENT_CHARACTERS, (digits @ _RESIDENT_WEIGHTS) % 11)
 
 
 def credit_check(codes: Matrix) -> Matrix:
     """Return the check character of unified social credit codes from their first 17 characters."""
     values = _CREDIT_VALUES[codes[:, :17]]
-    return _CREDIT_CHARACTERS[(31 - (values @ _CREDIT_WEIGHTS) % 31) % 31]
+    return _characters(_CREDIT_CHARACTERS, (31 - (values @ _CREDIT_WEIGHTS) % 31) % 31)
 
 
 def organisation_check(codes: Matrix) -> Matrix:
     """Return the check character of organisation codes from their first 8 characters."""
     rest = 11 - (_LETTER_VALUES[codes[:, :8]] @ _ORGANISATION_WEIGHTS) % 11
-    return np.frombuffer(b"?123456789X0", dtype=np.uint8)[rest]
+    return _characters(_ORGANISATION_CHARACTERS, rest)
 
 
 def registration_check(numbers: Matrix) -> Matrix:

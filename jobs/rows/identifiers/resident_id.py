@@ -20,7 +20,8 @@ def check(cells: pl.Series, codes: CodeBook, on: date) -> pl.DataFrame:
 
     Reasons: length, alphabet, check_character, calendar_date, division, placeholder, spreadsheet_damage. Warnings:
     upgraded_15, division_synthetic, division_not_at_birth, future_birth, age, sequence, spreadsheet_tail, full_width,
-    lower_case. That the county existed in the birth year is a remark only: a number keeps the code of its assignment.
+    lower_case. That the county did not exist in the birth year is a remark only, as a number keeps the code of its
+    assignment, and none at all for births before the first year of the table.
     """
     text, warnings = normalised(cells)
     lengths = text.str.len_chars()
@@ -37,7 +38,7 @@ def check(cells: pl.Series, codes: CodeBook, on: date) -> pl.DataFrame:
     permit, foreign = places.is_in(list(PERMITS)), ids.str.starts_with("9")
     known, synthetic = codes.division_known(places)
     years = ids.str.slice(6, 4).cast(pl.Int32)
-    at_birth = codes.division_in_force(places, years)
+    absent_at_birth = ~codes.division_in_force(places, years) & (years >= codes.divisions_since)
     letters = matrix(ids, 18)
     reasons = {
         "length": wrong_length,
@@ -52,7 +53,7 @@ def check(cells: pl.Series, codes: CodeBook, on: date) -> pl.DataFrame:
     warnings |= {
         "upgraded_15": fifteen,
         "division_synthetic": placed(regular, synthetic),
-        "division_not_at_birth": placed(regular, known & ~synthetic & ~at_birth & ~permit & ~foreign),
+        "division_not_at_birth": placed(regular, known & ~synthetic & absent_at_birth & ~permit & ~foreign),
         "future_birth": placed(regular, later),
         "age": placed(regular, (years < on.year - OLDEST) & birth.is_not_null()),
         "sequence": placed(regular, ids.str.slice(14, 3) == "000"),
@@ -65,7 +66,8 @@ def upgraded(numbers: pl.Series) -> pl.Series:
     """Return the 18-character form of 15-digit numbers: the century put in, the check character appended."""
     fits = numbers.str.contains(r"^\d{15}$").fill_null(value=False)
     old = numbers.filter(fits)
-    century = old.str.slice(12, 3).is_in(list(CENTENARIANS)).replace_strict({True: "18", False: "19"}, return_dtype=pl.String)
+    ancient = old.str.slice(12, 3).is_in(list(CENTENARIANS))
+    century = ancient.replace_strict({True: "18", False: "19"}, return_dtype=pl.String)
     body = old.str.slice(0, 6) + century + old.str.slice(6, 9)
     check_letters = resident_check(matrix(body, 17))
     whole = body + pl.Series(check_letters.view("S1").astype("U1").tolist(), dtype=pl.String)

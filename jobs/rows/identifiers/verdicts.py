@@ -8,7 +8,10 @@ import polars as pl
 
 Masks = Mapping[str, pl.Series]
 
-PLACEHOLDER = r"(?i)^(无|无证|不详|未知|暂无|空|待补|NA|N/A|NULL|NONE|-+|/+|\*+|0+|1+|2+|3+|4+|5+|6+|7+|8+|9+|X+|123456\d*)$"
+PLACEHOLDER = (
+    r"(?i)^(无|无证|不详|未知|暂无|空|待补|NA|N/A|NULL|NONE"
+    r"|-+|/+|\*+|0+|1+|2+|3+|4+|5+|6+|7+|8+|9+|X+|123456\d*)$"
+)
 SPREADSHEET = r"^[1-9](\.\d+)?E\+?\d{1,2}$"
 
 

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 from collections.abc import Iterator
 from pathlib import Path
 
 from jobs.contract import Source
 from jobs.errors import SourceError
-from jobs.storage.reading.layout import KEPT_RAW, RAW, Layout, Record
+from jobs.storage.reading.layout import KEPT_RAW, RAW, Layout, Record, check_encoding
 
 MOST_LINES = 100  # of one record: beyond, a quote was never closed
 BAD_SHARE = 0.05  # of the first lines; beyond, the encoding is not the declared one
 PROBED = 1 << 20
 CANDIDATES = ("utf-8", "gb18030", "utf-16")
+_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _MAGIC = {
     b"PK\x03\x04": "a ZIP archive or a workbook", b"\xd0\xcf\x11\xe0": "an old or protected workbook",
     b"\x1f\x8b": "compressed (gzip)", b"%PDF": "a PDF", b"SQLite format 3": "an SQLite database",
@@ -65,7 +67,7 @@ class Lines:
 
 
 def _decoded(file: Path, encoding: str) -> Iterator[tuple[int, str, bool]]:
-    if encoding.lower().replace("_", "-").startswith(("utf-16", "utf-32")):
+    if _wide(encoding):
         with file.open(encoding=encoding, errors="replace", newline="\n") as text:
             for number, line in enumerate(text, 1):
                 yield number, line.rstrip("\r\n"), "�" not in line
@@ -134,10 +136,7 @@ def _cells(text: str, source: Source) -> list[str] | None:
     if source.quote not in text:
         return text.split(source.delimiter)
     try:
-        reader = csv.reader(text.split("\n"), delimiter=source.delimiter, quotechar=source.quote, strict=True)
-        return next(csv.reader([text], delimiter=source.delimiter, quotechar=source.quote, strict=True), []) if (
-            "\n" not in text
-        ) else next(reader, [])
+        return next(csv.reader([text], delimiter=source.delimiter, quotechar=source.quote, strict=True), [])
     except csv.Error:
         return None
 
@@ -155,7 +154,8 @@ def _other_encoding(file: Path, source: Source, layout: Layout) -> str | None:
     for encoding in CANDIDATES:
         if encoding == source.encoding.lower():
             continue
-        found = [text for number, text, ok in _first(file, encoding, source.header_row) if number == source.header_row and ok]
+        first = _first(file, encoding, source.header_row)
+        found = [text for number, text, ok in first if number == source.header_row and ok]
         if found and layout.fits(_cells(found[0], source) or []):
             return encoding
     return None
@@ -178,16 +178,32 @@ def _probe(file: Path, source: Source) -> None:
     for magic, kind in _MAGIC.items():
         if start.startswith(magic):
             raise SourceError(f"the file is {kind}, not delimited text.", remedy="deliver delimited text.")
-    try:
-        b"".decode(source.encoding)
-    except LookupError:
-        raise SourceError(f"there is no encoding {source.encoding!r}.", remedy="mend encoding: in the contract.") from None
+    check_encoding(source.encoding)
     lines = start.split(b"\n")[:-1] or [start]
-    bad = sum(not _reads(line, source.encoding) for line in lines) if "16" not in source.encoding else 0
+    if _wide(source.encoding):
+        # Its characters do not end where bytes say "line feed", so it is judged as a whole.
+        try:
+            codecs.getincrementaldecoder(source.encoding)().decode(start)
+            bad = 0 if source.encoding.lower()[-2:] in ("le", "be") or start.startswith(_MARKS) else len(lines)
+        except UnicodeError:
+            bad = len(lines)
+    else:
+        bad = sum(not _reads(line, source.encoding) for line in lines)
     if bad > max(1, BAD_SHARE * len(lines)) or (bad and len(lines) < 3):
-        fitting = next((e for e in CANDIDATES[:2] if all(_reads(line, e) for line in lines)), None)
+        fitting = _fitting(start, lines)
         hint = f"; {fitting} fits" if fitting else ""
         raise SourceError(
             f"{bad} of the first {len(lines)} lines are not {source.encoding}{hint}.",
             remedy="mend encoding: in the contract, or deliver the file in the declared encoding.",
         )
+
+
+def _wide(encoding: str) -> bool:
+    """Tell whether an encoding writes every character in two or four bytes."""
+    return encoding.lower().replace("_", "-").startswith(("utf-16", "utf-32", "utf16", "utf32"))
+
+
+def _fitting(start: bytes, lines: list[bytes]) -> str | None:
+    if start.startswith(_MARKS):
+        return "utf-16"
+    return next((e for e in CANDIDATES[:2] if all(_reads(line, e) for line in lines)), None)

@@ -9,10 +9,10 @@ from typing import Any
 
 from jobs.contract import Source
 from jobs.errors import SourceError
-from jobs.storage.reading.layout import KEPT_RAW, RAW, Layout, Record
+from jobs.storage.reading.layout import KEPT_RAW, RAW, Layout, Record, check_encoding
 
 
-class _Twice(ValueError):
+class _RepeatedKeyError(ValueError):
     """A key is given twice in one object."""
 
 
@@ -21,6 +21,7 @@ def read_json_lines(file: Path, source: Source, layout: Layout) -> Iterator[Reco
 
     Raises SourceError for a file that is no JSON lines at all, and for an unknown key where the contract says stop.
     """
+    check_encoding(source.encoding)
     with file.open("rb") as stream:
         for row, line in enumerate(stream, 1):
             if row == 1:
@@ -39,7 +40,7 @@ def _record(row: int, text: str, layout: Layout) -> Record:
     try:
         # Numbers stay text: an 18-digit identifier is not a float.
         found = json.loads(text, object_pairs_hook=_object, parse_int=str, parse_float=str)
-    except _Twice:
+    except _RepeatedKeyError:
         return Record(row, {}, "record.duplicate_key", {RAW: text[:KEPT_RAW]})
     except (ValueError, RecursionError):
         return Record(row, {}, "record.syntax", {RAW: text[:KEPT_RAW]})
@@ -54,7 +55,7 @@ def _record(row: int, text: str, layout: Layout) -> Record:
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
-        raise _Twice
+        raise _RepeatedKeyError
     return found
 
 

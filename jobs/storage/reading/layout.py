@@ -32,7 +32,8 @@ class Record:
         cells = {n: None if n in large else cell and cell.replace(NUL, "␀") for n, cell in self.cells.items()}
         if not large and cells == self.cells:
             return self
-        return replace(self, cells=cells, defect=self.defect or ("record.cell_too_large" if large else "record.nul_byte"))
+        found = "record.cell_too_large" if large else "record.nul_byte"
+        return replace(self, cells=cells, defect=self.defect or found)
 
     def extra_json(self) -> str | None:
         """Return unknown columns and kept raw text as JSON, None when there is nothing."""
@@ -97,9 +98,22 @@ class Layout:
 
 def header_name(cell: str | None) -> str:
     """Return a header cell without what hides in one: byte order mark, odd spaces, line breaks, full-width forms."""
-    text = "".join(" " if c in "\r\n\t" else c for c in (cell or "") if unicodedata.category(c) not in ("Cf", "Cc") or c in "\r\n\t")
+    visible = (c for c in cell or "" if c in "\r\n\t" or unicodedata.category(c) not in ("Cf", "Cc"))
+    text = "".join(" " if c in "\r\n\t" else c for c in visible)
     text = "".join(unicodedata.normalize("NFKC", c) if "！" <= c <= "～" and c.isalnum() else c for c in text)
     return text.strip()
+
+
+def check_encoding(encoding: str) -> None:
+    """Raise SourceError for a name that is no text encoding."""
+    try:
+        b"\n\n\n\n".decode(encoding)
+    except LookupError:
+        raise SourceError(
+            f"there is no encoding {encoding!r}.", remedy="mend encoding: in the contract."
+        ) from None
+    except UnicodeError:
+        pass  # there is one; whether it fits is asked of the file
 
 
 def _some(names: Sequence[str]) -> str:

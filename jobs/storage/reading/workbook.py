@@ -34,19 +34,16 @@ def read_workbook(file: Path, source: Source, layout: Layout) -> Iterator[Record
         raise SourceError(
             f"the workbook cannot be read ({type(error).__name__}).", remedy="open and save it again, then deliver it."
         ) from None
-    rows = table.rows()
-    offset = _first_row(file, sheet)
-    head = source.header_row - offset
-    if head < 0 or head >= len(rows):
+    rows = table.rows()  # from the worksheet's first row on, filled or not; columns from the first filled one on
+    head = source.header_row - 1
+    if head >= len(rows):
         raise SourceError("the header row is not there.", where=f"row {source.header_row}", remedy="mend header_row:.")
     names = layout.check_header([cell or "" for cell in rows[head]])
-    spread = _merged_down(file, sheet)
-    for place, cells in enumerate(rows[head + 1 :], head + 1):
-        row = place + offset
+    spread = _merged_down(file, sheet, len(rows), table.width)
+    for row, cells in enumerate(rows[head + 1 :], source.header_row + 1):
         values = list(cells)
         for column, first in spread.get(row, {}).items():
-            if column < len(values) and first - offset < len(rows):
-                values[column] = rows[first - offset][column]
+            values[column] = rows[first - 1][column]
         if all(cell is None or not cell.strip() for cell in values):
             continue
         yield layout.record(row, names, values)
@@ -95,20 +92,19 @@ def _unescaped(text: str) -> str:
     return text
 
 
-def _first_row(file: Path, sheet: str) -> int:
-    """Return the number of the worksheet's first row with a cell: what the reader gives first."""
-    found = re.search(r"<row\b[^>]*\br=\"(\d+)\"", _sheet_xml(file, sheet))
-    return int(found.group(1)) if found else 1
+def _merged_down(file: Path, sheet: str, height: int, width: int) -> dict[int, dict[int, int]]:
+    """Return row → column → the row that holds the value, for cells merged over several rows.
 
-
-def _merged_down(file: Path, sheet: str) -> dict[int, dict[int, int]]:
-    """Return row → column → the row that holds the value, for cells merged over several rows."""
+    Columns count from the first one with a filled cell, as the rows read do; a range may claim more than there is.
+    """
     spread: dict[int, dict[int, int]] = {}
-    for left, top, right, bottom in re.findall(
-        r"<mergeCell\b[^>]*\bref=\"([A-Z]+)(\d+):([A-Z]+)(\d+)\"", _sheet_xml(file, sheet)
-    ):
-        for row in range(int(top) + 1, int(bottom) + 1):
-            for column in range(_column(left), _column(right) + 1):
+    xml = _sheet_xml(file, sheet)
+    merged = re.findall(r"<mergeCell\b[^>]*\bref=\"([A-Z]+)(\d+):([A-Z]+)(\d+)\"", xml)
+    filled = re.findall(r"<c\b[^>]*\br=\"([A-Z]+)\d+\"[^>/]*>", xml) if merged else []
+    begin = min(map(_column, set(filled)), default=0)
+    for left, top, right, bottom in merged:
+        for row in range(int(top) + 1, min(int(bottom), height) + 1):
+            for column in range(max(_column(left) - begin, 0), min(_column(right) - begin + 1, width)):
                 spread.setdefault(row, {})[column] = int(top)
     return spread
 

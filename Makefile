@@ -1,0 +1,38 @@
+# `make` alone lists the targets. Every path is relative and quoted: the folder's name may hold spaces.
+
+SHELL := bash
+.DEFAULT_GOAL := help
+.PHONY: help setup venv check test unit demo up down clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' Makefile
+
+setup: ## make .venv and fetch the engine's jars; needs Python 3.11 or 3.12 and Java 17
+	@bash infra/setup.sh
+
+venv: ## make .venv only; needs no Java
+	@bash infra/setup.sh --no-java
+
+check: venv ## lint, types, contracts: seconds, no Java
+	.venv/bin/ruff check .
+	.venv/bin/mypy
+	.venv/bin/lake check
+	.venv/bin/yamllint --strict schemas expectations infra .yamllint
+
+test: setup ## run all tests
+	.venv/bin/python -m pytest
+
+unit: venv ## run the tests that need no Java
+	.venv/bin/python -m pytest -m "not spark and not e2e"
+
+demo: setup ## a synthetic city through Airflow and Spark to open datasets
+	.venv/bin/lake demo
+
+up: setup ## start Airflow and the engine and keep them; prints address and login
+	.venv/bin/lake up
+
+down: venv ## stop what `make up` started
+	.venv/bin/lake down
+
+clean: ## remove the environment and caches; the lake's data stays
+	rm -rf -- .venv .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis build *.egg-info

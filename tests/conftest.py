@@ -1,0 +1,118 @@
+"""What all tests share: the project's schemas, an empty lake, one warm engine, and a loud word on what did not run.
+
+A test that asks for the fixture `engine` is marked `spark` by itself. Where Java or the engine's jars are missing such
+tests cannot run: they are left out and listed at the end of the run; under LAKE_CI=1 each of them fails instead.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+from hypothesis import settings as hypothesis_settings
+
+from jobs.errors import EngineError
+from jobs.rows.codes import CodeBook
+from jobs.settings import PROJECT, Settings
+from jobs.storage import engine as server
+from jobs.storage import jars
+
+NEEDS_ENGINE = {"spark", "e2e"}
+KEPT_SETTINGS = {"LAKE_CI", "LAKE_DEBUG", "LAKE_JARS", "LAKE_MAVEN_URL", "LAKE_ENGINE_MEMORY", "LAKE_ENGINE_CORES"}
+LEFT_OUT = pytest.StashKey[Counter[str]]()
+
+
+# The same examples on every machine and every run.
+hypothesis_settings.register_profile("lake", derandomize=True, max_examples=40, deadline=None)
+hypothesis_settings.load_profile("lake")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    # A shell may point at a real lake; no test may touch it.
+    for name in list(os.environ):
+        if name.startswith("LAKE_") and name not in KEPT_SETTINGS:
+            del os.environ[name]
+
+
+@pytest.fixture(scope="session")
+def schemas() -> Path:
+    """The project's own schemas folder; not to be written to."""
+    return PROJECT / "schemas"
+
+
+@pytest.fixture(scope="session")
+def codes(schemas: Path) -> CodeBook:
+    """The project's code lists."""
+    return CodeBook.load(schemas / "codes")
+
+
+@pytest.fixture
+def lake_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder that is LAKE_ROOT for this test."""
+    folder = tmp_path / "lake"
+    folder.mkdir()
+    monkeypatch.setenv("LAKE_ROOT", str(folder))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """One engine for all tests, as a value for LAKE_SPARK.
+
+    Its clients share one session, as those of a lake's own engine do: a session each would leave a worker behind each.
+    """
+    settings = Settings(root=tmp_path_factory.mktemp("engine"), spark=None)
+    try:
+        running = server.start(settings)
+        yield f"{running.url}/;session_id={running.id}"
+    finally:
+        server.stop(settings)
+
+
+@cache
+def missing_part() -> str | None:
+    """Return what the engine lacks on this machine, with the remedy; None when nothing."""
+    try:
+        server.java(Settings())
+        jars.paths(Settings())
+    except EngineError as error:
+        return str(error)
+    return None
+
+
+def _needs_engine(item: pytest.Item) -> bool:
+    return any(item.get_closest_marker(name) for name in NEEDS_ENGINE)
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    if "engine" in getattr(item, "fixturenames", ()):
+        item.add_marker("spark")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    config.stash[LEFT_OUT] = Counter()
+    stopped = [item for item in items if _needs_engine(item)]
+    if os.environ.get("LAKE_CI") or not stopped or missing_part() is None:
+        return
+    config.stash[LEFT_OUT].update(item.location[0] for item in stopped)
+    config.hook.pytest_deselected(items=stopped)
+    items[:] = [item for item in items if not _needs_engine(item)]
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if _needs_engine(item) and (missing := missing_part()):
+        pytest.fail(f"this test cannot run here: {missing}", pytrace=False)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    left_out = config.stash.get(LEFT_OUT, Counter())
+    if left_out:
+        terminalreporter.section("TESTS THAT DID NOT RUN", sep="!", red=True, bold=True)
+        terminalreporter.line(f"{left_out.total()} tests need the engine. {missing_part()}", red=True)
+        for file, number in sorted(left_out.items()):
+            terminalreporter.line(f"{number:6} in {file}")

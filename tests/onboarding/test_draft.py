@@ -1,0 +1,308 @@
+"""Drafting a contract: any layout is onboarded by the draft alone, and the draft holds no value of the sample."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import random
+import shutil
+import sqlite3
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+
+import openpyxl
+import pytest
+
+from jobs.catalogue import Catalogue, check_references, read_catalogue
+from jobs.contract import Contract
+from jobs.errors import LakeError, RequestError
+from jobs.onboarding.draft import draft
+from jobs.onboarding.precheck import precheck
+from jobs.rows.codes import CodeBook
+from jobs.rows.coarsening import method_named
+from jobs.rows.examples import check_examples
+from jobs.rows.protection import gold_schema, protection_of
+from jobs.settings import PROJECT
+from jobs.storage.readers import Limits
+
+DATASET = "health/vaccinations"
+HEADER = ["身份证号", "姓名", "性别", "接种日期", "疫苗名称", "剂次", "接种单位", "联系电话", "行政区划", "奇怪的列"]
+WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
+
+
+def _id(serial: int) -> str:
+    body = f"110101{1950 + serial % 50}0{1 + serial % 9}1{serial % 9}{serial % 1000:03d}"
+    return body + "10X98765432"[sum(int(d) * w for d, w in zip(body, WEIGHTS, strict=True)) % 11]
+
+
+def _rows(count: int = 30) -> list[list[str]]:
+    dice = random.Random(7)
+    return [
+        [
+            _id(n + 1), f"张{'伟芳娜敏静丽强磊军洋'[n % 10]}{'一二三四五'[n % 5]}", "男女"[n % 2], f"2025-03-{1 + n % 28:02d}",
+            f"麻疹疫苗{'甲乙丙'[n % 3]}型", str(21 + n % 40), f"朝阳第{n + 2}卫生服务站", f"138{dice.randrange(10**8):08d}",
+            ("110101", "110102", "310101")[n % 3], f"杂项记载{n}",
+        ]
+        for n in range(count)
+    ]
+
+
+def _csv(delimiter: str, encoding: str, before: str = "") -> bytes:
+    out = io.StringIO()
+    out.write(before)
+    csv.writer(out, delimiter=delimiter, lineterminator="\r\n").writerows([HEADER, *_rows()])
+    return out.getvalue().encode(encoding)
+
+
+@pytest.fixture
+def onboarded(tmp_path: Path) -> Callable[..., tuple[Contract, Catalogue, str]]:
+    """Draft a contract from a file, put it into a copy of the schemas, and inspect it as `lake check` does."""
+
+    def onboard(sample: Path) -> tuple[Contract, Catalogue, str]:
+        text = draft(DATASET, sample)
+        schemas = Path(shutil.copytree(PROJECT / "schemas", tmp_path / "schemas"))
+        (schemas / "health").mkdir()
+        (schemas / f"{DATASET}.yaml").write_text(text, encoding="utf-8")
+        catalogue, problems = read_catalogue(schemas)
+        assert [str(p) for p in problems + check_references(catalogue)] == []
+        contract = catalogue.contract(DATASET)
+        assert check_examples(contract, catalogue.types, CodeBook.load(schemas / "codes")) == []
+        gold_schema(contract, catalogue.types)
+        return contract, catalogue, text
+
+    return onboard
+
+
+def _checked(sample: Path, contract: Contract, catalogue: Catalogue) -> tuple[int, int]:
+    codes = CodeBook.load(catalogue.root / "codes")
+    result = precheck(sample, contract, catalogue.types, codes, Limits(), date(2026, 3, 2))
+    assert result.reasons == {}
+    return result.delivered, result.accepted
+
+
+def _write(path: Path, content: bytes) -> Path:
+    path.write_bytes(content)
+    return path
+
+
+def _workbook(path: Path) -> Path:
+    book = openpyxl.Workbook()
+    book.active.title = "封面"
+    sheet = book.create_sheet("数据")
+    sheet["A2"] = "绝密标题二零二五年度接种登记汇总表"
+    sheet.merge_cells("A2:J2")
+    sheet["A3"] = "填报单位：某某疾控中心内部"
+    for row in [HEADER, *_rows()]:
+        sheet.append(row)
+    book.save(path)
+    return path
+
+
+def _database(path: Path) -> Path:
+    with sqlite3.connect(path) as database:
+        columns = ", ".join(f'"{name}" text' for name in HEADER)
+        database.execute(f"create table settings (k text)")
+        database.execute(f'create table jab (serial integer primary key, {columns})')
+        marks = ", ".join("?" * (len(HEADER) + 1))
+        database.executemany(f"insert into jab values ({marks})", [[n + 500, *row] for n, row in enumerate(_rows())])
+    return path
+
+
+def _json_lines(path: Path) -> Path:
+    lines = [json.dumps(dict(zip(HEADER, row, strict=True)), ensure_ascii=False) for row in _rows()]
+    return _write(path, ("\n".join(lines) + "\n").encode())
+
+
+PREAMBLE = "绝密标题二零二五年度接种登记汇总表\r\n\r\n填报单位：某某疾控中心内部,负责人：王某某某\r\n"
+LAYOUTS: dict[str, Callable[[Path], Path]] = {
+    "csv": lambda folder: _write(folder / "jab_20260302.csv", _csv(",", "utf-8")),
+    "bom_tab": lambda folder: _write(folder / "jab-2026-03-02.tsv", _csv("\t", "utf-8-sig")),
+    "gb18030_semicolon": lambda folder: _write(folder / "jab.txt", _csv(";", "gb18030")),
+    "utf16_pipe": lambda folder: _write(folder / "jab.txt", _csv("|", "utf-16")),
+    "preamble": lambda folder: _write(folder / "jab.csv", _csv(",", "gb18030", PREAMBLE)),
+    "json_lines": lambda folder: _json_lines(folder / "jab.jsonl"),
+    "workbook": lambda folder: _workbook(folder / "接种 2026_03_02.xlsx"),
+    "database": lambda folder: _database(folder / "jab 50%#?.sqlite"),
+}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_a_layout_never_seen_before_is_onboarded_by_its_draft_alone(layout: str, tmp_path, onboarded) -> None:
+    sample = LAYOUTS[layout](tmp_path)
+    contract, catalogue, _ = onboarded(sample)
+    assert set(HEADER) <= set(contract.source_columns)
+    assert _checked(sample, contract, catalogue) == (30, 30)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_a_draft_holds_no_value_and_no_title_of_the_sample(layout: str, tmp_path, onboarded) -> None:
+    _, _, text = onboarded(LAYOUTS[layout](tmp_path))
+    values = {cell for row in _rows() for cell in row} - {"男", "女"}
+    assert [cell for cell in values if len(cell) > 2 and cell in text] == []
+    assert "绝密" not in text
+    assert "疾控" not in text
+    assert "王某某某" not in text
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_a_draft_opens_nothing_and_lets_nothing_sensitive_into_gold(layout: str, tmp_path, onboarded) -> None:
+    contract, catalogue, _ = onboarded(LAYOUTS[layout](tmp_path))
+    assert contract.release is None
+    assert contract.published == {}
+    for field in contract.fields.values():
+        assert protection_of(field, catalogue.types) in ("drop", "pseudonym")
+        method_named(field.protect or "keep")
+
+
+def test_types_are_guessed_by_the_lakes_own_judges(tmp_path, onboarded) -> None:
+    contract, *_ = onboarded(LAYOUTS["csv"](tmp_path))
+    assert {name: field.type for name, field in contract.fields.items()} == {
+        "resident_id": "resident_id", "person_name": "person_name", "sex_code": "code", "column_4": "date",
+        "column_5": "text", "column_6": "integer", "column_7": "organisation_name", "phone": "phone",
+        "division_code": "division_code", "column_10": "text",
+    }
+
+
+@pytest.mark.parametrize(
+    ("header", "cells", "expected"),
+    [
+        ("col", ["91350100M000100Y43", "51100000500019541K"], "credit_code"),
+        ("col", ["2026/1/5", "2026年1月6日"], "date"),
+        ("col", ["2026-01-05 08:00:00", "2026-01-06 09:30:10"], "timestamp"),
+        ("登记时间", ["20260105", "20260106"], "date"),
+        ("col", ["12345", "23456"], "integer"),
+        ("col", ["00123", "45678"], "text"),
+        ("col", ["1.5", "22"], "decimal"),
+        ("col", ["5万元", "120元"], "money"),
+        ("工程款(万元)", ["5", "12.5"], "money"),
+        ("col", ["120", "5300"], "integer"),
+        ("col", ["120000", "310000", "130000"], "integer"),
+        ("col", ["110101", "110102", "310101"], "division_code"),
+        ("col", ["是", "否"], "boolean"),
+        ("col", ["1", "0"], "integer"),
+        ("是否在保", ["1", "0"], "boolean"),
+        ("批次编号", ["20260105", "20260106"], "text"),
+        ("col", ["13812345678", "13912345678"], "phone"),
+        ("col", ["x" * 80, "y" * 90], "free_text"),
+        ("col", ["", ""], "text"),
+        ("客户姓名", ["某甲甲", "某乙乙"], "person_name"),
+        ("customerAddress", ["a", "b"], "address"),
+    ],
+)
+def test_a_type_is_guessed_from_cells_and_header(header: str, cells: list[str], expected: str, tmp_path) -> None:
+    lines = [f"serial;{header}", *(f"k{n};{cell}" for n, cell in enumerate(cells))]
+    text = draft("a/b", _write(tmp_path / "a.csv", ("\n".join(lines) + "\n").encode()))
+    found = next(line for line in text.splitlines() if f"from: {header}," in line or f"from: '{header}'" in line)
+    assert f"type: {expected}," in found
+
+
+def test_a_type_needs_a_high_share_of_the_cells(tmp_path) -> None:
+    good, bad = ["2026-01-05"] * 8, ["soon"] * 2
+    for cells, expected in ((good + bad, "type: date"), (good + bad + ["later"], "type: text")):
+        lines = ["serial,day", *(f"k{n},{cell}" for n, cell in enumerate(cells))]
+        assert expected in draft("a/b", _write(tmp_path / "a.csv", "\n".join(lines).encode()))
+
+
+def test_older_identifiers_in_a_credit_code_column_get_fields_of_their_own(tmp_path, onboarded) -> None:
+    cells = ["91350100M000100Y43", "51100000500019541K", "110108000000016", "91350100M000100Y43"]
+    sample = _write(tmp_path / "a.csv", "\n".join(["统一社会信用代码,备注"] + [f"{c},无" for c in cells]).encode())
+    contract, catalogue, _ = onboarded(sample)
+    assert contract.fields["credit_code"].legacy == {"registration_number": "registration_number"}
+    codes = CodeBook.load(catalogue.root / "codes")
+    result = precheck(sample, contract, catalogue.types, codes, Limits(), date(2026, 3, 2))
+    assert (result.accepted, result.duplicates, result.quarantined) == (3, 1, 0)
+
+
+@pytest.mark.parametrize(
+    ("name", "path"),
+    [
+        ("jab_20260302.csv", "jab_{date:%Y%m%d}.csv"),
+        ("jab-2026-03-02-north.csv", "jab-{date:%Y-%m-%d}-north.csv"),
+        ("jab_20269902.csv", "jab_*.csv"),
+        ("jab_20260302_153000.csv", "jab_{date:%Y%m%d}_*.csv"),
+        ("110101195001011234.csv", "*.csv"),
+        ("{x}.csv", "*x*.csv"),
+        ("one.csv", "*.csv"),
+    ],
+)
+def test_the_file_names_date_becomes_a_pattern_that_finds_the_file(name: str, path: str, tmp_path, onboarded) -> None:
+    sample = _write(tmp_path / name, b"word,count\none,1\ntwo,2\n")
+    contract, *_ = onboarded(sample)
+    assert contract.source is not None
+    assert contract.source.path == f"health/{path}"
+    assert contract.source.date_pattern().match(f"health/{name}")
+
+
+def test_a_header_alone_is_enough_for_a_draft(tmp_path, onboarded) -> None:
+    contract, *_ = onboarded(_write(tmp_path / "a.csv", "姓名,出生日期\n".encode()))
+    assert set(contract.source_columns) == {"姓名", "出生日期"}
+
+
+def test_a_sample_full_of_gaps_is_drafted_without_rejecting_its_rows(tmp_path, onboarded) -> None:
+    sample = _write(tmp_path / "a.csv", "word,count\none,\n,2\nthree,3\nfour,4\nfive,5\n".encode())
+    contract, catalogue, _ = onboarded(sample)
+    assert _checked(sample, contract, catalogue) == (5, 5)
+
+
+def test_columns_of_one_meaning_get_names_of_their_own(tmp_path, onboarded) -> None:
+    sample = _write(tmp_path / "a.csv", "姓名,电话,联系电话,男方姓名,yes,No,客户#\n某,1,2,某,a,b,c\n".encode())
+    contract, *_ = onboarded(sample)
+    assert list(contract.fields) == ["person_name", "phone", "phone_3", "groom_name", "yes", "no", "column_7"]
+
+
+def test_the_invented_examples_are_none_of_the_samples_cells(tmp_path) -> None:
+    text = "证件号码,登记日期,区划\n11010519491231002X,2026-01-05,110105\n11010519491231002X,2026-01-05,110105\n"
+    drafted = draft("a/b", _write(tmp_path / "a.csv", text.encode()))
+    for cell in ("11010519491231002X", "2026-01-05", "110105"):
+        assert f": {cell}" not in drafted.replace("'", "")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "张三,110105194912310021,朝阳\n李四,110105194912310022,海淀\n",
+        "张三,2026-01-05,朝阳\n李四,2026-01-06,海淀\n",
+        "张三;2026-01-05;朝阳\n李四;2026-01-06;海淀\n",
+        "张三\t二〇二六年一月五日\n李四\t二〇二六年一月六日\n",
+        "张三,是,朝阳\n李四,否,海淀\n王五,是,海淀\n",
+        "张三,朝阳\n李四,朝阳\n王五,海淀\n赵六,张三\n",
+        "张三有限公司,朝阳\n李四有限公司,海淀\n",
+        '{"110105194912310021": "张三"}\n',
+    ],
+)
+def test_a_sample_without_a_header_is_refused_without_quoting_it(content: str, tmp_path) -> None:
+    with pytest.raises(RequestError) as refused:
+        draft("a/b", _write(tmp_path / "a.csv", content.encode()))
+    assert refused.value.remedy
+    assert not any(word in str(refused.value) for word in ("张三", "朝阳", "1101051949", "2026"))
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"", "empty"),
+        (b" \r\n\r\n", "empty"),
+        (b",,,\n,,,\n", "no header"),
+        (b"a,a\n1,2\n", "twice"),
+        (b'[{"a": 1}]', "JSON array"),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600), "password"),
+        (b"PK\x03\x04 half a workbook", "cannot be read"),
+        (b"SQLite format 3\x00 half a database", "cannot be read"),
+        (b"\xff\xff\xff\n\x81\xff\n\xff\x80\n", "GB 18030"),
+    ],
+)
+def test_a_sample_that_is_no_table_is_refused_with_a_remedy(content: bytes, says: str, tmp_path) -> None:
+    with pytest.raises(LakeError, match=says) as refused:
+        draft("a/b", _write(tmp_path / "sample", content))
+    assert refused.value.remedy
+
+
+def test_a_name_the_language_does_not_allow_and_a_missing_file_are_refused(tmp_path) -> None:
+    sample = _write(tmp_path / "a.csv", b"a,b\nc,d\n")
+    for name in ("vaccinations", "Health/x", "health/x/y", "../x/y", "health/疫苗"):
+        with pytest.raises(RequestError, match="department/dataset"):
+            draft(name, sample)
+    with pytest.raises(RequestError, match="no such file"):
+        draft("a/b", tmp_path / "missing.csv")

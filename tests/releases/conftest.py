@@ -1,0 +1,139 @@
+"""A lake with two small contracts that open something, and gold rows for them, without an engine."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+import yaml
+from deltalake import write_deltalake
+
+from jobs.layers import Layer
+from jobs.settings import Settings
+from jobs.storage.tables import Lake
+
+SCHEMAS = Path(__file__).parents[2] / "schemas"
+VISITS = {
+    "title": {"en": "Visits", "zh": "就诊"},
+    "description": {"en": "One row per visit, invented.", "zh": "虚构的就诊记录。"},
+    "steward": "open-data@health.example.gov",
+    "source": {"reader": "csv", "path": "health/visits.csv"},
+    "entities": {"patient": {"register": "person", "key": ["resident_id"]}},
+    "fields": {
+        "resident_id": {"from": "身份证号", "type": "resident_id", "protect": "pseudonym"},
+        "division_code": {"from": "区划", "type": "division_code", "publish": {"as": "division_code"}},
+        "sex_code": {"from": "性别", "type": "code", "codes": "sex", "publish": {"as": "sex_code"}},
+        "birth_date": {
+            "from": "出生日期", "type": "date", "protect": "year",
+            "publish": {"as": "birth_band", "generalise": "ten_years"},
+        },
+        "remark": {"from": "备注", "type": "text", "protect": "keep", "publish": {"as": "remark"}},
+        "fee": {"from": "费用", "type": "money", "protect": "keep"},
+    },
+    "release": {
+        "theme": "卫生", "mode": "controlled",
+        "not_identifying": {"remark": "one of two fixed remarks, the same for everybody"},
+    },
+    "examples": [
+        {"given": {"身份证号": "11010519491231002X"}, "accepted": True},
+        {"given": {"身份证号": "110105194912310021"}, "rejected": ["resident_id.check_character"]},
+    ],
+}  # fmt: skip
+HEADCOUNT = {
+    "title": {"en": "Visits counted", "zh": "就诊统计"},
+    "description": {"en": "Visits by county and sex.", "zh": "按区县和性别统计。"},
+    "steward": "open-data@health.example.gov",
+    "from": {"dataset": "health/visits"},
+    "fields": {
+        "division_code": {"from": "division_code", "type": "division_code", "publish": {"as": "division_code"}},
+        "sex_code": {"from": "sex_code", "type": "code", "codes": "sex", "publish": {"as": "sex_code"}},
+        "fee": {"from": "fee", "type": "money"},
+    },
+    "aggregate": {"measures": {"visits": "count", "fee_yuan": "sum(fee)"}},
+    "release": {"theme": "卫生"},
+}
+
+
+@pytest.fixture
+def schemas(tmp_path: Path) -> Path:
+    root = tmp_path / "schemas"
+    shutil.copytree(SCHEMAS / "codes", root / "codes")
+    shutil.copytree(SCHEMAS / "registers", root / "registers")
+    shutil.copy(SCHEMAS / "types.yaml", root / "types.yaml")
+    for folder in ("health", "products"):
+        (root / folder).mkdir()
+    write_contract(root, "health/visits", VISITS)
+    write_contract(root, "products/headcount", HEADCOUNT)
+    for register in (root / "registers").glob("*.yaml"):  # what they prefer is not here
+        words = yaml.safe_load(register.read_text(encoding="utf-8"))
+        words["lead"] = []
+        for field in words["fields"].values():
+            field.pop("prefer", None)
+        register.write_text(yaml.safe_dump(words, allow_unicode=True), encoding="utf-8")
+    return root
+
+
+def write_contract(root: Path, name: str, words: dict[str, Any]) -> None:
+    (root / f"{name}.yaml").write_text(yaml.safe_dump(words, allow_unicode=True, sort_keys=False), encoding="utf-8")
+
+
+@pytest.fixture
+def change(schemas: Path) -> Callable[..., None]:
+    """Change one part of a contract, named by its keys."""
+
+    def put(name: str, *keys: str, to: Any) -> None:
+        words = yaml.safe_load((schemas / f"{name}.yaml").read_text(encoding="utf-8"))
+        part = words
+        for key in keys[:-1]:
+            part = part[key]
+        part[keys[-1]] = to
+        write_contract(schemas, name, words)
+
+    return put
+
+
+@pytest.fixture
+def opened(tmp_path: Path, schemas: Path) -> Callable[[], Lake]:
+    """Open the lake with the contracts as they now stand."""
+
+    def lake() -> Lake:
+        with Lake.open(Settings(root=tmp_path / "lake", schemas=schemas)) as found:
+            return found
+
+    return lake
+
+
+@pytest.fixture
+def lake(opened: Callable[[], Lake]) -> Lake:
+    found = opened()
+    put_gold(found, visits())
+    return found
+
+
+def visits(*, county: int = 30, rare: int = 3, remark: str = "plain") -> pl.DataFrame:
+    """Return gold rows: two counties of one city with two large groups each, and a few rows of their own kind."""
+    groups = [
+        ("330102", "1", 1984, county), ("330102", "2", 1984, county), ("330105", "1", 1991, county),
+        ("330105", "2", 1995, county), ("330102", "1", 1901, rare), ("330105", "1", 1902, rare),
+        ("650102", "9", 1950, 1),
+    ]  # fmt: skip
+    rows = [(place, sex, year) for place, sex, year, count in groups for _ in range(count)]
+    schema = {"division_code": pl.String(), "sex_code": pl.String(), "birth_year": pl.Int32()}
+    frame = pl.DataFrame(rows, schema=schema, orient="row")
+    return frame.select(
+        pl.concat_str(pl.lit("PERSON"), pl.int_range(pl.len())).alias("resident_id"),
+        "division_code", "sex_code", "birth_year",
+        pl.when(pl.int_range(pl.len()) % 2 == 0).then(pl.lit(remark)).alias("remark"),
+        pl.lit(100).cast(pl.Decimal(24, 4)).alias("fee"),
+        pl.lit("CNY").alias("fee_currency"),
+    )  # fmt: skip
+
+
+def put_gold(lake: Lake, rows: pl.DataFrame, name: str = "health/visits") -> None:
+    if name == "products/headcount":
+        rows = rows.select("division_code", "sex_code", "fee", "fee_currency")
+    write_deltalake(lake.uri(Layer.GOLD, name), rows.to_arrow(), mode="overwrite")

@@ -1,0 +1,273 @@
+"""From gold to an open folder: approved, large groups only, described, whole, once."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import duckdb
+import frictionless
+import polars as pl
+import pyarrow.parquet as pq
+import pytest
+
+from jobs.errors import ReleaseRefused
+from jobs.layers import Layer
+from jobs.releases import approvals, listing
+from jobs.releases.verify import verify
+from jobs.stages import publish
+from tests.releases.conftest import put_gold, visits
+
+NAME, PRODUCT = "health/visits", "products/headcount"
+
+
+def release(lake, name=NAME):
+    approvals.approve(lake, name, by="officer@city.example")
+    (report,) = publish.run(lake, name, approved_by="officer", triggered_by="operator")
+    return report, Path(str(report.extra.get("path")))
+
+
+def refusal(lake, name=NAME, *, approve=True, by="officer", triggered="operator"):
+    if approve:
+        approvals.approve(lake, name, by="officer@city.example")
+    with pytest.raises(ReleaseRefused) as refused:
+        publish.run(lake, name, approved_by=by, triggered_by=triggered)
+    assert not lake.objects.names(Layer.OPEN.value) or not lake.objects.names(f"open/{name.replace('/', '__')}")
+    assert refused.value.remedy
+    return refused.value
+
+
+def bytes_of(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_a_release_is_one_folder_with_everything_in_it(lake):
+    report, folder = release(lake)
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "SHA256SUMS", "datapackage.json", "dcat.jsonld", "dictionary.csv", "statement.json", "visits.csv",
+        "visits.parquet",
+    ]  # fmt: skip
+    assert folder == lake.objects.local("open/health__visits/1.0.0")
+    assert report.balanced
+    assert (report.outcome, report.delivered, report.accepted, report.withheld) == ("done", 127, 126, 1)
+    assert report.extra["smallest_group"] == 6
+    assert verify(folder) == []
+
+
+def test_a_release_is_read_by_duckdb_and_valid_for_frictionless(lake):
+    _, folder = release(lake)
+    query = "select division_code, birth_band, count(*) from '{}' group by all having count(*) < 5"
+    for file in ("visits.parquet", "visits.csv"):
+        assert duckdb.sql(query.format(folder / file)).fetchall() == []
+        assert duckdb.sql(f"select count(*) from '{folder / file}'").fetchall() == [(126,)]
+    report = frictionless.validate(str(folder / "datapackage.json"), type="package")
+    assert report.valid
+    assert {task.stats["rows"] for task in report.tasks} == {126}
+
+
+def test_small_groups_of_the_counties_meet_in_the_city(lake):
+    _, folder = release(lake)
+    rows = pl.read_parquet(folder / "visits.parquet")
+    assert rows.filter(pl.col("birth_band") == "1900-1909")["division_code"].to_list() == ["330100"] * 6
+    assert "650102" not in rows["division_code"]
+    assert rows.equals(rows.sort(rows.columns))
+
+
+def test_the_same_rows_in_another_order_give_the_same_bytes(lake):
+    _, folder = release(lake)
+    before = bytes_of(folder)
+    shutil.rmtree(lake.settings.home / "open")
+    put_gold(lake, visits().sample(fraction=1, shuffle=True, seed=1))
+    _, again = release(lake)
+    after = bytes_of(again)
+    for file in ("visits.parquet", "visits.csv", "dictionary.csv"):
+        assert after[file] == before[file]
+
+
+def test_a_second_run_changes_nothing(lake):
+    _, folder = release(lake)
+    before, runs = bytes_of(folder), lake.runs().height
+    report, same = release(lake)
+    assert (report.outcome, report.accepted, same) == ("known", 126, folder)
+    assert bytes_of(folder) == before
+    assert lake.runs().height == runs
+    assert [path.name for path in folder.parent.iterdir()] == ["1.0.0"]
+
+
+def test_a_run_killed_before_its_record_is_recorded_by_the_next_one(lake):
+    _, folder = release(lake)
+    shutil.rmtree(lake.settings.home / "ops" / "runs")
+    half = folder.parent / ".part-of-a-killed-run"
+    half.mkdir()
+    (half / "visits.csv").write_bytes(b"half")
+    assert not publish.preview(lake, NAME)["unchanged"]
+    report, same = release(lake)
+    assert (report.outcome, same) == ("done", folder)
+    assert list(lake.judged("publish", NAME)) == ["1.0.0"]
+    assert not half.exists()
+
+
+def test_a_version_tells_what_changed(lake, opened, change):
+    assert release(lake)[0].batch == "1.0.0"
+    put_gold(lake, visits(county=31))
+    assert release(lake)[0].batch == "1.1.0"
+    change(NAME, "title", "en", to="Visits to a doctor")
+    assert release(opened())[0].batch == "1.1.1"
+    change(NAME, "release", "licence", to="CC0-1.0")
+    _, folder = release(opened())
+    assert folder.name == "2.0.0"
+    assert sorted(path.name for path in folder.parent.iterdir()) == ["1.0.0", "1.1.0", "1.1.1", "2.0.0"]
+
+
+def test_counts_keep_the_threshold_and_add_up(lake):
+    put_gold(lake, visits(), PRODUCT)
+    report, folder = release(lake, PRODUCT)
+    cells = pl.read_parquet(folder / "headcount.parquet")
+    assert cells.columns == ["division_code", "sex_code", "visits", "fee_yuan"]
+    assert cells["visits"].min() >= 20
+    assert cells["visits"].sum() == report.accepted == 126
+    assert report.balanced
+    assert (cells["fee_yuan"] == cells["visits"] * 100).all()
+    assert verify(folder) == []
+
+
+def test_money_of_another_currency_is_not_summed(lake):
+    currency = pl.when(pl.col("sex_code") == "2").then(pl.lit("USD")).otherwise(pl.lit("CNY"))
+    rows = visits().with_columns(currency.alias("fee_currency"))
+    put_gold(lake, rows, PRODUCT)
+    _, folder = release(lake, PRODUCT)
+    cells = pl.read_parquet(folder / "headcount.parquet")
+    assert cells.filter(pl.col("sex_code") == "2")["fee_yuan"].sum() == 0
+    assert cells.filter(pl.col("sex_code") == "1")["fee_yuan"].sum() == 6600
+
+
+def test_only_the_rows_of_the_scope_are_released(lake, opened, change):
+    change(NAME, "release", "only", to={"sex_code": ["2"]})
+    report, folder = release(opened())
+    assert (report.delivered, report.accepted) == (60, 60)
+    assert pl.read_parquet(folder / "visits.parquet")["sex_code"].unique().to_list() == ["2"]
+
+
+def test_a_person_with_many_rows_is_no_group(lake):
+    put_gold(lake, visits().with_columns(pl.lit("ONE PERSON").alias("resident_id")))
+    assert "0 of 127 rows" in refusal(lake).what
+
+
+def test_terms_nobody_approved_are_refused(lake, opened, change):
+    assert "nobody approved the terms" in refusal(lake, approve=False).what
+    approvals.approve(lake, NAME, by="officer@city.example")
+    change(NAME, "release", "mode", to="enclave")
+    assert "lapsed" in refusal(opened(), approve=False).what
+
+
+def test_who_triggers_a_release_may_not_approve_it(lake):
+    assert "may not approve" in refusal(lake, by="Operator ", triggered="operator").what
+    assert "nobody approved this release" in refusal(lake, by=" ").what
+
+
+def test_what_is_not_there_or_empty_is_refused(lake, opened, change):
+    assert "no gold table" in refusal(lake, PRODUCT).what
+    put_gold(lake, visits().head(0))
+    assert "no rows" in refusal(lake).what
+
+
+def test_a_release_that_would_lose_too_much_is_refused_and_accounted_for(lake):
+    lonely = visits(county=1, rare=1).with_columns(
+        pl.Series("division_code", ["420102", "110101", "650102", "440103", "320102", "510104", "220102"])
+    )
+    alike = visits(county=5).head(5).with_columns((pl.lit("ALIKE") + pl.col("resident_id")).alias("resident_id"))
+    put_gold(lake, pl.concat([lonely, alike]))
+    refused = refusal(lake)
+    assert "only 5 of 12 rows (41.7%)" in refused.what
+    assert "utility floor is 70%" in refused.what
+    run = lake.runs().filter(pl.col("stage") == "publish").row(0, named=True)
+    assert (run["outcome"], run["delivered"], run["withheld"], run["accepted"]) == ("refused", 12, 12, 0)
+    assert refused.report.balanced
+
+
+def test_an_identifier_in_a_published_column_stops_the_release(lake):
+    put_gold(lake, visits(remark="call 13800138000"))
+    refused = refusal(lake)
+    assert "identifiers" in refused.what
+    assert "remark (mobile, 63 rows)" in str(refused.where)
+    assert "13800138000" not in str(refused)
+    assert not lake.objects.unfinished("open")
+
+
+def test_a_formula_is_made_harmless_in_csv_and_kept_in_parquet(lake):
+    put_gold(lake, visits(remark='=HYPERLINK("x"),1'))
+    _, folder = release(lake)
+    assert '=HYPERLINK("x"),1' in pl.read_parquet(folder / "visits.parquet")["remark"]
+    text = (folder / "visits.csv").read_bytes()
+    assert b'"\'=HYPERLINK(""x""),1"\r\n' in text
+    assert not text.startswith(b"\xef\xbb\xbf")
+    assert verify(folder) == []
+
+
+def test_the_descriptions_speak_chinese_and_english(lake):
+    _, folder = release(lake)
+    schema = pq.read_schema(folder / "visits.parquet")
+    assert schema.metadata[b"title_zh"].decode() == "就诊"
+    band = schema.field("birth_band").metadata
+    assert "a band of ten years" in band[b"description"].decode()
+    assert band[b"title_zh"].decode() == "出生日期"
+    entries = {row["column"]: row for row in pl.read_csv(folder / "dictionary.csv").iter_rows(named=True)}
+    assert "十年段" in entries["birth_band"]["derivation_zh"]
+    assert (entries["sex_code"]["code_list"], entries["sex_code"]["quasi_identifier"]) == ("sex", "yes")
+    assert entries["remark"]["quasi_identifier"] == "no"
+    package = json.loads((folder / "datapackage.json").read_text(encoding="utf-8"))
+    fields = {field["name"]: field for field in package["resources"][0]["schema"]["fields"]}
+    assert {"value": "1", "label": "男"} in fields["sex_code"]["categories"]
+
+
+def test_the_statement_can_be_recomputed(lake):
+    _, folder = release(lake)
+    statement = json.loads((folder / "statement.json").read_text(encoding="utf-8"))
+    said = statement["privacy"]
+    sizes = pl.read_parquet(folder / "visits.parquet").group_by(said["quasi_identifiers"]).len()["len"]
+    assert (said["threshold"], said["smallest_group"], said["groups"]) == (5, sizes.min(), len(sizes))
+    assert said["gb_t_42460"]["r"] == round((1 / sizes).mean(), 6)
+    assert said["gb_t_42460"]["r"] <= said["gb_t_42460"]["threshold"]
+    assert (said["kept"], said["suppressed"], said["underlying_rows"]) == (126, 1, 127)
+    assert (statement["terms_approved_by"], statement["approved_by"], statement["triggered_by"]) == (
+        "officer@city.example", "officer", "operator",
+    )  # fmt: skip
+    assert statement["gold"]["version"] == 0
+
+
+def test_the_catalogue_entry_names_files_digests_and_publisher(lake):
+    _, folder = release(lake)
+    entry = json.loads((folder / "dcat.jsonld").read_text(encoding="utf-8"))
+    sums = dict(reversed(line.split("  ")) for line in (folder / "SHA256SUMS").read_text().splitlines())
+    listed = {
+        one["dcat:downloadURL"]["@id"]: one["spdx:checksum"]["spdx:checksumValue"]["@value"]
+        for one in entry["dcat:distribution"]
+    }
+    assert listed == {name: sums[name] for name in ("visits.csv", "visits.parquet")}
+    assert {text["@language"] for text in entry["dct:title"]} == {"en", "zh"}
+    assert entry["dcat:contactPoint"]["vcard:hasEmail"]["@id"] == "mailto:open-data@health.example.gov"
+
+
+def test_a_preview_shows_measures_and_writes_nothing(lake):
+    seen = publish.preview(lake, NAME)
+    assert (seen["rows"], seen["suppressed"], seen["threshold"], seen["approved"]) == (126, 1, 5, False)
+    assert (seen["version"], seen["unchanged"]) == ("1.0.0", False)
+    assert not lake.objects.exists("open")
+    release(lake)
+    seen = publish.preview(lake, NAME)
+    assert (seen["approved"], seen["unchanged"]) == (True, True)
+
+
+def test_releases_are_listed_by_dataset_and_version(lake):
+    put_gold(lake, visits(), PRODUCT)
+    assert listing.releases(lake) == []
+    release(lake)
+    release(lake, PRODUCT)
+    put_gold(lake, visits(county=40))
+    _, folder = release(lake)
+    rows = listing.releases(lake)
+    assert [(row["dataset"], row["version"], row["rows"]) for row in rows] == [
+        (NAME, "1.0.0", 126), (NAME, "1.1.0", 166), (PRODUCT, "1.0.0", 4)
+    ]  # fmt: skip
+    assert rows[1]["path"] == str(folder)
