@@ -2,7 +2,7 @@
 
 SHELL := bash
 .DEFAULT_GOAL := help
-.PHONY: help setup venv check test unit demo up down clean
+.PHONY: help setup venv check types contracts lint test unit demo up down clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' Makefile
@@ -13,10 +13,17 @@ setup: ## make .venv and fetch the engine's jars; needs Python 3.11 or 3.12 and 
 venv: ## make .venv only; needs no Java
 	@bash infra/setup.sh --no-java
 
-check: venv ## lint, types, contracts: seconds, no Java
-	.venv/bin/ruff check .
+check: venv ## lint, types, contracts: seconds, no Java; names everything that is wrong
+	@$(MAKE) --no-print-directory --keep-going --jobs 2 types contracts lint
+
+types:
 	.venv/bin/mypy
+
+contracts:
 	.venv/bin/lake check
+
+lint:
+	.venv/bin/ruff check --quiet .
 	.venv/bin/yamllint --strict schemas expectations infra .yamllint
 
 test: setup ## run all tests

@@ -193,7 +193,8 @@ def _path_pattern(sample: Path, values: set[str]) -> str:
 
 def _rows(dataset: str, sample: Path, layout: SampleLayout) -> pl.DataFrame:
     """Return the sample's first sound records as strings, read by the lake's own reader."""
-    fields = {f"column_{n}": {"from": column, "type": "text", "required": True} for n, column in enumerate(layout.columns, 1)}
+    as_text = {"type": "text", "required": True}
+    fields = {f"column_{n}": {"from": column, **as_text} for n, column in enumerate(layout.columns, 1)}
     text = {"en": "sample", "zh": "sample"}
     contract = Contract.model_validate(
         {
@@ -313,11 +314,11 @@ def _text(dataset: str, source: dict[str, Any], guesses: dict[str, Guess], codes
     title, required = name.replace("_", " ").capitalize(), _required(guesses)
     lines = [
         _INTRODUCTION,
-        f"title: {_flow({'en': title, 'zh': '待命名'})}",
-        f"description: {_flow({'en': f'{title}, one row per record.', 'zh': '待说明，每条记录一行。'})}",
+        _line("title: ", {"en": title, "zh": "待命名"}),
+        _line("description: ", {"en": f"{title}, one row per record.", "zh": "待说明，每条记录一行。"}),
         f"steward: open-data@{department.replace('_', '-')}.example.gov",
         '# schedule: "0 2 * * *"',
-        f"source: {_flow(source)}",
+        _line("source: ", source),
         "load: {mode: append, unknown_columns: stop}",
         _LOADING,
         "fields:",
@@ -329,12 +330,12 @@ def _text(dataset: str, source: dict[str, Any], guesses: dict[str, Guess], codes
         if targets:
             field["legacy"] = {kind: target for kind, (target, _) in targets.items()}
             receiving |= {target: kind for target, kind in targets.values() if target not in guesses}
-        lines.append(f"  {field_name}: {_flow(field)}  # {_remark(field_name, guess)}")
-    lines += [f"  {target}: {_flow({'type': kind, 'protect': 'drop'})}" for target, kind in receiving.items()]
+        lines.append(f"{_line(f'  {field_name}: ', field)}  # {_remark(field_name, guess)}")
+    lines += [_line(f"  {target}: ", {"type": kind, "protect": "drop"}) for target, kind in receiving.items()]
     given = {guess.field["from"]: _invented(guess.field, codes, values) for guess in guesses.values()}
     broken, reason = _rejected(guesses, given, required)
-    lines += ["examples:", f"  - given: {_flow(given)}", "    accepted: true"]
-    lines += [f"  - given: {_flow(broken)}", f"    rejected: [{reason}]"]
+    lines += ["examples:", _line("  - given: ", given), "    accepted: true"]
+    lines += [_line("  - given: ", broken), f"    rejected: [{reason}]"]
     return "\n".join(lines) + "\n"
 
 
@@ -351,16 +352,18 @@ def _required(guesses: dict[str, Guess]) -> list[str]:
     return list(guesses)[:1]
 
 
-def _flow(mapping: dict[str, Any]) -> str:
-    """Write a mapping on one line of YAML."""
-    return yaml.safe_dump(mapping, default_flow_style=True, allow_unicode=True, sort_keys=False, width=1 << 20).strip()
+def _line(start: str, mapping: dict[str, Any]) -> str:
+    """Write a mapping as a flow of YAML after the start of a line; a long one goes on below its opening brace."""
+    text = yaml.safe_dump(mapping, default_flow_style=True, allow_unicode=True, sort_keys=False, width=100).strip()
+    first, *more = text.split("\n")
+    return "\n".join([f"{start}{first}", *(f"{' ' * (len(start) + 1)}{line.strip()}" for line in more)])
 
 
 def _remark(name: str, guess: Guess) -> str:
     unnamed = "name it; " if re.fullmatch(r"column_\d+", name) else ""
     if guess.share is None:
         return f"{unnamed}no narrower type fits: give it one, or keep what may hold anything dropped"
-    return f"{unnamed}{guess.share:.0%} of the filled cells are of this type"
+    return f"{unnamed}{int(guess.share * 100)} % of the filled cells are of this type"
 
 
 def _target(kind: str) -> tuple[str, str]:

@@ -13,7 +13,8 @@ from jobs.contract import Contract
 from jobs.errors import SourceError
 from jobs.layers import Layer
 from jobs.stages.pending import each
-from jobs.storage.tables import Lake, carried
+from jobs.storage.tables import Lake
+from jobs.storage.translation import carried
 
 if TYPE_CHECKING:
     import pyarrow as pa

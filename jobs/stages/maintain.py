@@ -52,14 +52,21 @@ def _tables(lake: Lake) -> list[tuple[Layer, str]]:
     return [(layer, name) for layer, name in found if lake.has(layer, name)]
 
 
-def _compact(lake: Lake, layer: Layer, name: str) -> None:
-    """Join small files and drop files no version of the last week needs."""
-    # One writer holds all of a register's tables; the lease bears the register's name.
-    register = name.removesuffix("_versions").removesuffix("_claims")
-    lease = f"{layer}.{layers.slug(register if layer is REGISTERS else name)}"
-    with lake.writing(lease), lake.engine_call(lease):
-        lake.spark.sql(f"OPTIMIZE delta.`{lake.uri(layer, name)}`")
-        lake.spark.sql(f"VACUUM delta.`{lake.uri(layer, name)}` RETAIN {RETENTION_HOURS} HOURS")
+def _compact(lake: Lake, layer: Layer, name: str) -> int:
+    """Join small files where there are many, and drop files no version of the last week needs; count what was done."""
+    register = name.partition("_")[0]  # a register's tables share one lease
+    shared = layer is REGISTERS and register in lake.catalogue.registers
+    lease = f"{layer}.{layers.slug(register if shared else name)}"
+    verbs = []
+    if lake.fragmented(layer, name):
+        verbs.append("OPTIMIZE")
+    if lake.expired_files(layer, name, RETENTION_HOURS):
+        verbs.append("VACUUM")
+    if verbs:
+        with lake.writing(lease), lake.engine_call(lease):
+            for verb in verbs:
+                lake.spark.sql(f"{verb} delta.`{lake.uri(layer, name)}`")
+    return len(verbs)
 
 
 def _snapshot(lake: Lake, register: str) -> int:

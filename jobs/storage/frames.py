@@ -9,7 +9,7 @@ import polars as pl
 import pyarrow as pa
 
 from jobs.errors import LakeError
-from jobs.storage.tables import carried
+from jobs.storage.translation import carried
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame

@@ -21,11 +21,12 @@ from typing import TYPE_CHECKING, Any
 from jobs import layers
 from jobs.batch import Batch, StageReport
 from jobs.catalogue import Catalogue, load_catalogue
-from jobs.errors import EngineError, LakeError, QualityGateError, RequestError, SourceError, StorageError
+from jobs.errors import RequestError
 from jobs.layers import Layer
 from jobs.settings import Settings
 from jobs.storage.leases import lease
 from jobs.storage.objects import Folder, storage_errors
+from jobs.storage.translation import translated
 
 if TYPE_CHECKING:
     import polars as pl
@@ -33,8 +34,7 @@ if TYPE_CHECKING:
     from pyspark.sql.types import StructType
 
 RUNS = layers.table_path(Layer.OPS, "runs")
-_CARRIED = {kind.__name__: kind for kind in (SourceError, QualityGateError, StorageError, LakeError)}
-_CARRIER = re.compile(r"lake-error:(\{.*?\}):lake-error")
+SMALL_FILE_BYTES, MANY_FILES = 32 << 20, 16  # sixteen small files in one partition are worth joining
 
 
 @dataclass(frozen=True)
@@ -118,6 +118,24 @@ class Lake:
         from deltalake import DeltaTable
 
         return int(DeltaTable(self.uri(layer, name), without_files=True).version())
+
+    def fragmented(self, layer: Layer, name: str) -> bool:
+        """Tell whether some partition of a table holds many small files."""
+        import polars as pl
+        import pyarrow as pa
+        from deltalake import DeltaTable
+
+        files = pl.DataFrame(pl.from_arrow(pa.table(DeltaTable(self.uri(layer, name)).get_add_actions(flatten=True))))
+        small = files.filter(pl.col("size_bytes") < SMALL_FILE_BYTES)
+        partitions = [column for column in files.columns if column.startswith("partition.")]
+        counts = small.group_by(partitions).len()["len"] if partitions else pl.Series([small.height])
+        return int(counts.max() or 0) >= MANY_FILES  # type: ignore[arg-type]
+
+    def expired_files(self, layer: Layer, name: str, hours: int) -> int:
+        """Return how many files of a table no version of the last hours needs."""
+        from deltalake import DeltaTable
+
+        return len(DeltaTable(self.uri(layer, name)).vacuum(retention_hours=hours, dry_run=True))
 
     # -- writing ---------------------------------------------------------------------------------------------------
     @contextmanager
@@ -362,40 +380,3 @@ def _quoted(text: str) -> str:
     if not re.fullmatch(r"[0-9A-Za-z_.:/-]+", text):
         raise RequestError("a batch id holds letters, digits and - only.")
     return text
-
-
-def carried(error: LakeError) -> RuntimeError:
-    """Wrap a lake error so that it survives the way from a Spark worker to the client."""
-    parts = {n: getattr(error, n) for n in ("what", "dataset", "layer", "where", "remedy")}
-    return RuntimeError(f"lake-error:{json.dumps({'kind': type(error).__name__, **parts})}:lake-error")
-
-
-@contextmanager
-def translated(where: str) -> Iterator[None]:
-    """Turn the engine's exceptions into the lake's, without the values they may quote."""
-    from pyspark.errors import PySparkException
-
-    try:
-        yield
-    except PySparkException as error:
-        text = str(error)
-        if found := _CARRIER.search(text):
-            parts = json.loads(found.group(1))
-            raise _CARRIED.get(parts.pop("kind"), LakeError)(**parts) from None
-        if "No space left on device" in text:
-            raise StorageError(
-                "the disk is full; the table is as it was.", where=where, remedy="free space, then run again."
-            ) from None
-        condition = getattr(error, "getCondition", lambda: None)() or type(error).__name__
-        raise EngineError(
-            f"the engine refused ({condition}); the table is as it was.",
-            where=where,
-            remedy="see engine/engine.log in the lake's folder, then run again.",
-        ) from None
-    except Exception as error:
-        if type(error).__module__.startswith("grpc"):
-            raise EngineError(
-                "the engine is gone; the table is as it was.", where=where,
-                remedy="`lake engine start`, then run again.",
-            ) from None
-        raise

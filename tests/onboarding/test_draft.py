@@ -20,8 +20,8 @@ from jobs.contract import Contract
 from jobs.errors import LakeError, RequestError
 from jobs.onboarding.draft import draft
 from jobs.onboarding.precheck import precheck
-from jobs.rows.codes import CodeBook
 from jobs.rows.coarsening import method_named
+from jobs.rows.codes import CodeBook
 from jobs.rows.examples import check_examples
 from jobs.rows.protection import gold_schema, protection_of
 from jobs.settings import PROJECT
@@ -41,9 +41,9 @@ def _rows(count: int = 30) -> list[list[str]]:
     dice = random.Random(7)
     return [
         [
-            _id(n + 1), f"张{'伟芳娜敏静丽强磊军洋'[n % 10]}{'一二三四五'[n % 5]}", "男女"[n % 2], f"2025-03-{1 + n % 28:02d}",
-            f"麻疹疫苗{'甲乙丙'[n % 3]}型", str(21 + n % 40), f"朝阳第{n + 2}卫生服务站", f"138{dice.randrange(10**8):08d}",
-            ("110101", "110102", "310101")[n % 3], f"杂项记载{n}",
+            _id(n + 1), f"张{'伟芳娜敏静丽强磊军洋'[n % 10]}{'一二三四五'[n % 5]}", "男女"[n % 2],
+            f"2025-03-{1 + n % 28:02d}", f"麻疹疫苗{'甲乙丙'[n % 3]}型", str(21 + n % 40), f"朝阳第{n + 2}卫生服务站",
+            f"138{dice.randrange(10**8):08d}", ("110101", "110102", "310101")[n % 3], f"杂项记载{n}",
         ]
         for n in range(count)
     ]
@@ -103,7 +103,7 @@ def _workbook(path: Path) -> Path:
 def _database(path: Path) -> Path:
     with sqlite3.connect(path) as database:
         columns = ", ".join(f'"{name}" text' for name in HEADER)
-        database.execute(f"create table settings (k text)")
+        database.execute("create table settings (k text)")
         database.execute(f'create table jab (serial integer primary key, {columns})')
         marks = ", ".join("?" * (len(HEADER) + 1))
         database.executemany(f"insert into jab values ({marks})", [[n + 500, *row] for n, row in enumerate(_rows())])
@@ -241,7 +241,7 @@ def test_a_header_alone_is_enough_for_a_draft(tmp_path, onboarded) -> None:
 
 
 def test_a_sample_full_of_gaps_is_drafted_without_rejecting_its_rows(tmp_path, onboarded) -> None:
-    sample = _write(tmp_path / "a.csv", "word,count\none,\n,2\nthree,3\nfour,4\nfive,5\n".encode())
+    sample = _write(tmp_path / "a.csv", b"word,count\none,\n,2\nthree,3\nfour,4\nfive,5\n")
     contract, catalogue, _ = onboarded(sample)
     assert _checked(sample, contract, catalogue) == (5, 5)
 

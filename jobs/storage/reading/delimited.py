@@ -117,6 +117,8 @@ def _joined(lines: Lines, number: int, text: str, source: Source) -> tuple[int, 
         taken.append(more)
         whole += f"\n{more[1]}"
         if source.quote in more[1] and not _open(whole, source):
+            if _cells(whole, source) is None:
+                break  # two stray quotes make no cell; the lines between are records of their own
             return number, whole, None
     lines.give_back(taken)
     return number, text, "record.stray_quote"

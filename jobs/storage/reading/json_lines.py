@@ -46,8 +46,10 @@ def _record(row: int, text: str, layout: Layout) -> Record:
         return Record(row, {}, "record.syntax", {RAW: text[:KEPT_RAW]})
     if not isinstance(found, dict):
         return Record(row, {}, "record.syntax", {RAW: text[:KEPT_RAW]})
+    if "\\u" in text and not _is_text(found):
+        return Record(row, {}, "record.syntax", {RAW: text[:KEPT_RAW]})
     unknown = [name for name in found if name not in layout.columns]
-    layout.check_unknown(unknown, where=f"line {row}")
+    layout.check_unknown(unknown, where=f"line {row}", named=len(unknown) < len(found))
     names = list(found)
     return layout.record(row, names, [_text(found[name]) for name in names])
 
@@ -57,6 +59,15 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) != len(pairs):
         raise _RepeatedKeyError
     return found
+
+
+def _is_text(found: dict[str, Any]) -> bool:
+    """Tell whether everything can be written as text: an escaped half of a surrogate pair cannot."""
+    try:
+        json.dumps(found, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _text(value: Any) -> str | None:

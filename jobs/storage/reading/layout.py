@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import unicodedata
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
@@ -61,25 +62,33 @@ class Layout:
         """Return a header's names as the contract spells them; raise SourceError when the table is another one."""
         names = [header_name(cell) for cell in header]
         known = [name for name in names if name]
-        repeated = sorted({name for name in known if known.count(name) > 1})
-        if repeated:
-            raise SourceError(
-                f"the header has {_some(repeated)} twice.", where="header", remedy="give each column one name."
-            )
         missing = [name for name in self.required if name not in known]
         if missing:
             raise SourceError(
                 f"the required column {_some(missing)} is missing.", where="header",
                 remedy="deliver it, or mend from: and header_row: in the contract.",
             )
-        self.check_unknown([name for name in known if name not in self.columns])
+        unknown = [name for name in known if name not in self.columns]
+        if len(unknown) == len(known):
+            # Perhaps it is no header at all but a row, so nothing of it is shown.
+            raise SourceError(
+                "the header has none of the contract's columns.", where="header",
+                remedy="mend from: and header_row: in the contract, or deliver the table it describes.",
+            )
+        repeated = sorted(name for name, count in Counter(known).items() if count > 1)
+        if repeated:
+            raise SourceError(
+                f"the header has {_some(repeated)} twice.", where="header", remedy="give each column one name."
+            )
+        self.check_unknown(unknown)
         return names
 
-    def check_unknown(self, names: Sequence[str], where: str = "header") -> None:
-        """Raise SourceError for unknown columns where the contract says stop."""
+    def check_unknown(self, names: Sequence[str], where: str = "header", *, named: bool = True) -> None:
+        """Raise SourceError for unknown columns where the contract says stop; name them unless they may be cells."""
         if names and self.unknown == "stop":
+            what = f"the column {_some(names)} is unknown." if named else "none of the columns is known."
             raise SourceError(
-                f"the column {_some(names)} is unknown.", where=where,
+                what, where=where,
                 remedy="add it to the contract, or set load.unknown_columns to keep or drop.",
             )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from jobs.storage.reading.layout import Layout, Record
 
 MOST_BYTES = 4 << 30  # unpacked; beyond, or beyond the ratio, the file is a bomb
 MOST_RATIO = 300
+MOST_CELLS = 10_000_000  # a worksheet spans, filled or not; beyond, most of them must be filled
+LEAST_FILLED = 0.01
 
 
 def read_workbook(file: Path, source: Source, layout: Layout) -> Iterator[Record]:
@@ -29,6 +32,8 @@ def read_workbook(file: Path, source: Source, layout: Layout) -> Iterator[Record
         sheet = source.sheet or workbook.sheet_names[0]
         if sheet not in workbook.sheet_names:
             raise SourceError(f"there is no worksheet {sheet!r}.", remedy="mend sheet: in the contract.")
+        xml = _sheet_xml(file, sheet)
+        _refuse_sparse(xml)
         table = workbook.load_sheet(sheet, header_row=None, skip_rows=0, dtypes="string").to_polars()
     except fastexcel.FastExcelError as error:
         raise SourceError(
@@ -39,7 +44,7 @@ def read_workbook(file: Path, source: Source, layout: Layout) -> Iterator[Record
     if head >= len(rows):
         raise SourceError("the header row is not there.", where=f"row {source.header_row}", remedy="mend header_row:.")
     names = layout.check_header([cell or "" for cell in rows[head]])
-    spread = _merged_down(file, sheet, len(rows), table.width)
+    spread = _merged_down(xml, len(rows), table.width)
     for row, cells in enumerate(rows[head + 1 :], source.header_row + 1):
         values = list(cells)
         for column, first in spread.get(row, {}).items():
@@ -68,7 +73,14 @@ def _probe(file: Path) -> None:
 
 
 def _sheet_xml(file: Path, sheet: str) -> str:
-    """Return a worksheet's XML without its cells' content: how it starts and what follows the cells."""
+    """Return a worksheet's XML; empty where it cannot be had, which the reader of cells says better."""
+    try:
+        return _unpacked(file, sheet)
+    except (KeyError, RuntimeError, EOFError, zipfile.BadZipFile, zlib.error):
+        return ""
+
+
+def _unpacked(file: Path, sheet: str) -> str:
     with zipfile.ZipFile(file) as archive:
         book = archive.read("xl/workbook.xml").decode("utf-8", "replace")
         names = re.findall(r"<sheet\b[^>]*\bname=\"([^\"]*)\"[^>]*\br:id=\"([^\"]+)\"", book)
@@ -86,19 +98,32 @@ def _sheet_xml(file: Path, sheet: str) -> str:
         return archive.read(path).decode("utf-8", "replace")
 
 
+def _refuse_sparse(xml: str) -> None:
+    """Raise SourceError where few cells span a huge area: what reads a worksheet makes room for all of it."""
+    places = re.findall(r"\br=[\"']([A-Z]+)(\d+)[\"']", xml)
+    if not places:
+        return
+    columns = {_column(letters) for letters in {letters for letters, _ in places}}
+    rows = [int(number) for _, number in places]
+    area = (max(columns) - min(columns) + 1) * (max(rows) + 1)
+    if area > MOST_CELLS and len(places) < LEAST_FILLED * area:
+        raise SourceError(
+            "a few cells of the worksheet lie far apart from the others.", remedy="delete the stray cells and save it."
+        )
+
+
 def _unescaped(text: str) -> str:
     for entity, character in (("&lt;", "<"), ("&gt;", ">"), ("&quot;", '"'), ("&apos;", "'"), ("&amp;", "&")):
         text = text.replace(entity, character)
     return text
 
 
-def _merged_down(file: Path, sheet: str, height: int, width: int) -> dict[int, dict[int, int]]:
+def _merged_down(xml: str, height: int, width: int) -> dict[int, dict[int, int]]:
     """Return row → column → the row that holds the value, for cells merged over several rows.
 
     Columns count from the first one with a filled cell, as the rows read do; a range may claim more than there is.
     """
     spread: dict[int, dict[int, int]] = {}
-    xml = _sheet_xml(file, sheet)
     merged = re.findall(r"<mergeCell\b[^>]*\bref=\"([A-Z]+)(\d+):([A-Z]+)(\d+)\"", xml)
     filled = re.findall(r"<c\b[^>]*\br=\"([A-Z]+)\d+\"[^>/]*>", xml) if merged else []
     begin = min(map(_column, set(filled)), default=0)

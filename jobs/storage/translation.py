@@ -1,0 +1,49 @@
+"""The engine's failures as the lake's errors, without the values they may quote."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from jobs.errors import EngineError, LakeError, QualityGateError, SourceError, StorageError
+
+_CARRIED = {kind.__name__: kind for kind in (SourceError, QualityGateError, StorageError, LakeError)}
+_CARRIER = re.compile(r"lake-error:(\{.*?\}):lake-error")
+
+
+def carried(error: LakeError) -> RuntimeError:
+    """Wrap a lake error so that it survives the way from a Spark worker to the client."""
+    parts = {n: getattr(error, n) for n in ("what", "dataset", "layer", "where", "remedy")}
+    return RuntimeError(f"lake-error:{json.dumps({'kind': type(error).__name__, **parts})}:lake-error")
+
+
+@contextmanager
+def translated(where: str) -> Iterator[None]:
+    """Turn the engine's exceptions into the lake's, without the values they may quote."""
+    from pyspark.errors import PySparkException
+
+    try:
+        yield
+    except PySparkException as error:
+        text = str(error)
+        if found := _CARRIER.search(text):
+            parts = json.loads(found.group(1))
+            raise _CARRIED.get(parts.pop("kind"), LakeError)(**parts) from None
+        if "No space left on device" in text:
+            raise StorageError(
+                "the disk is full; the table is as it was.", where=where, remedy="free space, then run again."
+            ) from None
+        condition = getattr(error, "getCondition", lambda: None)() or type(error).__name__
+        raise EngineError(
+            f"the engine refused ({condition}); the table is as it was.", where=where,
+            remedy="see engine/engine.log in the lake's folder, then run again.",
+        ) from None
+    except Exception as error:
+        if type(error).__module__.startswith("grpc"):
+            raise EngineError(
+                "the engine is gone; the table is as it was.", where=where,
+                remedy="`lake engine start`, then run again.",
+            ) from None
+        raise
