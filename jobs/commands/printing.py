@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from jobs.batch import StageReport
+
+PIPED_WIDTH = 140  # where no terminal says how wide it is
 
 AsJson = Annotated[bool, typer.Option("--json", help="print one JSON document for machines")]
 
@@ -34,7 +37,7 @@ def table(rows: Iterable[Mapping[str, Any]], columns: Sequence[str], title: str 
         drawn.add_column(column.replace("_", " "), justify="right" if numbers else "left", overflow="fold")
     for row in found:
         drawn.add_row(*["" if row.get(column) is None else str(row[column]) for column in columns])
-    Console().print(drawn)
+    Console(width=None if sys.stdout.isatty() else PIPED_WIDTH).print(drawn)
 
 
 def say(message: str) -> None:

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from jobs.catalogue import Problem, check_references, read_catalogue
 from jobs.contract import json_schema
+from jobs.errors import ContractError
 from jobs.quality.rulebook import read_rules
 from jobs.releases.approvals import check_file
-from jobs.errors import ContractError
 from jobs.rows.coarsening import method_named
 from jobs.rows.codes import CodeBook
 from jobs.rows.examples import check_examples
@@ -63,5 +63,6 @@ def schema_text() -> str:
 def _schema_problems(schemas: Path) -> list[Problem]:
     path = schemas / SCHEMA_FILE
     if path.is_file() and path.read_text(encoding="utf-8") != schema_text():
-        return [Problem(f"{schemas.name}/{SCHEMA_FILE}", 1, "not what this version generates.", "`lake check --write-schema`.")]
+        place = f"{schemas.name}/{SCHEMA_FILE}"
+        return [Problem(place, 1, "not what this version generates.", "`lake check --write-schema`.")]
     return []

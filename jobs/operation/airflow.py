@@ -29,6 +29,7 @@ SERVICES = ("api-server", "scheduler", "dag-processor")
 OPERATOR, OFFICER = "operator", "officer"  # who triggers, who approves: two people
 HEALTHY_SECONDS = 120.0
 STOP_SECONDS = 15.0
+ATTEMPTS = 6
 
 
 @dataclass(frozen=True)
@@ -111,24 +112,32 @@ class Client:
 
     def get(self, path: str, **query: Any) -> dict[str, Any]:
         """Return one answer of the API."""
-        found: dict[str, Any] = self._http.get(f"/api/v2{path}", params=query).raise_for_status().json()
+        found: dict[str, Any] = self._ask("GET", path, params=query).json()
         return found
+
+    def _ask(self, method: str, path: str, **parts: Any) -> httpx.Response:
+        """Ask the API; a server error (SQLite locked for a moment) is asked again."""
+        for _ in range(ATTEMPTS - 1):
+            answer = self._http.request(method, f"/api/v2{path}", **parts)
+            if answer.status_code < httpx.codes.INTERNAL_SERVER_ERROR:
+                return answer.raise_for_status()
+            time.sleep(0.5)
+        return self._http.request(method, f"/api/v2{path}", **parts).raise_for_status()
 
     def trigger(self, dag: str, **conf: Any) -> str:
         """Trigger a DAG; return the run's id."""
         body = {"logical_date": None, "conf": conf}
-        answer = self._http.post(f"/api/v2/dags/{dag}/dagRuns", json=body).raise_for_status()
+        answer = self._ask("POST", f"/dags/{dag}/dagRuns", json=body)
         return str(answer.json()["dag_run_id"])
 
     def pause(self, dag: str, *, paused: bool) -> None:
         """Pause a DAG, or let it run again."""
-        self._http.patch(f"/api/v2/dags/{dag}", json={"is_paused": paused}).raise_for_status()
+        self._ask("PATCH", f"/dags/{dag}", json={"is_paused": paused})
 
     def answer(self, dag: str, run: str, task: str, choice: str) -> None:
         """Answer a task that waits for a person."""
         body = {"chosen_options": [choice], "params_input": {}}
-        path = f"/api/v2/dags/{dag}/dagRuns/{run}/taskInstances/{task}/-1/hitlDetails"
-        self._http.patch(path, json=body).raise_for_status()
+        self._ask("PATCH", f"/dags/{dag}/dagRuns/{run}/taskInstances/{task}/-1/hitlDetails", json=body)
 
 
 def _environment(settings: Settings, port: int) -> dict[str, str]:

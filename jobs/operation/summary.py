@@ -47,7 +47,9 @@ def collect(lake: Lake, truth: Path | None = None) -> Found:
         ledger = Ledger(lake, name)
         if lake.has(REGISTERS, ledger.versions):
             found.registers.append(_register(ledger))
-    found.releases = listing.releases(lake)
+    found.releases = [
+        {**row, "path": Path(row["path"]).relative_to(lake.settings.home).as_posix()} for row in listing.releases(lake)
+    ]
     seconds = runs.group_by("stage", maintain_order=True).agg(pl.len().alias("runs"), pl.col("seconds").sum().round(1))
     found.stages = list(seconds.iter_rows(named=True))
     if truth is not None:

@@ -100,17 +100,17 @@ def _claims(lake: Lake, register: Register, batches: tuple[Consumed, ...]) -> Da
 
 
 def _touched(lake: Lake, ledger: Ledger, fresh: DataFrame, leaving: list[str], name: str) -> DataFrame:
-    """Return the entities a commit may change: stored before any claim leaves, so that a second attempt sees them."""
+    """Return the entities a commit may change; where claims leave, stored first, for a second attempt to see."""
     from pyspark.sql import functions as f
 
+    touched = fresh.select("_entity_id", "_range")
+    if not leaving or not lake.has(REGISTERS, ledger.claims):
+        return touched.distinct()
     earlier = lake.found_staged(name, spark_schema({"_entity_id": pl.String, "_range": pl.Int32}))
     if earlier is not None:
         return earlier.rows
-    touched = fresh.select("_entity_id", "_range")
-    if leaving and lake.has(REGISTERS, ledger.claims):
-        old = lake.read(REGISTERS, ledger.claims).where(f.col("_batch_id").isin(leaving))
-        touched = touched.unionByName(old.select("_entity_id", "_range"))
-    return lake.staged(name, touched.distinct()).rows
+    old = lake.read(REGISTERS, ledger.claims).where(f.col("_batch_id").isin(leaving))
+    return lake.staged(name, touched.unionByName(old.select("_entity_id", "_range")).distinct()).rows
 
 
 def _changed(lake: Lake, ledger: Ledger, register: Register, touched: DataFrame, number: int) -> DataFrame:

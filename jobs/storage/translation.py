@@ -35,7 +35,7 @@ def translated(where: str) -> Iterator[None]:
             raise StorageError(
                 "the disk is full; the table is as it was.", where=where, remedy="free space, then run again."
             ) from None
-        condition = getattr(error, "getCondition", lambda: None)() or type(error).__name__
+        condition = getattr(error, "getCondition", lambda: None)() or _status(error)
         raise EngineError(
             f"the engine refused ({condition}); the table is as it was.", where=where,
             remedy="see engine/engine.log in the lake's folder, then run again.",
@@ -47,3 +47,11 @@ def translated(where: str) -> Iterator[None]:
                 remedy="`lake engine start`, then run again.",
             ) from None
         raise
+
+
+def _status(error: BaseException) -> str:
+    """Return the kind of a failure without its text: the exception's name and the transport's status, if it had one."""
+    cause = error.__cause__ or error.__context__
+    code = getattr(cause, "code", None)
+    status = f" {code().name}" if callable(code) else ""
+    return f"{type(error).__name__}{status}"
