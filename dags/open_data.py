@@ -1,4 +1,4 @@
-"""One DAG per open dataset or product: desensitise >> preview >> a person approves >> publish."""
+"""One DAG per dataset or product: desensitise, and where it is open, preview >> a person approves >> publish."""
 
 from datetime import timedelta
 from functools import reduce
@@ -20,16 +20,16 @@ PREVIEW = """{% set seen = ti.xcom_pull(task_ids='preview') or {} %}
 
 
 def open_dag(contract: Contract) -> DAG:
-    """Return the DAG that publishes one dataset or product."""
+    """Return the DAG that brings one dataset or product to gold and, where it is open, publishes it."""
     name, gold = contract.name, asset_name(Layer.GOLD, contract.name)
     sources = [asset_name(Layer.REGISTERS, register) for register in contract.reads_registers]
     sources += [asset_name(Layer.SILVER, dataset) for dataset in contract.reads_datasets]
     with DAG(
-        dag_name("open", name),
+        dag_name("open" if contract.release else "gold", name),
         schedule=reduce(or_, [Asset(name=one, uri=asset_uri(one)) for one in sources]),
         catchup=False,
         max_active_runs=1,
-        tags=["open data", contract.department],
+        tags=["open data" if contract.release else "gold", contract.department],
         default_args={
             "owner": contract.department, "retries": 2, "retry_delay": timedelta(seconds=20),
             "retry_exponential_backoff": True, "max_retry_delay": timedelta(minutes=10),
@@ -57,15 +57,16 @@ def open_dag(contract: Contract) -> DAG:
             run = get_current_context()["dag_run"]
             return perform("publish", name, approved_by=approver(decision), triggered_by=run.triggering_user_name)
 
-        approve = ApprovalOperator(
-            task_id="approve", subject=f"Release {contract.title.en} ({contract.title.zh})?", body=PREVIEW,
-            response_timeout=timedelta(days=7),
-        )
-        desensitise() >> preview() >> approve
-        publish(approve.output)
+        protected = desensitise()
+        if contract.release:
+            approve = ApprovalOperator(
+                task_id="approve", subject=f"Release {contract.title.en} ({contract.title.zh})?", body=PREVIEW,
+                response_timeout=timedelta(days=7),
+            )
+            protected >> preview() >> approve
+            publish(approve.output)
     return dag
 
 
 for _contract in load_catalogue(Settings().schemas).contracts.values():
-    if _contract.release is not None:
-        globals()[dag_name("open", _contract.name)] = open_dag(_contract)
+    globals()[f"open_{_contract.name}"] = open_dag(_contract)

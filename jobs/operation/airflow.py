@@ -137,7 +137,11 @@ class Client:
     def answer(self, dag: str, run: str, task: str, choice: str) -> None:
         """Answer a task that waits for a person."""
         body = {"chosen_options": [choice], "params_input": {}}
-        self._ask("PATCH", f"/dags/{dag}/dagRuns/{run}/taskInstances/{task}/-1/hitlDetails", json=body)
+        try:
+            self._ask("PATCH", f"/dags/{dag}/dagRuns/{run}/taskInstances/{task}/-1/hitlDetails", json=body)
+        except httpx.HTTPStatusError as error:
+            if error.response.status_code != httpx.codes.CONFLICT:
+                raise  # a conflict says: answered already, by the attempt whose reply got lost
 
 
 def _environment(settings: Settings, port: int) -> dict[str, str]:
@@ -214,9 +218,7 @@ def _dag_count() -> int:
     from jobs.catalogue import load_catalogue
 
     catalogue = load_catalogue(Settings().schemas)
-    contracts = catalogue.contracts.values()
-    datasets = sum(not contract.is_product for contract in contracts)
-    return datasets + len(catalogue.registers) + sum(contract.release is not None for contract in contracts) + 1
+    return len(catalogue.datasets()) + len(catalogue.registers) + len(catalogue.contracts) + 1
 
 
 def _home(settings: Settings) -> Path:

@@ -98,7 +98,7 @@ def _act(settings: Settings, clock: Clock, people: int, days: int, seed: int) ->
     operator = airflow.Client(running.url, running.user, running.password)
     officer = airflow.Client(running.url, running.officer, running.officer_password)
     catalogue = load_catalogue(settings.schemas)
-    opened = [dag_name("open", c.name) for c in catalogue.contracts.values() if c.release is not None]
+    opened = [dag_name("open" if c.release else "gold", c.name) for c in catalogue.contracts.values()]
     for dag in opened:
         operator.pause(dag, paused=True)  # so that a release is asked for once, when the day is done
     rounds = Rounds(operator, officer, clock)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 import polars as pl
 import pytest
 from hypothesis import given, settings
@@ -72,7 +74,7 @@ def test_lines_of_a_text_are_counted():
 
 @settings(max_examples=50, deadline=None)
 @given(
-    st.dates().filter(lambda day: 1900 <= day.year <= 2090),
+    st.dates(date(1900, 1, 1), date(2090, 12, 31)),
     st.integers(1, 999),
     st.text(alphabet="号码 是，。;|/", max_size=5),
 )

@@ -1,0 +1,69 @@
+"""The DAGs as Airflow sees them: all load, none is anonymous, none imports an engine while it is parsed."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from jobs.catalogue import load_catalogue
+from jobs.settings import PROJECT
+
+PROBE = """
+import json, sys
+from airflow.dag_processing.dagbag import DagBag
+bag = DagBag(sys.argv[1])
+heavy = [name for name in ("pyspark", "great_expectations", "polars") if name in sys.modules]
+dags = {
+    dag.dag_id: {
+        "tags": sorted(dag.tags), "owner": dag.owner, "doc": bool(dag.doc_md), "tasks": sorted(dag.task_ids),
+        "retries": min(task.retries for task in dag.tasks), "catchup": dag.catchup,
+    }
+    for dag in bag.dags.values()
+}
+print("FOUND" + json.dumps({"errors": list(bag.import_errors), "heavy": heavy, "dags": dags}))
+"""
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
+    home = tmp_path_factory.mktemp("airflow")
+    environment = {**os.environ, "AIRFLOW_HOME": str(home), "AIRFLOW__CORE__LOAD_EXAMPLES": "False"}
+    done = subprocess.run(
+        [sys.executable, "-c", PROBE, str(PROJECT / "dags")],
+        env=environment, capture_output=True, text=True, check=True, cwd=PROJECT,
+    )
+    line = next(line for line in done.stdout.splitlines() if line.startswith("FOUND"))
+    return json.loads(line[len("FOUND") :])
+
+
+def test_every_file_loads_and_every_contract_and_register_has_its_dag(found: dict) -> None:
+    catalogue = load_catalogue(PROJECT / "schemas")
+    assert found["errors"] == []
+    expected = {f"dataset.{c.name.replace('/', '__')}" for c in catalogue.datasets()}
+    expected |= {f"{'open' if c.release else 'gold'}.{c.name.replace('/', '__')}" for c in catalogue.contracts.values()}
+    expected |= {f"register.{name}" for name in catalogue.registers} | {"maintenance"}
+    assert set(found["dags"]) == expected
+
+
+def test_every_dag_names_an_owner_has_tags_a_description_and_retries(found: dict) -> None:
+    for name, dag in found["dags"].items():
+        assert dag["tags"], name
+        assert dag["owner"] not in ("", "airflow"), name
+        assert dag["doc"], name
+        assert dag["retries"] >= 1, name
+        assert dag["catchup"] is False, name
+
+
+def test_a_release_waits_for_a_person(found: dict) -> None:
+    for name, dag in found["dags"].items():
+        if name.startswith("open."):
+            assert dag["tasks"] == ["approve", "desensitise", "preview", "publish"]
+
+
+def test_parsing_imports_no_engine(found: dict) -> None:
+    assert "pyspark" not in found["heavy"]
+    assert "great_expectations" not in found["heavy"]
