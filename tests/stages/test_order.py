@@ -126,10 +126,10 @@ def test_a_run_killed_again_and_again_before_and_after_its_writes_ends_the_same(
     environment = {**os.environ, "LAKE_ROOT": str(root), "LAKE_RAW": str(deliveries), "LAKE_SPARK": engine}
     deaths = 0
     for attempt in range(200):
-        # 1 before, 2 after, 3 before, ...: every process gets a little further than the last one and dies.
+        # After the 1st write, before the 4th, after the 7th, ...: every process gets a little further and dies.
         moment = "before" if attempt % 2 else "after"
         done = subprocess.run(
-            [sys.executable, str(MORTAL), str(1 + attempt % 4), moment, *DATASETS],
+            [sys.executable, str(MORTAL), str(1 + attempt * 3 % 11), moment, *DATASETS],
             env=environment, capture_output=True, text=True, check=False,
         )
         if done.returncode == 0:
