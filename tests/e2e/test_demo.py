@@ -58,12 +58,12 @@ def test_every_release_verifies_and_is_read_by_duckdb_and_frictionless(
         assert verify(release) == []
         report = frictionless.validate(str(release / "datapackage.json"))
         assert report.valid, release.name
-        parquet, table = (
-            next(release.glob("*.parquet")),
-            next(path for path in release.glob("*.csv") if path.name != "dictionary.csv"),
-        )
-        rows = duckdb.sql(f"SELECT count(*) FROM read_parquet('{parquet}')").fetchone()
-        assert rows == duckdb.sql(f"SELECT count(*) FROM read_csv('{table}', all_varchar=true)").fetchone()
+        parquet = next(release.glob("*.parquet"))
+        table = next(path for path in release.glob("*.csv") if path.name != "dictionary.csv")
+        in_parquet = duckdb.sql(f"SELECT count(*) FROM read_parquet('{parquet}')").fetchall()
+        in_csv = duckdb.sql(f"SELECT count(*) FROM read_csv('{table}', all_varchar=true)").fetchall()
+        assert in_parquet == in_csv
+        assert in_parquet[0][0] >= 20
         statement = json.loads((release / "statement.json").read_text(encoding="utf-8"))
         assert statement["approved_by"] != statement["triggered_by"]
 
