@@ -62,9 +62,10 @@ def main() -> None:
     except Exception as error:
         if os.environ.get("LAKE_DEBUG"):
             raise
-        # The text of a foreign exception may quote a cell; only its kind is shown.
-        what = f"error: unexpected {type(error).__name__}."
-        typer.echo(f"{what} Remedy: run again with LAKE_DEBUG=1 and report it.", err=True)
+        from jobs.storage.translation import unexpected
+
+        # The text of a foreign exception may quote a cell; only its kind and place are shown.
+        typer.echo(f"error: {unexpected(error)} Remedy: run again with LAKE_DEBUG=1 and report it.", err=True)
         sys.exit(1)
 
 

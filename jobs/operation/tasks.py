@@ -26,6 +26,7 @@ def perform(
     from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
 
     from jobs.storage.tables import Lake
+    from jobs.storage.translation import unexpected
 
     run = import_module(f"jobs.stages.{stage}").run
     reports: list[StageReport] = []
@@ -42,6 +43,8 @@ def perform(
         raise AirflowFailException(str(error)) from None
     except LakeError as error:
         raise AirflowException(str(error)) from None
+    except Exception as error:
+        raise AirflowException(f"{stage} {name or ''}: {unexpected(error)}") from None  # its text may quote a cell
     if all(report.outcome == "known" for report in reports):
         raise AirflowSkipException("nothing was waiting.")
     return [_counts(report) for report in reports]

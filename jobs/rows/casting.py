@@ -37,8 +37,6 @@ STORAGE: dict[str, pl.DataType] = {
 _NUMBER_AS_NAME = r"^[\dXx ()+-]{6,}$|\d{11}"
 TRUE = frozenset(["是", "有", "真", "对", "1", "true", "t", "yes", "y", "√", "✓"])
 FALSE = frozenset(["否", "无", "没有", "假", "错", "0", "false", "f", "no", "n", "×", "✗"])
-# Some registers print no unit; what they mean then is 10,000 yuan.
-_ASSUMED_UNIT = {"registered_capital": "万元", "money": "元"}
 
 
 @dataclass(frozen=True)
@@ -133,19 +131,16 @@ def _decimal(cells: pl.Series, _spec: ContractField, _codes: CodeBook, _on: date
 
 
 def _money(cells: pl.Series, spec: ContractField, _codes: CodeBook, _on: date) -> Cast:
-    found = read_money(
-        cells, unit=spec.unit, currency=spec.currency, assumed=_ASSUMED_UNIT.get(spec.type, "元")
-    )
-    # Ten thousand yuan and one yuan are both written as a bare number: without a unit it is no amount, and no guess.
+    found = read_money(cells, unit=spec.unit, currency=spec.currency)
     return Cast(
-        found.values.set(found.unit_missing, None),
+        found.values,
         {"not_money": found.not_money},
         {
             "unit_missing": found.unit_missing,
             "amount_missing": found.amount_missing,
             "rounded": found.rounded,
         },
-        currency=found.currencies.set(found.unit_missing, None),
+        currency=found.currencies,
     )
 
 
