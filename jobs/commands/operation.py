@@ -118,5 +118,12 @@ def runs(
     if json:
         emit(found)
     else:
-        columns = ("recorded_at", "stage", "dataset", "batch", "outcome", "delivered", "accepted", "quarantined")
-        table(found, (*columns, "duplicates", "withheld", "seconds"))
+        told = [
+            {
+                "when": f"{row['recorded_at']:%m-%d %H:%M:%S}", "what": f"{row['stage']} {row['dataset']}",
+                "batch": row["batch"], "outcome": row["outcome"], "in": row["delivered"], "good": row["accepted"],
+                "bad": row["quarantined"], "twice": row["duplicates"], "withheld": row["withheld"], "s": row["seconds"],
+            }
+            for row in found
+        ]
+        table(told, tuple(told[0]) if told else ("when",))

@@ -95,6 +95,8 @@ def _leaks(lake: Lake, planted: pl.DataFrame) -> dict[str, int]:
         "open": _file_texts(lake.objects.local(Layer.OPEN)),
         "logs": _log_texts(lake),
         "runs": iter([lake.runs().drop("recorded_at").write_csv()]),
+        "airflow's database": _database_texts(lake),
+        "left in ops": _file_texts(lake.objects.local(Layer.OPS)),
     }
     tokens = {place: {one for text in texts for one in TOKEN.findall(text)} for place, texts in places.items()}
     return {place: len(found & known) for place, found in tokens.items()}
@@ -112,6 +114,13 @@ def _file_texts(folder: Path) -> Iterator[str]:
             yield pl.read_parquet(path).write_csv()
         elif path.is_file() and path.suffix in SEARCHED:
             yield path.read_text(encoding="utf-8", errors="replace")
+
+
+def _database_texts(lake: Lake) -> Iterator[str]:
+    """Yield what Airflow keeps, results and rendered forms of tasks among it, as far as it can be read as text."""
+    path = lake.objects.local("airflow/airflow.db")
+    if path.is_file():
+        yield path.read_bytes().decode("ascii", errors="replace")
 
 
 def _log_texts(lake: Lake) -> Iterator[str]:
