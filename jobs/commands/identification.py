@@ -59,8 +59,8 @@ def identify(
     codes = CodeBook.load(Settings().schemas / "codes")
     parts = _identified(values, codes, at, kind, days)
     if json:
-        emit([{**row, "reasons": (row["reasons"] or "").split(";") if row["reasons"] else []}
-              for part in parts for row in part.iter_rows(named=True)])
+        rows = (row for part in parts for row in part.iter_rows(named=True))
+        emit([{**row, "reasons": row["reasons"].split(";") if row["reasons"] else []} for row in rows])
         return
     for place, part in enumerate(parts):
         typer.echo(part.write_csv(include_header=place == 0), nl=False)
@@ -98,7 +98,7 @@ def code(
 
     codes = CodeBook.load(Settings().schemas / "codes")
     if to is not None and (name != DIVISION or code is None):
-        raise RequestError("only a division's code is translated.", remedy="lake code division CODE --at DATE --to DATE.")
+        raise RequestError("only a division's code is translated.", remedy="give `division` and a code.")
     day = at.date() if at else today()
     if name == "list":
         rows = [{"list": key, "codes": codes.tables[key].height} for key in sorted(codes.tables)]
@@ -157,7 +157,8 @@ def _division(divisions: Divisions, code: str, year: int, to: int | None, *, as_
 
 def _described(answer: Answer) -> dict[str, Any]:
     record = answer.record
-    name = record.name if record else "(no county of the list: city districts, as cards carry it)" if answer.synthetic else None
+    districts = "city districts, as cards carry them" if answer.synthetic else None
+    name = record.name if record else districts
     return {
         "code": answer.code, "year": answer.year, "name": name, "level": record.level if record else None,
         "parents": [{"code": code, "name": parent} for code, parent in answer.parents],

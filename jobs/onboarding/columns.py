@@ -15,7 +15,9 @@ _MARKS = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16", b"\xef\xbb\xbf": "utf-8-
 _OTHER_KINDS = {b"\xd0\xcf\x11\xe0": "an old or protected workbook", b"\x1f\x8b": "compressed", b"%PDF": "a PDF"}
 
 
-def read_column(source: Path | bytes, column: str, *, encoding: str | None = None, sheet: str | None = None) -> pl.Series:
+def read_column(
+    source: Path | bytes, column: str, *, encoding: str | None = None, sheet: str | None = None
+) -> pl.Series:
     """Return one column as text, every row in order, empty cells as null or empty text.
 
     A number becomes its digits. Without `encoding` a CSV file is UTF-8, UTF-16 by its mark, else GB 18030.
@@ -25,7 +27,8 @@ def read_column(source: Path | bytes, column: str, *, encoding: str | None = Non
     try:
         data = source if isinstance(source, bytes) else source.read_bytes()
     except OSError as error:
-        raise RequestError(f"the file cannot be opened ({error.strerror}).", where=name, remedy="check the path.") from None
+        said = f"the file cannot be opened ({error.strerror})."
+        raise RequestError(said, where=name, remedy="check the path.") from None
     if not data:
         raise SourceError("the file is empty.", where=name, remedy="give one with a header.")
     for magic, kind in _OTHER_KINDS.items():
@@ -88,7 +91,8 @@ def _decoded(data: bytes, encoding: str | None, name: str) -> str:
         try:
             return data.decode(candidate).removeprefix("\ufeff")
         except LookupError:
-            raise RequestError(f"there is no encoding {candidate!r}.", remedy="for example utf-8, gb18030, big5.") from None
+            said = f"there is no encoding {candidate!r}."
+            raise RequestError(said, remedy="for example utf-8, gb18030, big5.") from None
         except UnicodeDecodeError as error:
             line = data.count(b"\n", 0, error.start) + 1
     told = f"is not {asked}" if asked else "is neither UTF-8 nor GB 18030"

@@ -146,7 +146,8 @@ class Divisions:
                 if record.level == start.level and county in self._forward(record, to, year)
             }
         targets = tuple(found[key] for key in sorted(found))
-        return Translation(county, year, to, "none" if not targets else "one" if len(targets) == 1 else "several", targets)
+        kinds: tuple[Literal["none", "one", "several"], ...] = ("none", "one", "several")
+        return Translation(county, year, to, kinds[min(len(targets), 2)], targets)
 
     # -- inside --------------------------------------------------------------------------------------------------------
     def _forward(self, start: Division, year: int, to: int) -> dict[str, Division]:

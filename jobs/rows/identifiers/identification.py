@@ -42,13 +42,14 @@ def identify(
 ) -> pl.DataFrame:
     """Say of every value what it is; one row each, in order.
 
-    Returns `value`, `kind`, `normalised`; `structure_ok` (form, calendar date and check character are right, or the
-    code is on the list of codes issued all the same); `division_known` (its place ever existed; null where the kind
-    has none); `division_in_force` (in force in the birth year, for an organisation in the year of its date in
-    `registered`, for a division code on the date `on`; information only, null where that cannot be known); `conforming` (its form obeys the standard: false for what is wrong and for what
-    was issued all the same); `reasons`, codes separated by `;`. Without `kind` each value's kind is guessed. With one,
-    a value that is an older or another identifier is named by what it is, and is not sound as what was asked for.
-    Raises RequestError for an unknown kind.
+    Returns `value`, `kind`, `normalised`, then:
+    `structure_ok`: form, calendar date and check character are right, or the code is on the list of those issued all
+    the same; `division_known`: its place ever existed, null where the kind has none; `division_in_force`: in force in
+    the birth year, for an organisation in the year of its date in `registered`, for a division code on the date `on`,
+    for information only, and null where that cannot be known; `conforming`: the form obeys the standard, which is
+    false for what is wrong and for what was issued all the same; `reasons`: codes separated by `;`.
+    Without `kind` each value's kind is guessed. With one, a value that is an older or another identifier is named by
+    what it is, and is not sound as what was asked for. Raises RequestError for an unknown kind.
     """
     cells = values.cast(pl.String)
     if kind is not None:
@@ -152,7 +153,7 @@ class _Guess:
         paired = registrable(letters, self.codes)
         dated = (found.flags & union(["calendar_date"])) == 0
         dated &= truth(spelling.text.str.slice(6, 2).is_in(["18", "19", "20"]))
-        placed = found.division_known == 1
+        placed = (found.division_known == 1) & (letters[:, 0] != ord("9"))  # 9 begins enterprises' codes as well
         person: Mask = holds | (~well & (dated | placed | ~(paired & known)))
         self.ambiguous[np.flatnonzero(rows)[numeric]] = holds & well & paired & known
         return person

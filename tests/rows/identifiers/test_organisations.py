@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jobs.rows.codes import CodeBook
-from jobs.rows.identifiers import CHECKS
+from jobs.rows.identifiers import judged as judge
 from jobs.rows.identifiers.characters import CREDIT_ALPHABET, matrix, organisation_check, registration_check
 
 ON = date(2026, 3, 2)
@@ -31,7 +31,7 @@ credit_codes = bodies.map(lambda body: body + stdnum.cn.uscc.calc_check_digit(bo
 @pytest.fixture(scope="module")
 def verdict(codes: CodeBook) -> Verdict:
     def verdict(kind: str, cell: str | None) -> dict[str, object]:
-        return CHECKS[kind](pl.Series([cell], dtype=pl.String), codes, ON).row(0, named=True)
+        return judge(kind, pl.Series([cell], dtype=pl.String), codes, ON).frame().row(0, named=True)
 
     return verdict
 
@@ -122,7 +122,7 @@ def test_a_code_issued_against_the_standard_is_accepted_from_its_day_on(codes: C
     book = CodeBook({**codes.tables, "issued_credit_codes": listed})
 
     def judged(on: date) -> Mapping[str, object]:
-        return CHECKS["credit_code"](pl.Series(["91350200M000000510"]), book, on).row(0, named=True)
+        return judge("credit_code", pl.Series(["91350200M000000510"]), book, on).frame().row(0, named=True)
 
     assert judged(date(2019, 12, 31))["reasons"] == ["check_character"]
     found = judged(date(2020, 1, 1))
@@ -181,20 +181,20 @@ def test_a_wrong_check_digit_of_a_registration_number_is_a_remark(verdict: Verdi
 
 @given(credit_codes)
 def test_a_code_the_oracle_computes_is_accepted(codes: CodeBook, code: str) -> None:
-    found = CHECKS["credit_code"](pl.Series([code]), codes, ON).row(0, named=True)
+    found = judge("credit_code", pl.Series([code]), codes, ON).frame().row(0, named=True)
     assert (found["value"], found["reasons"]) == (code, [])
 
 
 @given(bodies, st.sampled_from(ALPHABET))
 def test_the_oracle_and_the_lake_agree_on_every_last_character(codes: CodeBook, body: str, last: str) -> None:
-    reasons = CHECKS["credit_code"](pl.Series([body + last]), codes, ON)["reasons"][0].to_list()
+    reasons = judge("credit_code", pl.Series([body + last]), codes, ON).frame()["reasons"][0].to_list()
     assert ("check_character" not in reasons) == stdnum.cn.uscc.is_valid(body + last)
 
 
 @given(credit_codes, st.integers(0, 17), st.sampled_from(ALPHABET))
 def test_one_wrong_character_never_passes(codes: CodeBook, code: str, place: int, letter: str) -> None:
     wrong = code[:place] + letter + code[place + 1 :]
-    found = CHECKS["credit_code"](pl.Series([wrong]), codes, ON).row(0, named=True)
+    found = judge("credit_code", pl.Series([wrong]), codes, ON).frame().row(0, named=True)
     assert (found["value"] is not None) == (wrong == code)
 
 
@@ -222,7 +222,7 @@ def test_one_wrong_digit_changes_the_check_of_a_registration_number(body: str, p
 def test_any_cells_get_one_verdict_each_and_a_value_exactly_without_reasons(
     codes: CodeBook, kind: str, cells: list[str | None]
 ) -> None:
-    found = CHECKS[kind](pl.Series(cells, dtype=pl.String), codes, ON)
+    found = judge(kind, pl.Series(cells, dtype=pl.String), codes, ON).frame()
     assert found.height == len(cells)
     for value, reasons in found.select("value", "reasons").iter_rows():
         assert value is None or not reasons
