@@ -370,6 +370,8 @@ def _target(kind: str) -> tuple[str, str]:
     """Return the field that receives an older kind of identifier, and its type."""
     if kind.startswith("registration_number"):
         return "registration_number", "registration_number"
+    if kind.endswith("taxpayer_number"):
+        return "taxpayer_number", "taxpayer_number"
     return kind, "organisation_code" if kind == "organisation_code" else "text"
 
 

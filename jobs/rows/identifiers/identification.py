@@ -134,7 +134,7 @@ class _Guess:
         letters = matrix(spelling.text, 18)
         numeric = digits(letters[:, :17])
         lettered = ~numeric & spelling.matches(taxpayers.PERSON_WITHOUT_ID) if not numeric.all() else ~numeric
-        person = numeric.copy()
+        person = numeric.copy() if numeric.all() else self._mistyped(letters, spelling, ~numeric)
         if numeric.any():
             person[numeric] = self._are_people(letters[numeric], spelling.filter(numeric), rows, numeric)
         junk = resident_id.filler(letters)
@@ -157,6 +157,19 @@ class _Guess:
         person: Mask = holds | (~well & (dated | placed | ~(paired & known)))
         self.ambiguous[np.flatnonzero(rows)[numeric]] = holds & well & paired & known
         return person
+
+    def _mistyped(self, letters: Matrix, spelling: Spelling, odd: Mask) -> Mask:
+        """Return which texts with a stray letter are a person's all the same: no code, but a date or a masked number."""
+        suspects = odd & ~(within(letters) & (credit_check(letters) == letters[:, 17]))
+        if not suspects.any():
+            return suspects
+        text = spelling.text.filter(pl.Series(suspects))
+        century = truth(text.str.slice(6, 2).is_in(["18", "19", "20"]))
+        dated = truth(resident_id.birth_dates(text).is_not_null()) & century
+        masked = truth(text.str.contains("*", literal=True)) & self._divided(spelling.filter(suspects), 0)
+        found = suspects.copy()
+        found[found] = dated | masked
+        return found
 
     def _others(self, spelling: Spelling, rows: Mask) -> None:
         junk = spelling.matches(PLACEHOLDER) | truth(spelling.text.is_in(list(organisations.JUNK_CODES)))

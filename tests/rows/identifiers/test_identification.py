@@ -38,6 +38,8 @@ def _reasons(found: dict[str, object]) -> list[str]:
         ("11010519491231002Y", "resident_id"),  # a calendar date, though the last character is none of them
         ("1101051949123100", "resident_id"),  # cut
         ("110105194912310", "resident_id"),  # cut to fifteen, its date still whole
+        ("110105194912310O21", "resident_id"),  # a stray letter
+        ("110105********002X", "resident_id"),  # masked
         ("91350100M000100Y43", "credit_code"),
         ("121526004609138637", "credit_code"),  # digits only
         ("913502007760496539", "credit_code"),  # digits only, check wrong: no date, a known office
