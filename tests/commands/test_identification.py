@@ -60,7 +60,8 @@ def test_the_same_numbers_in_any_file_get_the_same_rows_in_the_same_order(made: 
 
 def test_a_chinese_column_in_the_encoding_that_is_named(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_bytes("證號\n11010519491231002X\n".encode("big5"))
-    assert _rows(_run("identify", tmp_path / "a.csv", "--column", "證號", "--encoding", "big5"))[0]["kind"] == "resident_id"
+    rows = _rows(_run("identify", tmp_path / "a.csv", "--column", "證號", "--encoding", "big5"))
+    assert rows[0]["kind"] == "resident_id"
 
 
 def test_json_has_the_same_rows_with_reasons_as_a_list(made: Path) -> None:

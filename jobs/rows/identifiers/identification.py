@@ -13,7 +13,15 @@ import polars as pl
 
 from jobs.rows.codes import CodeBook
 from jobs.rows.identifiers import JUDGES, judged, organisations, permanent_resident, resident_id, taxpayers
-from jobs.rows.identifiers.characters import Matrix, credit_check, digits, matrix, number, within
+from jobs.rows.identifiers.characters import (
+    Matrix,
+    credit_check,
+    digits,
+    matrix,
+    number,
+    organisation_check,
+    within,
+)
 from jobs.rows.identifiers.documents import INSTITUTION, PASSPORT, SOCIAL_ORGANISATION, TRAVEL_PERMIT
 from jobs.rows.identifiers.organisations import checked_registration, checked_tail, registrable
 from jobs.rows.identifiers.reasons import BIT, BREAKING, union
@@ -146,21 +154,30 @@ class _Guess:
         """Return which of 17 digits and a character are citizen ID numbers rather than credit codes of digits."""
         found = resident_id.judge(spelling, self.codes, self.on)
         holds = (found.flags & BREAKING) == 0
-        # A credit code by its check, and by what comes before: department, category and a division that is known.
-        well = within(letters) & (credit_check(letters) == letters[:, 17])
+        sums_up = within(letters) & (credit_check(letters) == letters[:, 17])
+        person: Mask = holds.copy()
+        doubt = sums_up | ~holds
+        if not doubt.any():
+            return person
+        letters, holds, sums_up, flags = letters[doubt], holds[doubt], sums_up[doubt], found.flags[doubt]
         place = number(letters, 2, 8)
-        known = self.codes.divisions.known(place)[0] | (place == organisations.NATIONAL)
-        paired = registrable(letters, self.codes)
-        dated = (found.flags & union(["calendar_date"])) == 0
-        dated &= truth(spelling.text.str.slice(6, 2).is_in(["18", "19", "20"]))
-        placed = (found.division_known == 1) & (letters[:, 0] != ord("9"))  # 9 begins enterprises' codes as well
-        person: Mask = holds | (~well & (dated | placed | ~(paired & known)))
-        self.ambiguous[np.flatnonzero(rows)[numeric]] = holds & well & paired & known
+        office = self.codes.divisions.known(place)[0] | (place == organisations.NATIONAL)
+        office &= registrable(letters, self.codes)
+        inside = organisation_check(letters[:, 8:17]) == letters[:, 16]
+        known = found.division_known[doubt] == 1
+        dated = ((flags & BIT["calendar_date"]) == 0) & np.isin(number(letters, 6, 8), (18, 19, 20))
+        placed = known & (letters[:, 0] != ord("9"))  # 9 begins enterprises' codes as well
+        alive = dated & known & ((flags & union(["future_birth", "age"])) == 0)
+        # A check alone says little: one wrong number in 31 passes that of credit codes.
+        firm = np.where(office, sums_up & (inside | ~(holds & alive)), sums_up & ~holds & ~(dated & placed))
+        firm |= ~sums_up & ~holds & ~dated & ~placed & office
+        person[doubt] = ~firm
+        self.ambiguous[np.flatnonzero(rows)[numeric][doubt]] = holds & sums_up & office
         return person
 
     def _mistyped(self, letters: Matrix, spelling: Spelling, odd: Mask) -> Mask:
-        """Return which texts with a stray letter are a person's all the same: no code, but a date or a masked number."""
-        suspects = odd & ~(within(letters) & (credit_check(letters) == letters[:, 17]))
+        """Return which texts with a stray letter are a person's all the same: no code, but dated or masked."""
+        suspects: Mask = odd & ~(within(letters) & (credit_check(letters) == letters[:, 17]))
         if not suspects.any():
             return suspects
         text = spelling.text.filter(pl.Series(suspects))

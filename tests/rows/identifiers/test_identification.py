@@ -161,6 +161,30 @@ def test_digits_that_are_a_person_by_one_check_and_a_firm_by_the_other_are_a_per
     assert (found["kind"], found["reasons"]) == ("resident_id", None)
 
 
+def test_digits_that_hold_as_both_are_a_firm_where_the_birth_would_lie_in_the_future(codes: CodeBook) -> None:
+    bodies = [f"913502209901{day:02}{order:03}" for day in range(1, 29) for order in range(1, 1000)]
+    numbers = [body + stdnum.cn.ric.calc_check_digit(body + "0") for body in bodies]
+    both = [number for number in numbers if stdnum.cn.uscc.is_valid(number)]
+    assert both
+    found = identify(pl.Series(both), codes, ON)
+    assert set(found["kind"]) == {"credit_code"}
+    assert found["reasons"].str.contains("W_AMBIGUOUS").all()
+
+
+def test_a_mistyped_persons_number_that_happens_to_sum_up_as_a_credit_code_stays_a_persons(codes: CodeBook) -> None:
+    body = "11010519491231"
+    wrong = [
+        number
+        for order in range(1000)
+        for last in "0123456789"
+        if stdnum.cn.uscc.is_valid(number := f"{body}{order:03}{last}") and not stdnum.cn.ric.is_valid(number)
+    ]
+    assert len(wrong) > 100
+    found = identify(pl.Series(wrong), codes, ON)
+    assert set(found["kind"]) == {"resident_id"}
+    assert not found["structure_ok"].any()
+
+
 def test_the_cells_of_the_caller_are_left_as_they_are(codes: CodeBook) -> None:
     cells = pl.Series([" 11010519491231002x", "110105491231002", "91350100m000100y43"])
     identify(cells, codes, ON)
@@ -174,7 +198,8 @@ def test_a_kind_that_does_not_exist_is_refused_with_those_that_do(codes: CodeBoo
 
 
 cells = st.one_of(
-    st.none(), st.text(max_size=20), st.text("0123456789X", max_size=20), st.text("0123456789", min_size=12, max_size=20),
+    st.none(), st.text(max_size=20), st.text("0123456789X", max_size=20),
+    st.text("0123456789", min_size=12, max_size=20),
     st.sampled_from(["11010519491231002X", "91350100M000100Y43", "CAN110081080310", "١٢٣٤٥٦٧٨٩٠١٢٣٤٥", "一二三四五六"]),
 )
 
