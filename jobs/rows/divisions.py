@@ -82,6 +82,10 @@ class Divisions:
     def __init__(self, table: pl.DataFrame) -> None:
         self._table = table
 
+    def __reduce__(self) -> tuple[type[Divisions], tuple[pl.DataFrame]]:
+        # What is derived from the table is made again where it is wanted (a Spark worker), not sent there.
+        return Divisions, (self._table,)
+
     # -- columns at once ---------------------------------------------------------------------------------------------
     @cached_property
     def since(self) -> int:

@@ -176,16 +176,17 @@ class _Guess:
         return person
 
     def _mistyped(self, letters: Matrix, spelling: Spelling, odd: Mask) -> Mask:
-        """Return which texts with a stray letter are a person's all the same: no code, but dated or masked."""
+        """Return which texts with a stray letter are a person's all the same: no code by its check, dated or placed."""
         suspects: Mask = odd & ~(within(letters) & (credit_check(letters) == letters[:, 17]))
         if not suspects.any():
             return suspects
         text = spelling.text.filter(pl.Series(suspects))
         century = truth(text.str.slice(6, 2).is_in(["18", "19", "20"]))
         dated = truth(resident_id.birth_dates(text).is_not_null()) & century
-        masked = truth(text.str.contains("*", literal=True)) & self._divided(spelling.filter(suspects), 0)
+        part = spelling.filter(suspects)
+        placed = self._divided(part, 0) & ~self._divided(part, 2)  # a person's division, and no office's
         found = suspects.copy()
-        found[found] = dated | masked
+        found[found] = dated | placed
         return found
 
     def _others(self, spelling: Spelling, rows: Mask) -> None:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from jobs.rows.codes import CodeBook
 from jobs.rows.identifiers import judged as judge
 from jobs.rows.identifiers.characters import CREDIT_ALPHABET, matrix, organisation_check, registration_check
+from jobs.rows.identifiers.organisations import legal_entity_kinds
 
 ON = date(2026, 3, 2)
 ALPHABET = CREDIT_ALPHABET.decode()
@@ -226,3 +227,29 @@ def test_any_cells_get_one_verdict_each_and_a_value_exactly_without_reasons(
     assert found.height == len(cells)
     for value, reasons in found.select("value", "reasons").iter_rows():
         assert value is None or not reasons
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [
+        ("11100000000013338W", "1"),
+        ("121526004609138637", "2"),
+        ("91350100M000100Y43", "3"),
+        ("51100000500019541K", "4"),
+        ("52610500MJU60350X1", "4"),
+        ("93110000600037341L", "9"),
+        ("A1110000600037341L", "2"),
+        ("92510100MA61WJ3204", None),  # a sole trader is no legal person
+        ("98110105MA1B3N1N3Q", None),
+        (None, None),
+    ],
+)
+def test_the_prefix_of_a_credit_code_tells_the_kind_of_legal_entity(
+    codes: CodeBook, code: str | None, kind: str | None
+) -> None:
+    assert legal_entity_kinds(pl.Series([code], dtype=pl.String), codes).to_list() == [kind]
+
+
+def test_every_kind_of_legal_entity_named_by_a_category_is_on_the_list_of_kinds(codes: CodeBook) -> None:
+    named = codes.table("registering_category")["organisation_kind"].drop_nulls()
+    assert set(named) == set(codes.table("organisation_kind")["code"])
