@@ -18,7 +18,7 @@ from jobs.errors import ContractError
 from jobs.rows.cleaning import TEXT_LIMIT, blank_placeholders, clean_free_text, clean_key, clean_text
 from jobs.rows.codes import CodeBook
 from jobs.rows.dates import out_of_range, read_dates, read_timestamps
-from jobs.rows.identifiers import CHECKS
+from jobs.rows.identifiers import KINDS, judged
 from jobs.rows.money import AMOUNT, read_money
 from jobs.rows.names import clean_address, clean_organisation_name, clean_person_name, clean_phone
 
@@ -203,21 +203,18 @@ def _looked_up(cells: pl.Series, distinct: pl.Series, found: pl.Series, rule: st
 
 
 def _identifier(cells: pl.Series, spec: ContractField, codes: CodeBook, on: date) -> Cast:
-    filled = blank_placeholders(cells)
-    verdicts = CHECKS[spec.type](filled, codes, on)
-    legacy = verdicts["legacy"]
-    moved = legacy.is_in(list(spec.legacy)).fill_null(value=False)
-    reasons = _masks(verdicts["reasons"])
-    warnings = _masks(verdicts["warnings"])
+    found = judged(spec.type, blank_placeholders(cells), codes, on)
+    reasons, warnings = found.masks(rejecting=True), found.masks(rejecting=False)
+    moved = found.legacy.is_in(list(spec.legacy)).fill_null(value=False)
     if moved.any():
         # A declared older identifier is no fault of the row; it moves to its own field.
         reasons = {rule: mask & ~moved for rule, mask in reasons.items()}
-        warnings |= {f"legacy_{kind}": (legacy == kind).fill_null(value=False) for kind in spec.legacy}
-    return Cast(verdicts["value"], reasons, warnings, legacy=legacy.set(~moved, None))
+        warnings |= {f"legacy_{kind}": (found.legacy == kind).fill_null(value=False) for kind in spec.legacy}
+    return Cast(found.accepted, reasons, warnings, legacy=found.legacy.set(~moved, None))
 
 
 CASTERS: dict[str, Caster] = {
-    **dict.fromkeys(CHECKS, _identifier),
+    **dict.fromkeys(KINDS, _identifier),
     "text": _text,
     "free_text": _free_text,
     "person_name": _person_name,
@@ -254,17 +251,3 @@ def _ungrouped(cells: pl.Series) -> pl.Series:
 
 def _is_numeral(cells: pl.Series) -> pl.Series:
     return cells.str.contains(r"^[+-]?(\d+(\.\d*)?|\.\d+)$").fill_null(value=False)
-
-
-def _masks(rules: pl.Series) -> Masks:
-    """Turn a List(Utf8) of rule names per row into one Boolean column per rule that occurs."""
-    failing = rules.list.len().fill_null(0) > 0
-    if not failing.any():
-        return {}
-    rows = pl.DataFrame({"row": failing.arg_true(), "rule": rules.filter(failing)}).explode("rule")
-    masks: Masks = {}
-    for rule in rows["rule"].unique().sort().to_list():
-        mask = pl.Series(dtype=pl.Boolean).extend_constant(value=False, n=len(rules))
-        mask[rows.filter(pl.col("rule") == rule)["row"]] = True
-        masks[rule] = mask
-    return masks

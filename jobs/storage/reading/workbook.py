@@ -24,7 +24,7 @@ def read_workbook(file: Path, source: Source, layout: Layout) -> Iterator[Record
     Cells merged over several data rows count in each of them. Raises SourceError for a protected, half-written or
     bomb-like workbook, a missing worksheet, and a header that is not the contract's.
     """
-    _probe(file)
+    probe_workbook(file)
     import fastexcel
 
     try:
@@ -54,7 +54,8 @@ def read_workbook(file: Path, source: Source, layout: Layout) -> Iterator[Record
         yield layout.record(row, names, values)
 
 
-def _probe(file: Path) -> None:
+def probe_workbook(file: Path) -> None:
+    """Raise SourceError for what is no sound workbook: protected, half-written, bomb-like, or another archive."""
     with file.open("rb") as stream:
         start = stream.read(8)
     if start.startswith(b"\xd0\xcf\x11\xe0"):
