@@ -43,8 +43,8 @@ FALSE = frozenset(["否", "无", "没有", "假", "错", "0", "false", "f", "no"
 class Cast:
     """Hold a column's typed values and, per rule, where it is broken or worth a remark.
 
-    `currency` goes with money. `legacy` names the kind of older identifier a cell turned out to be, else
-    null.
+    `currency` goes with money. `legacy` names the kind of older identifier a cell turned out to be, else null, and
+    `older` is that identifier in its normal form.
     """
 
     values: pl.Series
@@ -52,6 +52,7 @@ class Cast:
     warnings: Masks = field(default_factory=dict)
     currency: pl.Series | None = None
     legacy: pl.Series | None = None
+    older: pl.Series | None = None
 
 
 Caster = Callable[[pl.Series, ContractField, CodeBook, date], Cast]
@@ -210,7 +211,10 @@ def _identifier(cells: pl.Series, spec: ContractField, codes: CodeBook, on: date
         # A declared older identifier is no fault of the row; it moves to its own field.
         reasons = {rule: mask & ~moved for rule, mask in reasons.items()}
         warnings |= {f"legacy_{kind}": (found.legacy == kind).fill_null(value=False) for kind in spec.legacy}
-    return Cast(found.accepted, reasons, warnings, legacy=found.legacy.set(~moved, None))
+    # The words of a certificate are kept as they stand; a number moves in its one spelling, so that it is one key.
+    words = (found.legacy == "certificate_text").fill_null(value=False)
+    older = clean_text(cells).zip_with(words, found.normalised).set(~moved, None)
+    return Cast(found.accepted, reasons, warnings, legacy=found.legacy.set(~moved, None), older=older)
 
 
 CASTERS: dict[str, Caster] = {

@@ -144,9 +144,10 @@ def firms(contract_of):
                 "from": "代码",
                 "type": "credit_code",
                 "required": True,
-                "legacy": {"registration_number": "registration_number"},
+                "legacy": {"registration_number": "registration_number", "organisation_code": "organisation_code"},
             },
             "registration_number": {"type": "registration_number"},
+            "organisation_code": {"type": "organisation_code"},
         }
     )
 
@@ -157,6 +158,13 @@ def test_a_declared_older_identifier_moves_to_its_field_with_a_warning(firms, ty
     assert rows["registration_number"].to_list() == ["110108000000016"]
     assert rows["_reasons"].to_list() == [[]]
     assert rows["_warnings"].to_list() == [["credit_code.legacy_registration_number"]]
+
+
+@pytest.mark.parametrize("cell", ["60003734-1", "６０００３７３４１", " 600037341 ", "600037341"])
+def test_an_older_identifier_moves_in_one_spelling_so_that_it_is_one_key(firms, types, codes, cell):
+    rows = judge(pl.DataFrame({"代码": [cell]}), firms, types, codes, ON)
+    assert rows["organisation_code"].to_list() == ["600037341"]
+    assert rows["_reasons"].to_list() == [[]]
 
 
 def test_an_undeclared_older_identifier_stays_a_reason(firms, types, codes):
