@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from jobs.catalogue import check_references, load_catalogue, read_catalogue
-from jobs.contract import Source, json_schema
+from jobs.contract import json_schema
+from jobs.source import Source
 from jobs.errors import ContractError, RequestError
 from jobs.settings import PROJECT
 

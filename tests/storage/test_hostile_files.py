@@ -24,7 +24,8 @@ DEFECTS = {
     "record.cell_too_large", "record.syntax", "record.duplicate_key",
 }
 # Public collections of messy files (csv-spectrum, Pollock, frictionless) are read too where somebody has them.
-MESSY = Path(__file__).parents[3] / "shared" / "data" / "messy"
+_COLLECTIONS = (folder / "shared" / "data" / "messy" for folder in Path(__file__).resolve().parents)
+MESSY = next((folder for folder in _COLLECTIONS if folder.is_dir()), Path("nowhere"))
 DIALECTS: list[dict[str, Any]] = [
     {"reader": "csv"},
     {"reader": "csv", "delimiter": "\t", "encoding": "gb18030"},

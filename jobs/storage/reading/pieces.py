@@ -1,0 +1,49 @@
+"""A large text file in pieces that are read side by side, each the same whoever reads it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from jobs.source import Source
+from jobs.storage.reading import encodings
+from jobs.storage.reading.text import Piece
+
+PIECE = 64 << 20  # bytes; a constant of the format of bronze, so that a file always falls into the same pieces
+_READ = 4 << 20
+
+
+def plan(file: Path, source: Source) -> list[Piece]:
+    """Return the pieces of a file in order; a single one where cutting it is not safe.
+
+    A piece begins at a line before which quotes are balanced, so that no quoted cell reaches over the cut. Other
+    readers than csv, packed files, sections, escapes and wide encodings make one piece.
+    """
+    if source.reader != "csv" or source.packed or source.section or source.escape or source.line_end != "lf":
+        return [Piece()]
+    if encodings.wide(source.encoding) or not source.quote.isascii() or source.quote > "?":
+        return [Piece()]  # from the sign @ on, a byte may be the second half of a Chinese character
+    if file.stat().st_size < 2 * PIECE:
+        return [Piece()]
+    cuts = _cuts(file, source.quote.encode())
+    ends = [*cuts[1:], (None, None)]
+    return [Piece(at, line, stop, end) for (at, line), (stop, end) in zip(cuts, ends, strict=True)]
+
+
+def _cuts(file: Path, quote: bytes) -> list[tuple[int, int]]:
+    """Return the first byte and line of each piece."""
+    cuts, line, quotes, wanted, place = [(0, 1)], 1, 0, PIECE, 0
+    with file.open("rb") as stream:
+        while block := stream.read(_READ):
+            while place + len(block) > wanted:
+                at = block.find(b"\n", max(wanted - place, 0)) + 1
+                if not at or place + at >= file.stat().st_size:
+                    break
+                if quote and (quotes + block.count(quote, 0, at)) % 2:
+                    wanted = place + at  # inside a quoted cell, it seems: try the next line
+                    continue
+                cuts.append((place + at, line + block.count(b"\n", 0, at)))
+                wanted = place + at + PIECE
+            line += block.count(b"\n")
+            quotes += block.count(quote) if quote else 0
+            place += len(block)
+    return cuts
