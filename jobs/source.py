@@ -20,6 +20,7 @@ class Section(Model):
     after: str | None = Field(default=None, min_length=1, description="how the cell begins that stands above the table")
     before: str | None = Field(default=None, min_length=1, description="how the first cell below the table begins")
     ends_at_blank: bool = Field(default=False, description="the table ends at its first blank row")
+    header_repeats: bool = Field(default=False, description="the header may come again, as where files were joined")
 
 
 class Paging(Model):

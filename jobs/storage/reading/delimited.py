@@ -45,6 +45,7 @@ class _Reading:
         lines = Lines(self.file, self.source, self.limits, Piece(stop=piece.stop) if piece.start == 0 else None)
         with wrong_header(self.file, self.source, self.layout):
             first = self._head(lines)
+        self.frame.finish()
         if piece.start:
             lines, first = Lines(self.file, self.source, self.limits, piece), None
         if first is not None:
@@ -81,7 +82,6 @@ class _Reading:
                 break
             if (record := self._record(*found)) is not None:
                 return record
-        frame.finish()
         return None
 
     def _record(self, number: int, text: str, defect: str | None) -> Record | None:

@@ -16,6 +16,7 @@ class Dialect:
 
     def __init__(self, source: Source) -> None:
         self.delimiter, self.quote, self.escape = source.delimiter, source.quote, source.escape
+        self._memo: tuple[str, list[str]] = ("", [""])  # the last text whose cells were found, and these
         self.special = [sign for sign in (self.quote, self.escape) if sign]
 
     def is_plain(self, text: str) -> bool:
@@ -27,7 +28,7 @@ class Dialect:
         if not self.quote or self.quote not in text:
             return False
         try:
-            self._parsed(text)
+            self._memo = text, self._parsed(text)
         except csv.Error as error:
             return "unexpected end" in str(error)
         return False
@@ -36,33 +37,37 @@ class Dialect:
         """Return a record's cells, None when its quoting cannot be read."""
         if self.is_plain(text):
             return text.split(self.delimiter)
+        if self._memo[0] is text:
+            return self._memo[1]
         try:
             return self._parsed(text)
         except csv.Error:
             return None
 
     def _parsed(self, text: str) -> list[str]:
-        # The parser knows delimiters of one character, and takes a line end outside quotes for the record's own.
-        awkward = [sign for sign in ("\r", "\n") if sign in text]
-        delimiter = self.delimiter
-        if len(delimiter) > 1:
-            awkward.insert(0, delimiter)
-        if not awkward:
-            return self._split(text, delimiter)
+        # The parser knows delimiters of one character, takes a line end outside quotes for the record's own, and an
+        # escape for one of whatever follows; here it stands only before a quote or another escape.
+        restored = {sign: sign for sign in ("\r", "\n") if sign in text}
+        if len(self.delimiter) > 1:
+            restored = {self.delimiter: self.delimiter, **restored}
+        if self.escape and self.escape in text:
+            restored = {self.escape * 2: self.escape, self.escape + self.quote: self.quote, **restored}
+        if not restored:
+            return self._split(text, self.delimiter)
         free = (sign for sign in _STAND_INS if sign not in text)
-        replaced = dict(zip(awkward, free, strict=False))
-        if len(replaced) < len(awkward):
+        stand_ins = dict(zip(restored, free, strict=False))
+        if len(stand_ins) < len(restored):
             raise csv.Error("no character is left to stand for another")
-        for sign, stand_in in replaced.items():
+        for sign, stand_in in stand_ins.items():
             text = text.replace(sign, stand_in)
-        cells = self._split(text, replaced.get(delimiter, delimiter))
-        for sign, stand_in in replaced.items():
-            cells = [cell.replace(stand_in, sign) for cell in cells]
+        cells = self._split(text, stand_ins.get(self.delimiter, self.delimiter))
+        for sign, stand_in in stand_ins.items():
+            cells = [cell.replace(stand_in, restored[sign]) for cell in cells]
         return cells
 
     def _split(self, text: str, delimiter: str) -> list[str]:
         reader = csv.reader(
-            [text], delimiter=delimiter, quotechar=self.quote or None, escapechar=self.escape or None, strict=True,
+            [text], delimiter=delimiter, quotechar=self.quote or None, strict=True,
             quoting=csv.QUOTE_MINIMAL if self.quote else csv.QUOTE_NONE,
         )
         return next(reader, [])

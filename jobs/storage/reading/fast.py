@@ -33,7 +33,7 @@ class Columns:
     def sound(self, block: Block, limits: Limits) -> list[Record | Sound] | None:
         """Return a block's records, the ragged ones last, or None for a block to be read line by line."""
         text = block.text
-        if block.defects or NUL in text or not self.dialect.is_plain(text) or not text.strip():
+        if self.frame.is_second or block.defects or NUL in text or not self.dialect.is_plain(text) or not text.strip():
             return None
         if "\r" in text and text.count("\r") != text.count("\r\n"):
             return None

@@ -10,7 +10,7 @@ from jobs.source import Source
 from jobs.storage.reading.layout import KEPT_RAW, RAW, Layout, Record, header_name
 from jobs.storage.reading.limits import Limits
 
-REPEATED = "record.repeated_header"
+REPEATED, SECOND = "record.repeated_header", "record.second_table"
 COLUMN_COUNT = "record.column_count"
 
 
@@ -27,6 +27,7 @@ class Frame:
         self.base = None if self.after else 0  # the row after which header_row counts
         self.names: list[str] | None = None
         self.ended = False
+        self.is_second = False  # below a header that came again undeclared, the rows may be another table's
         self.skipped = 0  # header rows passed over, where the contract itself names the columns
         self._heads: list[list[str]] = []
         self._named = list(source.columns or source.widths)
@@ -52,7 +53,12 @@ class Frame:
             kept = raw if raw is not None else "\t".join(cell or "" for cell in cells)
             return Record(row, partial.cells, COLUMN_COUNT, {RAW: kept[:KEPT_RAW]})
         record = self.layout.record(row, self.names, cells)
-        return replace(record, defect=REPEATED) if self._is_header(cells) else record
+        if self._is_header(cells):
+            if self.source.section and self.source.section.header_repeats:
+                return None
+            self.is_second = True
+            return replace(record, defect=REPEATED)
+        return replace(record, defect=SECOND) if self.is_second else record
 
     @property
     def in_header(self) -> bool:
