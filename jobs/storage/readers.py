@@ -31,7 +31,7 @@ from jobs.storage.reading.xml import read_xml
 __all__ = ["Limits", "Piece", "dump_database", "read"]
 
 BATCH_ROWS = 20_000
-BATCH_CELL_BYTES = 64 << 20  # of waiting records' largest cells, so that a few huge ones do not fill the memory
+BATCH_CHARACTERS = 32 << 20  # of waiting records, so that a few huge ones do not fill the memory
 _READERS: dict[str, Callable[[Path, Source, Layout, Limits], Records]] = {
     "csv": read_delimited, "fixed_width": read_fixed_width, "xlsx": read_workbook, "xls": read_old_workbook,
     "ods": read_ods, "json": read_json, "jsonl": read_json_lines, "xml": read_xml, "parquet": read_parquet,
@@ -126,8 +126,8 @@ def _batches(records: Records, layout: Layout, file: str, limits: Limits) -> Ite
             continue
         record = found.bounded(limits.max_cell_bytes)
         waiting.append(record)
-        size += record.largest()
-        if len(waiting) == BATCH_ROWS or size > BATCH_CELL_BYTES:
+        size += record.size()
+        if len(waiting) == BATCH_ROWS or size > BATCH_CHARACTERS:
             yield _batch(waiting, layout, file)
             waiting, size, given = [], 0, True
     if waiting or not given:

@@ -95,12 +95,13 @@ class Frame:
             self.names = self.layout.check_header(joined(self._heads))
         return False
 
+    def first_head(self, column: int) -> str:
+        """Return a column's cell in the file's own header, as it is written there; empty where there is no header."""
+        return self._heads[0][column] if len(self._heads) == 1 and column < len(self._heads[0]) else ""
+
     def _is_header(self, cells: Sequence[str | None]) -> bool:
         """Tell whether a record is the header once more, as where files were joined."""
-        assert self.names is not None
-        if self._named or self.source.header_rows != 1 or header_name(cells[0]) != self.names[0]:
-            return False
-        return [header_name(cell) for cell in cells] == self.names
+        return len(self._heads) == 1 and cells[0] == self._heads[0][0] and [c or "" for c in cells] == self._heads[0]
 
     def _is_end(self, cells: Sequence[str | None]) -> bool:
         section = self.source.section

@@ -7,6 +7,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import pyarrow as pa
 
@@ -29,7 +30,8 @@ class Record:
 
     def bounded(self, max_bytes: int) -> Record:
         """Return the record without cells larger than allowed, and with its NUL bytes named as a defect."""
-        if not any(cell and (len(cell) * 4 > max_bytes or NUL in cell) for cell in self.cells.values()):
+        filled = list(filter(None, self.cells.values()))
+        if max(map(len, filled), default=0) * 4 <= max_bytes and NUL not in "".join(filled):
             return self
         large = {n for n, cell in self.cells.items() if cell and len(cell.encode("utf-8", "replace")) > max_bytes}
         cells = {n: None if n in large else cell and cell.replace(NUL, "␀") for n, cell in self.cells.items()}
@@ -38,9 +40,9 @@ class Record:
         found = "record.cell_too_large" if large else "record.nul_byte"
         return replace(self, cells=cells, defect=self.defect or found)
 
-    def largest(self) -> int:
-        """Return the length of the longest cell in characters."""
-        return max((len(cell) for cell in self.cells.values() if cell), default=0)
+    def size(self) -> int:
+        """Return the length of all cells in characters."""
+        return sum(map(len, filter(None, self.cells.values())))
 
     def extra_json(self) -> str | None:
         """Return unknown columns and kept raw text as JSON, None when there is nothing."""
@@ -73,6 +75,10 @@ class Layout:
     def of(cls, contract: Contract) -> Layout:
         """Return a contract's layout."""
         return cls(contract.source_columns, contract.required_columns, contract.load.unknown_columns)
+
+    @cached_property
+    def _known(self) -> frozenset[str]:
+        return frozenset(self.columns)
 
     def fits(self, header: Sequence[str]) -> bool:
         """Tell whether a header has every required column, and at least one of the contract's."""
@@ -120,9 +126,9 @@ class Layout:
     def record(self, row: int, names: Sequence[str], cells: Sequence[str | None]) -> Record:
         """Return a record from a header's names and as many cells."""
         values = {name: cell or None for name, cell in zip(names, cells, strict=False) if name}
-        if values.keys() <= set(self.columns):
+        if values.keys() <= self._known:
             return Record(row, values)
-        known = {name: cell for name, cell in values.items() if name in self.columns}
+        known = {name: cell for name, cell in values.items() if name in self._known}
         return Record(row, known, extra=self.kept({n: c for n, c in values.items() if n not in known}))
 
     def kept(self, unknown: dict[str, str | None]) -> dict[str, str | None]:

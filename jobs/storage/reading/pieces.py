@@ -24,21 +24,21 @@ def plan(file: Path, source: Source) -> list[Piece]:
         return [Piece()]  # from the sign @ on, a byte may be the second half of a Chinese character
     if file.stat().st_size < 2 * PIECE:
         return [Piece()]
-    cuts = _cuts(file, source.quote.encode(), _header(file, source))
+    cuts = _cuts(file, source.quote.encode(), *_header(file, source))
     ends = [*cuts[1:], (None, None)]
     return [Piece(at, line, stop, end) for (at, line), (stop, end) in zip(cuts, ends, strict=True)]
 
 
-def _header(file: Path, source: Source) -> bytes:
-    """Return the header's line as bytes, none where it is not that simple."""
+def _header(file: Path, source: Source) -> tuple[bytes, int]:
+    """Return the header's line as bytes (none where it is not that simple), and the first byte below it."""
     if source.header_rows != 1:
-        return b""
+        return b"", 0
     with file.open("rb") as stream:
         lines = [stream.readline(_READ) for _ in range(min(source.header_row, 1000))]
-    return lines[-1].rstrip(b"\r\n")
+    return lines[-1].rstrip(b"\r\n"), sum(map(len, lines))
 
 
-def _cuts(file: Path, quote: bytes, header: bytes) -> list[tuple[int, int]]:
+def _cuts(file: Path, quote: bytes, header: bytes, below: int) -> list[tuple[int, int]]:
     """Return the first byte and line of each piece; only one where the header comes again, which pieces would not know."""
     cuts, line, quotes, wanted, place = [(0, 1)], 1, 0, PIECE, 0
     with file.open("rb") as stream:
@@ -52,7 +52,7 @@ def _cuts(file: Path, quote: bytes, header: bytes) -> list[tuple[int, int]]:
                     continue
                 cuts.append((place + at, line + block.count(b"\n", 0, at)))
                 wanted = place + at + PIECE
-            if header and place and b"\n" + header in block:
+            if header and block.find(header, max(below - place, 0)) >= 0:
                 return cuts[:1]
             line += block.count(b"\n")
             quotes += block.count(quote) if quote else 0

@@ -158,7 +158,7 @@ class _Cutter:
         defects: dict[int, str] = {}
         try:
             text = data.decode(self.encoding)
-            doubtful = self.double and encodings.UTF8_RUN.search(data) is not None
+            doubtful = self.double and encodings.may_hold_utf8(data)
         except UnicodeError:
             text, doubtful = "", True
         if doubtful:
