@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from contextlib import contextmanager
+from dataclasses import replace
+from itertools import islice
 
 from jobs.errors import SourceError
 from jobs.source import Source
@@ -14,41 +16,39 @@ from jobs.storage.reading.limits import Limits
 FORMULA = "record.formula"  # a cell holds an error, or a formula nobody has calculated
 _SEARCHED = 30
 
-Row = tuple[int, Sequence[str | None]]
+# A row's number, its cells as they are, and its cells with those merged downwards from rows above: a record counts the
+# latter, a header the former.
+Row = tuple[int, Sequence[str | None], Sequence[str | None]]
 Merged = Mapping[int, Mapping[int, int]]
 
 
-@dataclass(frozen=True)
-class Structure:
-    """Hold what a worksheet says beside its cells: row → column → the row with the value of a cell merged downwards;
-    and the rows in which a formula has no value.
-    """
-
-    merged: dict[int, dict[int, int]] = field(default_factory=dict)
-    unvalued: frozenset[int] = frozenset()
-
-
 def records(
-    rows: Iterable[Row], source: Source, layout: Layout, limits: Limits, unvalued: frozenset[int] = frozenset()
+    rows: Iterator[Row], source: Source, layout: Layout, limits: Limits, unvalued: Set[int] = frozenset()
 ) -> Iterator[Record]:
     """Yield the records below a worksheet's header, numbered as the worksheet shows them; empty rows are none.
 
-    Raises SourceError when the header is not there or not the contract's; it names the row that would fit.
+    `unvalued` has the rows in which a formula has no value. Raises SourceError when the header is not there or not the
+    contract's; it names the row that would fit.
     """
     frame, above = Frame(source, layout, limits), []
-    for number, cells in rows:
-        first = next((cell for cell in cells if cell and cell.strip()), None)
-        if frame.names is None and not frame.in_header:
-            if len(above) < _SEARCHED:
-                above.append((number, cells))
-            if frame.is_above(number, first or ""):
+    for row in rows:
+        number, cells, filled_cells = row
+        if frame.names is None:
+            above += [row] if len(above) < _SEARCHED else []
+            first = next((cell for cell in cells if cell and cell.strip()), "")
+            if not frame.in_header and frame.is_above(number, first):
                 continue
-        if first is None and frame.names is not None:
+            with _likely_row(above, rows, layout):
+                record = frame.take(number, cells)
+        elif number not in unvalued and not any(cell and cell.strip() for cell in filled_cells):
             frame.blank()
-        elif (record := _take(frame, number, cells, above, layout)) is not None:
-            yield replace(record, defect=record.defect or FORMULA) if number in unvalued else record
+            record = None
+        else:
+            record = frame.take(number, filled_cells)
         if frame.ended:
             return
+        if record is not None:
+            yield replace(record, defect=record.defect or FORMULA) if number in unvalued else record
     if frame.names is None and source.header_rows and frame.base is not None:
         raise SourceError(
             "the header row is not there.", where=f"row {frame.base + source.header_row}",
@@ -57,22 +57,20 @@ def records(
     frame.finish()
 
 
-def _take(
-    frame: Frame, number: int, cells: Sequence[str | None], above: list[Row], layout: Layout
-) -> Record | None:
-    if frame.names is not None:
-        return frame.take(number, cells)
+@contextmanager
+def _likely_row(above: Sequence[Row], below: Iterator[Row], layout: Layout) -> Iterator[None]:
+    """Add to an error about the header which other row looks like it."""
     try:
-        return frame.take(number, cells)
+        yield
     except SourceError as error:
-        hint = _hint([row for row in above if row[0] != number], layout)
+        hint = _hint([*above[:-1], *islice(below, _SEARCHED)], layout)
         if not hint:
             raise
         raise SourceError(error.what, where=error.where, remedy=f"mend header_row: in the contract{hint}.") from None
 
 
 def _hint(rows: Sequence[Row], layout: Layout) -> str:
-    found = next((number for number, cells in rows if layout.fits([cell or "" for cell in cells])), None)
+    found = next((number for number, cells, _ in rows if layout.fits([cell or "" for cell in cells])), None)
     return f"; row {found} looks like the header" if found else ""
 
 
@@ -95,12 +93,12 @@ def spread(merged: Iterable[tuple[int, int, int, int]], height: int, width: int,
 
 
 def filled(rows: Sequence[Sequence[str | None]], merged: Merged) -> Iterator[Row]:
-    """Yield numbered rows with the cells merged downwards filled in each of them."""
+    """Yield numbered rows, each also with the cells merged downwards filled in."""
     for number, cells in enumerate(rows, 1):
         if number in merged:
             values = list(cells)
             for column, top in merged[number].items():
                 values[column] = rows[top - 1][column]
-            yield number, values
+            yield number, cells, values
         else:
-            yield number, cells
+            yield number, cells, cells

@@ -25,10 +25,11 @@ _STORED = {"float": "value", "currency": "value", "percentage": "value", "date":
 
 @dataclass(frozen=True)
 class OdsRow:
-    """Hold one row: its number from 1, its cells, and whether a formula in it has no value."""
+    """Hold one row: its number from 1, its cells, the same with cells merged downwards, whether a formula lacks a value."""
 
     number: int
     cells: list[str | None]
+    filled: list[str | None]
     unvalued: bool
 
 
@@ -44,7 +45,7 @@ def read_ods(file: Path, source: Source, layout: Layout, limits: Limits) -> Reco
         for row in sheet_rows(file, source.sheet, limits):
             if row.unvalued:
                 unvalued.add(row.number)
-            yield row.number, row.cells
+            yield row.number, row.cells, row.filled
 
     yield from grid.records(_even(rows()), source, layout, limits, unvalued)
 
@@ -113,10 +114,9 @@ class _Names:
 def _even(rows: Iterator[grid.Row]) -> Iterator[grid.Row]:
     """Yield rows at least as wide as the widest before them: cells at their end may be left out of the file."""
     width = 0
-    for number, cells in rows:
-        if any(cell and cell.strip() for cell in cells):
-            width = max(width, len(cells))
-        yield number, [*cells, *[None] * (width - len(cells))]
+    for number, cells, filled in rows:
+        width = max(width, len(filled))
+        yield number, [*cells, *[None] * (width - len(cells))], [*filled, *[None] * (width - len(filled))]
 
 
 @dataclass
@@ -215,9 +215,6 @@ class _Handler:
             text = None
         self._unvalued = self._unvalued or cell.unvalued
         place = len(self._row) + self._blank_columns
-        below = self._below.get(place)
-        if text is None and below:
-            text = below[0]
         if text is None:
             self._blank_columns += cell.repeated  # written out only where a filled cell follows
             return
@@ -225,25 +222,35 @@ class _Handler:
         self._row += [None] * self._blank_columns + [text] * cell.repeated
         self._blank_columns = 0
         if cell.rows > 1:
-            self._merging += [(place + n, text, cell.rows) for n in range(min(cell.columns, self.limits.max_columns))]
+            self.limits.check_columns(place + cell.columns)
+            self._merging += [(place + n, text, cell.rows) for n in range(cell.columns)]
 
     def _end_row(self) -> None:
         first = self._number + 1
         self._number += self._repeated
-        row = self._row
-        if row or self._unvalued:
-            self._size += len(row) * self._repeated
-            self.limits.check_cells(max(self._size, self._repeated))
-            self._done += [OdsRow(first + n, row, self._unvalued) for n in range(self._repeated)]
+        row, filled = self._row, self._filled()
+        if filled or self._unvalued:
+            self._size += max(len(filled), 1) * self._repeated
+            self.limits.check_cells(self._size)
+            self._done += [OdsRow(first + n, row, filled, self._unvalued) for n in range(self._repeated)]
         else:
             # One empty row stands for all that are repeated: it may end a section.
-            self._done.append(OdsRow(first, [], unvalued=False))
+            self._done.append(OdsRow(first, [], [], unvalued=False))
         self._below = {
             column: (text, left - self._repeated)
             for column, (text, left) in self._below.items() if left > self._repeated
         }
         self._below.update({column: (text, left - 1) for column, text, left in self._merging if left > 1})
         self._merging = []
+
+    def _filled(self) -> list[str | None]:
+        """Return the row with the cells that are merged into it from above."""
+        if not self._below:
+            return self._row
+        filled = [*self._row, *[None] * (max(self._below) + 1 - len(self._row))]
+        for column, (text, _) in self._below.items():
+            filled[column] = filled[column] or text
+        return filled
 
 
 def _count(has: dict[str, str], name: str) -> int:
