@@ -10,9 +10,9 @@ import pytest
 
 from jobs.catalogue import check_references, load_catalogue, read_catalogue
 from jobs.contract import json_schema
-from jobs.source import Source
 from jobs.errors import ContractError, RequestError
 from jobs.settings import PROJECT
+from jobs.source import Source
 
 SCHEMAS = PROJECT / "schemas"
 

@@ -133,6 +133,7 @@ def identify(
     import polars as pl
 
     from jobs.errors import RequestError
+    from jobs.releases.formats import without_formulas
     from jobs.rows.codes import CodeBook
     from jobs.rows.identifiers import identify as judge
     from jobs.settings import Settings
@@ -145,4 +146,4 @@ def identify(
         pl.col(name).list.join(";") if isinstance(dtype, pl.List) else pl.col(name)
         for name, dtype in found.schema.items()
     ]
-    typer.echo(found.select(flat).write_csv(), nl=False)
+    typer.echo(without_formulas(found.select(flat)).write_csv(), nl=False)

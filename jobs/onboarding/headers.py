@@ -46,7 +46,7 @@ def find_header(rows: Sequence[Row]) -> Header:
             if looks_like_value(cell):
                 raise refusal(f"row {number} is no header: its cell {column} looks like a value.", GIVE_HEADER)
         for above, below in ((place - 1, place), (place, place + 1)):
-            if 0 <= above and below < len(rows) and _halves(rows[above], rows[below]):
+            if above >= 0 and below < len(rows) and _halves(rows[above], rows[below]):
                 names = joined([rows[above][1], rows[below][1]])
                 return Header(rows[above][0], 2, names)
         return Header(number, 1, [header_name(cell) for cell in cells])

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import dbf
-import openpyxl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest

@@ -16,9 +16,9 @@ import xlsxwriter
 
 from jobs.contract import Contract
 from jobs.errors import SourceError
+from jobs.storage.readers import Limits, read
 from jobs.storage.reading import grid, old_workbook
 from jobs.storage.reading.layout import Layout
-from jobs.storage.readers import Limits, read
 
 SECRET = "某机密内容"
 TITLE = {"en": "Trials", "zh": "试验"}

@@ -115,7 +115,7 @@ def _unzipped(file: Path, source: Source, folder: Path, limits: Limits) -> list[
     return found
 
 
-def _copy(stream: IO[bytes], target: Path, size: int, limits: Limits, total: int) -> int:
+def _copy(stream: IO[bytes] | gzip.GzipFile, target: Path, size: int, limits: Limits, total: int) -> int:
     with target.open("xb") as out:
         while chunk := stream.read(_CHUNK):
             total += len(chunk)

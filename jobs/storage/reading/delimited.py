@@ -13,7 +13,7 @@ from jobs.storage.reading.framing import Frame
 from jobs.storage.reading.layout import KEPT_RAW, RAW, Layout, Record, Records
 from jobs.storage.reading.limits import Limits
 from jobs.storage.reading.pieces import plan
-from jobs.storage.reading.text import TOO_LARGE, Lines, Piece
+from jobs.storage.reading.text import TOO_LARGE, Line, Lines, Piece
 
 MOST_LINES = 100  # of one record: beyond, a quote was never closed
 
@@ -117,8 +117,8 @@ class _Reading:
         """Add lines until the record's quotes are closed; when they never are, only its first line is defective."""
         first = lines.next()
         assert first is not None
-        taken, texts, size = [], [first.text], len(first.text)
-        end = first.end
+        taken: list[Line] = []
+        texts, size, end = [first.text], len(first.text), first.end
         while len(taken) < MOST_LINES and (more := lines.next()) is not None:
             taken.append(more)
             texts += [end, more.text]

@@ -35,9 +35,7 @@ def read_fixed_width(file: Path, source: Source, layout: Layout, limits: Limits)
     while not frame.ended and (line := lines.next()) is not None:
         if not line.text.strip(_PADDING):
             frame.blank()
-        elif frame.names is None and frame.is_above(line.number, line.text):
-            continue
-        elif source.comment and line.text.startswith(source.comment):
+        elif (frame.names is None and frame.is_above(line.number, line.text)) or (source.comment and line.text.startswith(source.comment)):
             continue
         elif line.defect:
             if frame.names is None:
@@ -74,8 +72,8 @@ def _cells(text: str, source: Source, spans: list[tuple[int, int]]) -> tuple[lis
         rest = text[width:].strip(_PADDING)
         return [text[a:b].strip(_PADDING) for a, b in spans], COLUMN_COUNT if rest or len(text) <= spans[-1][0] else None
     data = text.encode(source.encoding, "replace")
-    rest, parts = data[width:], [data[a:b] for a, b in spans]
-    defect = COLUMN_COUNT if rest.strip() or len(data) <= spans[-1][0] else None
+    parts = [data[a:b] for a, b in spans]
+    defect = COLUMN_COUNT if data[width:].strip() or len(data) <= spans[-1][0] else None
     if not all(encodings.reads(part, source.encoding) for part in parts):
         defect = ENCODING
     return [part.decode(source.encoding, "replace").strip(_PADDING) for part in parts], defect

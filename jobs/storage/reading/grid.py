@@ -30,7 +30,8 @@ def records(
     `unvalued` has the rows in which a formula has no value. Raises SourceError when the header is not there or not the
     contract's; it names the row that would fit.
     """
-    frame, above = Frame(source, layout, limits), []
+    frame = Frame(source, layout, limits)
+    above: list[Row] = []
     for row in rows:
         number, cells, filled_cells = row
         if frame.names is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 import re
 from collections.abc import Iterator
-from typing import Any, BinaryIO, Protocol
+from typing import IO, Any, Protocol
 from xml.etree.ElementTree import ParseError
 
 from jobs.errors import SourceError
@@ -39,7 +39,7 @@ def declared_encoding(start: bytes) -> str | None:
     return found.group(1).lower() if found else None
 
 
-def parsed(stream: BinaryIO, encoding: str, handler: Handler, limits: Limits) -> Iterator[Any]:
+def parsed(stream: IO[bytes], encoding: str, handler: Handler, limits: Limits) -> Iterator[Any]:
     """Yield what a handler makes of a document, as soon as it does.
 
     Raises SourceError for markup that is broken, cut off, too deep or declares entities, and for other bytes than the
