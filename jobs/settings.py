@@ -38,8 +38,8 @@ class Settings(BaseSettings):
     max_columns: int = Field(default=16_384, ge=1, description="a wider table is refused")
     max_cells: int = Field(default=100_000_000, ge=1, description="a worksheet that spans more cells is refused")
     max_depth: int = Field(default=64, ge=2, description="deeper JSON or XML is refused")
-    max_unpacked_bytes: int = Field(default=16 << 30, ge=1024, description="an archive that unpacks to more is refused")
-    max_expansion: int = Field(default=300, ge=2, description="an archive that unpacks to more times its size is refused")
+    max_unpacked_bytes: int = Field(default=16 << 30, ge=1024, description="what unpacks to more is refused")
+    max_expansion: int = Field(default=300, ge=2, description="what unpacks to more times its size is refused")
     max_members: int = Field(default=1_000, ge=1, description="an archive of more files is refused")
 
     @cached_property

@@ -103,7 +103,7 @@ class Source(Model):
             raise ValueError("columns: names a column twice")
         special = [*self.delimiter, *self.quote, *self.escape]
         if any(sign in "\r\n\0\ufeff" for sign in special) or (self.quote and self.quote in self.delimiter):
-            raise ValueError("delimiter:, quote: and escape: are no line ends, and the quote is no part of the delimiter")
+            raise ValueError("delimiter:, quote: and escape: hold no line end, and delimiter: no quote")
         if self.escape and self.escape in (self.quote, *self.delimiter):
             raise ValueError("escape: differs from quote: and delimiter: (a doubled quote needs no escape:)")
         return self

@@ -1,7 +1,8 @@
 """What all tests share: the project's schemas, an empty lake, one warm engine, and a loud word on what did not run.
 
-A test that asks for the fixture `engine` is marked `spark` by itself. Where Java or the engine's jars (or, for `postgres`,
-a server) are missing such tests cannot run: they are left out and listed at the end of the run; under LAKE_CI=1 each of them fails instead.
+A test that asks for the fixture `engine` is marked `spark` by itself. Where Java or the engine's jars are missing such
+tests cannot run (nor those of `postgres` without a server): they are left out and listed at the end of the run; under
+LAKE_CI=1 each of them fails instead.
 """
 
 from __future__ import annotations

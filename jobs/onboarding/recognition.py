@@ -56,7 +56,7 @@ def _recognised(sample: Path, limits: Limits) -> SampleLayout:
     if start.startswith(SQLITE):
         return _database_layout(sample)
     if start.startswith(OLE):
-        return _old_workbook_layout(sample, limits)
+        return _old_workbook_layout(sample)
     if start.startswith(PARQUET):
         return _parquet_layout(sample)
     if start[:1] and start[0] < 0x20 and start[:1] not in b"\t\r\n" and b"\x00" in start[:32]:
@@ -80,11 +80,11 @@ def _text_layout(sample: Path, start: bytes, limits: Limits) -> SampleLayout:
     if not begin:
         raise refusal("the sample is empty.", "give a file with a header and some rows.")
     if begin == "<":
-        return _tree(sample, "xml", encoding, trees.xml_records(sample, encoding, limits))
+        return _tree("xml", encoding, trees.xml_records(sample, encoding, limits))
     if begin == "{" and (keys := trees.json_line_keys(text)):
         return SampleLayout({"reader": "jsonl", **_declared(encoding=encoding.removesuffix("-sig"))}, keys)
     if begin in ("{", "["):
-        return _tree(sample, "json", encoding, trees.json_records(sample, encoding, limits))
+        return _tree("json", encoding, trees.json_records(sample, encoding, limits))
     return _delimited_layout(text, declared)
 
 
@@ -96,7 +96,7 @@ def _encoding(start: bytes) -> str:
     return encoding
 
 
-def _tree(sample: Path, reader: str, encoding: str, found: tuple[str, tuple[str, ...]]) -> SampleLayout:
+def _tree(reader: str, encoding: str, found: tuple[str, tuple[str, ...]]) -> SampleLayout:
     records, columns = found
     where = {"records": records} if records else {}
     return SampleLayout({"reader": reader, **_declared(encoding=encoding), **where}, columns)
@@ -154,7 +154,8 @@ def _fixed_width(text: str, declared: dict[str, str | int]) -> SampleLayout | No
         return None
     spans = list(zip([0, *begins[1:]], [*begins[1:], width], strict=True))
     rows = [
-        (number, [line[a:b].decode(encoding, "replace").strip() for a, b in spans]) for number, line in enumerate(lines, 1)
+        (number, [line[a:b].decode(encoding, "replace").strip() for a, b in spans])
+        for number, line in enumerate(lines, 1)
     ]
     header = find_header(rows[:PROBED_ROWS])
     names = unique(header.names)
@@ -204,14 +205,15 @@ def _workbook_layout(sample: Path, limits: Limits) -> SampleLayout:
     from jobs.storage.reading.sheet_xml import scan
 
     scan(sample, None, limits)
-    return _grid("xlsx", workbook.sheet_names(sample), lambda sheet: workbook.first_rows(sample, sheet, limits, PROBED_ROWS))
+    names = workbook.sheet_names(sample)
+    return _grid("xlsx", names, lambda sheet: workbook.first_rows(sample, sheet, limits, PROBED_ROWS))
 
 
-def _old_workbook_layout(sample: Path, limits: Limits) -> SampleLayout:
+def _old_workbook_layout(sample: Path) -> SampleLayout:
     from jobs.storage.reading import old_workbook
 
     names = old_workbook.sheet_names(sample)
-    return _grid("xls", names, lambda sheet: old_workbook.load(sample, sheet, limits)[0][:PROBED_ROWS])
+    return _grid("xls", names, lambda sheet: old_workbook.load(sample, sheet)[0][:PROBED_ROWS])
 
 
 def _ods_layout(sample: Path, limits: Limits) -> SampleLayout:

@@ -56,7 +56,7 @@ def json_records(sample: Path, encoding: str, limits: Limits) -> tuple[str, tupl
 
 
 def xml_records(sample: Path, encoding: str, limits: Limits) -> tuple[str, tuple[str, ...]]:
-    """Return the path to the elements that are most likely the records (repeated, with several parts), and their parts."""
+    """Return the path to the elements that are most likely records (repeated, of several parts), and their parts."""
     census = _Census()
     with sample.open("rb") as stream:
         for _ in islice(parsed(stream, encoding, census, limits), PROBED_RECORDS):
@@ -89,7 +89,7 @@ class _Census:
         self.parts[self._path] += len(attributes)
         self._leaf = True
 
-    def end(self, tag: str) -> None:
+    def end(self, _: str) -> None:
         if self._leaf and len(self._path) > 1:
             self.parts[self._path[:-1]] += 1
         self._path, self._leaf = self._path[:-1], False

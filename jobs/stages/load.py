@@ -68,7 +68,8 @@ def _records(lake: Lake, contract: Contract, batch: Batch) -> DataFrame:
     from jobs.storage.readers import Limits
 
     folder = lake.objects.local(layers.landing_path(contract.name, batch.id))
-    parts = [(str(folder / file.name), *piece) for file in batch.files for piece in _pieces(folder / file.name, contract)]
+    files = [folder / file.name for file in batch.files]
+    parts = [(str(file), *piece) for file in files for piece in _pieces(file, contract)]
     descriptors = lake.spark.createDataFrame(parts, "file string, start long, first long, stop long, end long")
     read = partial(_read_files, contract=contract, batch=batch.id, limits=Limits.of(lake.settings))
     schema = from_arrow_schema(bronze_schema(contract))

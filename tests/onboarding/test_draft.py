@@ -147,7 +147,8 @@ def _zip(path: Path, files: dict[str, bytes]) -> Path:
 
 def _xml() -> bytes:
     records = "".join(f"<jab>{''.join(f'<{n}>{c}</{n}>' for n, c in one.items())}</jab>" for one in _objects())
-    return f"<?xml version='1.0' encoding='GBK'?><all><head><unit>疾控</unit></head><list>{records}</list></all>".encode("gbk")
+    head = "<?xml version='1.0' encoding='GBK'?>"
+    return f"{head}<all><head><unit>疾控</unit></head><list>{records}</list></all>".encode("gbk")
 
 
 def _parquet(path: Path) -> Path:
@@ -157,10 +158,11 @@ def _parquet(path: Path) -> Path:
 
 def _ods(path: Path) -> Path:
     names = " ".join(f'xmlns:{n}="urn:oasis:names:tc:opendocument:xmlns:{n}:1.0"' for n in ("office", "table", "text"))
-    rows = "".join(
-        f"<table:table-row>{''.join(f'<table:table-cell><text:p>{c}</text:p></table:table-cell>' for c in row)}</table:table-row>"
+    cells = [
+        "".join(f"<table:table-cell><text:p>{cell}</text:p></table:table-cell>" for cell in row)
         for row in [["绝密标题"], HEADER, *_rows()]
-    )
+    ]
+    rows = "".join(f"<table:table-row>{row}</table:table-row>" for row in cells)
     body = f'<office:spreadsheet><table:table table:name="a">{rows}</table:table></office:spreadsheet>'
     document = f"<office:document-content {names}><office:body>{body}</office:body></office:document-content>"
     return _zip(path, {"content.xml": document.encode()})
@@ -201,7 +203,8 @@ def test_big5_and_two_header_rows_are_recognised(tmp_path) -> None:
     text = "姓名,住址\n" + "".join(f"陳大文,臺北市中正區重慶南路{n}段\n" for n in range(30))
     assert "encoding: big5" in draft("a/b", _write(tmp_path / "a.csv", text.encode("big5")))
     book = openpyxl.Workbook()
-    for row in (["某表"], ["证号", "出生", None], [None, "日期", "地点"], *[[f"A{n}", "2020-01-05", "某地"] for n in range(9)]):
+    people = [[f"A{n}", "2020-01-05", "某地"] for n in range(9)]
+    for row in (["某表"], ["证号", "出生", None], [None, "日期", "地点"], *people):
         book.active.append(row)
     book.save(tmp_path / "b.xlsx")
     drafted = draft("a/c", tmp_path / "b.xlsx")

@@ -53,7 +53,8 @@ def postgres() -> Iterator[str]:
             owner = pwd.getpwnam("postgres")
             os.chown(folder, owner.pw_uid, owner.pw_gid)
         quiet = {"check": True, "stdout": subprocess.DEVNULL, "cwd": folder}
-        subprocess.run([*become, programs / "initdb", "-D", data, "-A", "trust", "-U", "tester", "-E", "UTF8", "--no-sync"], **quiet)
+        make = [programs / "initdb", "-D", data, "-A", "trust", "-U", "tester", "-E", "UTF8", "--no-sync"]
+        subprocess.run([*become, *make], **quiet)
         options = f"-c listen_addresses='' -k {folder} -c fsync=off"
         control = [*become, programs / "pg_ctl", "-D", data, "-w", "-l", Path(folder) / "log"]
         subprocess.run([*control, "-o", options, "start"], **quiet)

@@ -19,7 +19,7 @@ from jobs.storage.reading.limits import Limits
 _CHUNK = 1 << 20
 _TAR = (257, b"ustar")
 _OF_THE_SYSTEM = ("__MACOSX/", ".DS_Store", "Thumbs.db")  # what a file manager adds unasked
-_DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, gzip.BadGzipFile, RuntimeError, NotImplementedError, ValueError)
+_DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, gzip.BadGzipFile, RuntimeError, ValueError)
 
 
 @contextmanager
@@ -102,7 +102,8 @@ def _unzipped(file: Path, source: Source, folder: Path, limits: Limits) -> list[
         ]
         if not wanted:
             raise SourceError(
-                f"the archive holds no file {source.member!r}.", remedy="mend member: in the contract, or deliver it again."
+                f"the archive holds no file {source.member!r}.",
+                remedy="mend member: in the contract, or deliver it again.",
             )
         if len({name for name, _ in wanted}) < len(wanted):
             raise SourceError("the archive holds two files of one name.", remedy="deliver it with each file once.")

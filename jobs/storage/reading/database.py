@@ -51,7 +51,8 @@ def dump_database(url: str, table: str, order_by: Sequence[str], target: Path) -
         ) from None
     except (ValueError, TypeError, ArithmeticError) as error:
         raise SourceError(
-            f"a cell is not of its column's type ({type(error).__name__}).", where=f"row {written + 1} or the next ones",
+            f"a cell is not of its column's type ({type(error).__name__}).",
+            where=f"row {written + 1} or the next ones",
             remedy="mend it in the database, or read a view that casts the column to text.",
         ) from None
     finally:

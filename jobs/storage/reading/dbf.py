@@ -26,6 +26,7 @@ _VERSIONS = frozenset({0x02, 0x03, 0x04, 0x05, 0x30, 0x31, 0x32, 0x43, 0x63, 0x8
 _CODE_PAGES = {0x4D: "gb18030", 0x7A: "gb18030", 0x4F: "big5", 0x78: "big5", 0x03: "cp1252", 0x57: "cp1252"}
 _TEXT, _MEMO, _DELETED, _END = b"CNFLDV", b"MGBPW", b"*", b"\x1a"
 _MOST_HEADER = 1 << 20
+_LOGICAL = {"T": "true", "Y": "true", "F": "false", "N": "false", "?": None}
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,8 @@ def read_dbf(file: Path, source: Source, layout: Layout, limits: Limits) -> Reco
         stream.seek(table.begin)
         _check_encoding(stream.read(encodings.PROBED), table, source.encoding)
         names = layout.check_header([column.name for column in table.columns])
-        memo = next((c.name for c, name in zip(table.columns, names, strict=True) if c.kind in _MEMO and name in layout.columns), None)
+        kinds = {name: column.kind for name, column in zip(names, table.columns, strict=True)}
+        memo = next((name for name in layout.columns if kinds.get(name, b"C") in _MEMO), None)
         if memo is not None:
             raise SourceError(
                 f"the column {memo!r} is a memo, whose text lies in another file.",
@@ -133,7 +135,7 @@ def _cell(data: bytes, kind: bytes, encoding: str) -> str | None:
     if kind == b"D" and len(text) == 8 and text.isdigit():
         return f"{text[:4]}-{text[4:6]}-{text[6:]}" if text.strip("0") else None
     if kind == b"L":
-        return {"T": "true", "Y": "true", "F": "false", "N": "false"}.get(text.upper(), None if text in "?" else text)
+        return _LOGICAL.get(text.upper(), text or None)
     return text or None
 
 

@@ -48,7 +48,8 @@ def other_kind(start: bytes, reader: str) -> None:
     for magic, (kind, remedy) in _KINDS.items():
         if start.startswith(magic) and magic not in _OWN.get(reader, ()):
             declare = f"declare {remedy} in the contract, or " if remedy else ""
-            raise SourceError(f"the file is {kind}, not {_WORDS[reader]}.", remedy=f"{declare}deliver {_WORDS[reader]}.")
+            what = _WORDS[reader]
+            raise SourceError(f"the file is {kind}, not {what}.", remedy=f"{declare}deliver {what}.")
 
 
 def not_of_kind(start: bytes, reader: str) -> SourceError:
@@ -62,11 +63,13 @@ def not_of_kind(start: bytes, reader: str) -> SourceError:
     if text[:1] in (b"{", b"["):
         looks = "; it looks like JSON"
     elif text[:1] == b"<":
-        looks = "; it looks like HTML" if b"<html" in text.lower() or b"<table" in text.lower() else "; it looks like XML"
+        is_page = b"<html" in text.lower() or b"<table" in text.lower()
+        looks = f"; it looks like {'HTML' if is_page else 'XML'}"
     elif text and b"\x00" not in text and encodings.likely(start[:100_000]):
         looks = "; it looks like delimited text"
+    what = _WORDS[reader]
     return SourceError(
-        f"the file is not {_WORDS[reader]}{looks}.", remedy=f"mend reader: in the contract, or deliver {_WORDS[reader]}."
+        f"the file is not {what}{looks}.", remedy=f"mend reader: in the contract, or deliver {what}."
     )
 
 

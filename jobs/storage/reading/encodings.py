@@ -123,7 +123,8 @@ def frequent_share(data: bytes, encoding: str) -> float | None:
     hanzi = [c for c in text[:50_000] if "\u3400" <= c <= "\u9fff" or "\ue000" <= c <= "\uf8ff"]
     if len(hanzi) < _LEAST_CHARACTERS:
         return None
-    code, first, last = ("big5", 0xA4, 0xC6) if known(encoding).startswith(("big5", "cp950")) else ("gb2312", 0xB0, 0xD7)
+    traditional = known(encoding).startswith(("big5", "cp950"))
+    code, first, last = ("big5", 0xA4, 0xC6) if traditional else ("gb2312", 0xB0, 0xD7)
     leads = "".join(hanzi).encode(code, "replace").replace(b"?", b"??")[::2]
     return sum(first <= lead <= last for lead in leads) / len(hanzi)
 

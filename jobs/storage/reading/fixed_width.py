@@ -35,9 +35,12 @@ def read_fixed_width(file: Path, source: Source, layout: Layout, limits: Limits)
     while not frame.ended and (line := lines.next()) is not None:
         if not line.text.strip(_PADDING):
             frame.blank()
-        elif (frame.names is None and frame.is_above(line.number, line.text)) or (source.comment and line.text.startswith(source.comment)):
             continue
-        elif line.defect:
+        if frame.names is None and frame.is_above(line.number, line.text):
+            continue
+        if source.comment and line.text.startswith(source.comment):
+            continue
+        if line.defect:
             if frame.names is None:
                 frame.names = layout.check_columns(list(source.widths))
             yield Record(line.number, {}, line.defect, {RAW: line.text[:KEPT_RAW]})
@@ -69,8 +72,8 @@ def _record(
 def _cells(text: str, source: Source, spans: list[tuple[int, int]]) -> tuple[list[str], str | None]:
     width = spans[-1][1]
     if source.widths_in == "characters":
-        rest = text[width:].strip(_PADDING)
-        return [text[a:b].strip(_PADDING) for a, b in spans], COLUMN_COUNT if rest or len(text) <= spans[-1][0] else None
+        odd = text[width:].strip(_PADDING) or len(text) <= spans[-1][0]
+        return [text[a:b].strip(_PADDING) for a, b in spans], COLUMN_COUNT if odd else None
     data = text.encode(source.encoding, "replace")
     parts = [data[a:b] for a, b in spans]
     defect = COLUMN_COUNT if data[width:].strip() or len(data) <= spans[-1][0] else None

@@ -164,7 +164,7 @@ class Document:
             return -1
 
     def _more(self) -> bool:
-        """Read on; tell whether there was anything. Raises _BrokenError where one value is larger than a record may be."""
+        """Read on; tell whether there was anything. A value larger than a record may be is broken."""
         if self._ended:
             return False
         if len(self._text) - self._place > self._most:

@@ -1,4 +1,4 @@
-"""OpenDocument spreadsheets (ODS): one worksheet as a stream, cells by their stored values (ODF 1.3 part 3, section 9)."""
+"""OpenDocument spreadsheets (ODS): one worksheet as a stream, cells by their stored values (ODF 1.3 part 3, 9)."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _STORED = {"float": "value", "currency": "value", "percentage": "value", "date":
 
 @dataclass(frozen=True)
 class OdsRow:
-    """Hold one row: its number from 1, its cells, the same with cells merged downwards, whether a formula lacks a value."""
+    """Hold one row: its number, its cells, the same with those merged downwards, whether a formula lacks a value."""
 
     number: int
     cells: list[str | None]
@@ -69,7 +69,7 @@ def sheet_rows(file: Path, sheet: str | None, limits: Limits) -> Iterator[OdsRow
         handler = _Handler(sheet, limits)
         with zipfile.ZipFile(file) as archive, archive.open("content.xml") as content:
             yield from parsed(content, "utf-8", handler, limits)
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError):
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError):
         raise SourceError("the workbook is damaged or half-written.", remedy="deliver it again.") from None
     if not handler.found:
         what = f"there is no worksheet {sheet!r}." if sheet is not None else "the workbook has no worksheet."
@@ -83,7 +83,7 @@ def sheet_names(file: Path, limits: Limits) -> list[str]:
         check_package(file, limits)
         with zipfile.ZipFile(file) as archive, archive.open("content.xml") as content:
             return list(parsed(content, "utf-8", names, limits))
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError):
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError):
         raise SourceError("the workbook is damaged or half-written.", remedy="deliver it again.") from None
 
 
@@ -211,8 +211,8 @@ class _Handler:
 
     def _end_cell(self, cell: _Cell) -> None:
         text = cell.text()
-        if text and text.startswith(("#N/A", "#REF!", "#VALUE!", "#NAME?", "#DIV/0!", "#NUM!", "Err:")) and cell.unvalued:
-            text = None
+        if cell.unvalued and text and text.startswith(("#", "Err:")):
+            text = None  # the error's own name is no value
         self._unvalued = self._unvalued or cell.unvalued
         place = len(self._row) + self._blank_columns
         if text is None:

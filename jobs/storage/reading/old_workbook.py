@@ -23,7 +23,7 @@ def read_old_workbook(file: Path, source: Source, layout: Layout, limits: Limits
     Cells merged over several data rows count in each of them. Raises SourceError for another kind of file, a protected
     or damaged workbook, a missing worksheet, and a header that is not the contract's.
     """
-    rows, unvalued, merged = load(file, source.sheet, limits)
+    rows, unvalued, merged = load(file, source.sheet)
     width = max(map(len, rows), default=0)
     limits.check_cells(len(rows) * width)
     padded = [row + [None] * (width - len(row)) for row in rows]
@@ -32,7 +32,7 @@ def read_old_workbook(file: Path, source: Source, layout: Layout, limits: Limits
 
 
 def load(
-    file: Path, sheet: str | None, limits: Limits
+    file: Path, sheet: str | None
 ) -> tuple[list[list[str | None]], set[int], list[tuple[int, int, int, int]]]:
     """Return a worksheet's rows, the rows with an error in them, and the ranges of merged cells."""
     import xlrd

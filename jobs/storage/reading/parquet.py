@@ -20,10 +20,10 @@ from jobs.storage.reading.limits import SMALL, Limits
 _ROWS = 20_000
 
 
-def read_parquet(file: Path, source: Source, layout: Layout, limits: Limits) -> Records:
+def read_parquet(file: Path, _: Source, layout: Layout, limits: Limits) -> Records:
     """Yield the rows of a Parquet file, numbered from 1: decimals and dates as they are written, bytes as base64.
 
-    Raises SourceError for a damaged file, one that unpacks to more than allowed, and columns that are not the contract's.
+    Raises SourceError for a damaged file, one that unpacks to too much, and columns that are not the contract's.
     """
     with file.open("rb") as stream:
         start = stream.read(1000)

@@ -39,7 +39,7 @@ def _header(file: Path, source: Source) -> tuple[bytes, int]:
 
 
 def _cuts(file: Path, quote: bytes, header: bytes, below: int) -> list[tuple[int, int]]:
-    """Return the first byte and line of each piece; only one where the header comes again, which pieces would not know."""
+    """Return the first byte and line of each piece; only one where the header comes again: all must know."""
     cuts, line, quotes, wanted, place = [(0, 1)], 1, 0, PIECE, 0
     with file.open("rb") as stream:
         while block := stream.read(_READ):

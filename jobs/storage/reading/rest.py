@@ -31,7 +31,10 @@ def dump_rest(source: Source, url: str, headers: Mapping[str, str], target: Path
     """
     lines: list[tuple[tuple[str, ...], str]] = []
     count = size = 0
-    with httpx.Client(headers=dict(headers), timeout=_SECONDS) as client, target.open("w", encoding="utf-8", newline="\n") as out:
+    with (
+        httpx.Client(headers=dict(headers), timeout=_SECONDS) as client,
+        target.open("w", encoding="utf-8", newline="\n") as out,
+    ):
         for number, records in enumerate(_pages(client, source, url), 1):
             for record in records:
                 line = json.dumps(record, ensure_ascii=False).encode("utf-8", "replace").decode()
@@ -137,7 +140,8 @@ def _bounded(response: httpx.Response, where: str) -> bytes:
         size += len(part)
         if size > MOST_PAGE_BYTES:
             raise SourceError(
-                f"one page is larger than {MOST_PAGE_BYTES} bytes.", where=where, remedy="ask for smaller pages (paging:)."
+                f"one page is larger than {MOST_PAGE_BYTES} bytes.", where=where,
+                remedy="ask for smaller pages (paging:).",
             )
         parts.append(part)
     return b"".join(parts)

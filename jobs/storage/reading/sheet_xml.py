@@ -1,4 +1,4 @@
-"""What the XML of an XLSX worksheet says that readers of its cells leave out: its extent, merged cells, bare formulas."""
+"""What the XML of an XLSX worksheet says and readers of cells leave out: its extent, merged cells, bare formulas."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ _MOST_PART = 8 << 20  # bytes of the list of worksheets
 class Sheet:
     """Hold a worksheet's name, the columns (from 0) with cells, its last row, and how many cells it lists.
 
-    `merged` has ranges (top, bottom, left, right), rows from 1 and columns from 0; `unvalued` the rows with an error or a
-    formula without a value.
+    `merged` has ranges (top, bottom, left, right), rows from 1 and columns from 0; `unvalued` the rows with an error or
+    a formula without a value.
     """
 
     name: str
@@ -73,7 +73,7 @@ class _Scanner:
             self._rows(text[: ends[0]])
             text = text[ends[0] :]
         elif len(text) > 8 * self.limits.max_record_bytes:
-            raise SourceError("a row of the worksheet is larger than it may be.", remedy="deliver an ordinary workbook.")
+            raise SourceError("a row of the worksheet is too large.", remedy="deliver an ordinary workbook.")
         self.kept = text
 
     def finish(self) -> None:

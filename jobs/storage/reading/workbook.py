@@ -33,7 +33,7 @@ def read_workbook(file: Path, source: Source, layout: Layout, limits: Limits) ->
         _refuse_sparse(sheet, limits)
         workbook = fastexcel.read_excel(file)
         table = workbook.load_sheet(sheet.name, header_row=None, skip_rows=0, dtypes="string").to_polars()
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError):
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError):
         raise SourceError("the workbook is damaged or half-written.", remedy="deliver it again.") from None
     except fastexcel.FastExcelError as error:
         raise SourceError(
@@ -66,7 +66,8 @@ def first_rows(file: Path, sheet: str, limits: Limits, count: int) -> list[tuple
     _probe(file)
     _refuse_sparse(scan(file, sheet, limits), limits)
     try:
-        table = fastexcel.read_excel(file).load_sheet(sheet, header_row=None, skip_rows=0, n_rows=count, dtypes="string")
+        book = fastexcel.read_excel(file)
+        table = book.load_sheet(sheet, header_row=None, skip_rows=0, n_rows=count, dtypes="string")
     except fastexcel.FastExcelError as error:
         raise SourceError(
             f"the workbook cannot be read ({type(error).__name__}).", remedy="open and save it again, then deliver it."
