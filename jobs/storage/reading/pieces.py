@@ -12,7 +12,7 @@ PIECE = 64 << 20  # bytes; a constant of the format of bronze, so that a file al
 _READ = 4 << 20
 
 
-def plan(file: Path, source: Source) -> list[Piece]:
+def plan(file: Path, source: Source, size: int = PIECE) -> list[Piece]:
     """Return the pieces of a file in order; a single one where cutting it is not safe.
 
     A piece begins at a line before which quotes are balanced, so that no quoted cell reaches over the cut. Other
@@ -22,9 +22,9 @@ def plan(file: Path, source: Source) -> list[Piece]:
         return [Piece()]
     if encodings.wide(source.encoding) or not source.quote.isascii() or source.quote > "?":
         return [Piece()]  # from the sign @ on, a byte may be the second half of a Chinese character
-    if file.stat().st_size < 2 * PIECE:
+    if file.stat().st_size < 2 * size:
         return [Piece()]
-    cuts = _cuts(file, source.quote.encode(), *_header(file, source))
+    cuts = _cuts(file, source.quote.encode(), *_header(file, source), size)
     ends = [*cuts[1:], (None, None)]
     return [Piece(at, line, stop, end) for (at, line), (stop, end) in zip(cuts, ends, strict=True)]
 
@@ -38,9 +38,9 @@ def _header(file: Path, source: Source) -> tuple[bytes, int]:
     return lines[-1].rstrip(b"\r\n"), sum(map(len, lines))
 
 
-def _cuts(file: Path, quote: bytes, header: bytes, below: int) -> list[tuple[int, int]]:
+def _cuts(file: Path, quote: bytes, header: bytes, below: int, size: int) -> list[tuple[int, int]]:
     """Return the first byte and line of each piece; only one where the header comes again: all must know."""
-    cuts, line, quotes, wanted, place = [(0, 1)], 1, 0, PIECE, 0
+    cuts, line, quotes, wanted, place = [(0, 1)], 1, 0, size, 0
     with file.open("rb") as stream:
         while block := stream.read(_READ):
             while place + len(block) > wanted:
@@ -51,7 +51,7 @@ def _cuts(file: Path, quote: bytes, header: bytes, below: int) -> list[tuple[int
                     wanted = place + at  # inside a quoted cell, it seems: try the next line
                     continue
                 cuts.append((place + at, line + block.count(b"\n", 0, at)))
-                wanted = place + at + PIECE
+                wanted = place + at + size
             if header and block.find(header, max(below - place, 0)) >= 0:
                 return cuts[:1]
             line += block.count(b"\n")
