@@ -90,7 +90,7 @@ def precheck(
     contract = catalogue.contract(dataset)
     day = date.date() if date else today()
     with progress(f"checking {file.name}"):
-        codes, limits = CodeBook.load(catalogue.root / "codes"), Limits(settings.max_cell_bytes)
+        codes, limits = CodeBook.load(catalogue.root / "codes"), Limits.of(settings)
         result = checking.precheck(file, contract, catalogue.types, codes, limits, day)
         workbook = out or file.with_name(f"{file.stem}_precheck.xlsx")
         if result.quarantined:

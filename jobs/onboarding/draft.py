@@ -15,7 +15,9 @@ import yaml
 from jobs.catalogue import read_catalogue
 from jobs.contract import Contract, ContractField, TypeSpec
 from jobs.errors import RequestError
-from jobs.onboarding.precheck import SampleLayout, recognise, records, refusal, refuse_data_as_header
+from jobs.onboarding.headers import refusal, refuse_data_as_header
+from jobs.onboarding.precheck import records
+from jobs.onboarding.recognition import SampleLayout, recognise
 from jobs.rows.casting import cast
 from jobs.rows.cleaning import clean_key, clean_text
 from jobs.rows.codes import CodeBook
@@ -156,8 +158,8 @@ def draft(dataset: str, sample: Path) -> str:
         raise refusal("a dataset is named department/dataset, in lower-case English.", "such as health/vaccinations.")
     if not sample.is_file():
         raise RequestError("there is no such file.", where=str(sample), remedy="name a delivered file.")
-    layout = recognise(sample)
     settings = Settings()
+    layout = recognise(sample, Limits.of(settings))
     types, codes = read_catalogue(settings.schemas)[0].types, CodeBook.load(settings.schemas / "codes")
     rows = _rows(dataset, sample, layout)
     refuse_data_as_header(layout.columns, rows)

@@ -17,13 +17,14 @@ import pytest
 from jobs.settings import PROJECT
 
 LAKE = Path(sys.executable).with_name("lake")
+COLUMNS = "企业名称 统一社会信用代码 注册日期 企业类型 法人代表 注册资金 经营范围 所在省份 地区 注册地址".split()
 FIRMS = [
-    ["企业名称", "统一社会信用代码", "注册日期", "企业类型", "法人代表", "注册资金", "经营范围", "所在省份", "地区", "注册地址"],
-    ["甲有限公司", "91350100M000100Y43", "2015-06-30", "有限责任公司", "某甲", "500(万元)", "软件开发", "浙江", "丽水", "路1号"],
-    ["甲有限公司", "91350100M000100Y43", "2015-06-30", "有限责任公司", "某甲", "500(万元)", "软件开发", "浙江", "丽水", "路1号"],
-    ["乙厂", "110108000000016", "2009年3月2日", "个人独资企业", "某乙", "5()", "五金加工", "浙江", "丽水", "路2号"],
-    ["丙公司", "91350200M000000510", "2015-06-30", "有限责任公司", "某丙", "10万元", "零售", "浙江", "丽水", "路3号"],
-]  # fmt: skip
+    COLUMNS,
+    "甲有限公司 91350100M000100Y43 2015-06-30 有限责任公司 某甲 500(万元) 软件开发 浙江 丽水 路1号".split(),
+    "甲有限公司 91350100M000100Y43 2015-06-30 有限责任公司 某甲 500(万元) 软件开发 浙江 丽水 路1号".split(),
+    "乙厂 110108000000016 2009年3月2日 个人独资企业 某乙 5() 五金加工 浙江 丽水 路2号".split(),
+    "丙公司 91350200M000000510 2015-06-30 有限责任公司 某丙 10万元 零售 浙江 丽水 路3号".split(),
+]
 
 
 def _run(words: list[str], folder: Path, engine: str, **settings: str) -> subprocess.CompletedProcess[str]:
@@ -73,7 +74,8 @@ def test_a_layout_nobody_has_seen_is_onboarded_by_new_check_and_ingest(
         table.writerow(["许可证编号", "持证单位", "持证单位信用代码", "发证日期", "有效期至", "发证机关区划"])
         for n in range(40):
             code = "91350100M000100Y43" if n % 2 else "52610500MJU60350X1"
-            table.writerow([f"XK-{n:04d}", f"{'甲乙丙丁'[n % 4]}公司", code, f"2025年{1 + n % 12}月3日", "2030-01-01", "110105"])
+            firm, day = f"{'甲乙丙丁'[n % 4]}公司", f"2025年{1 + n % 12}月3日"
+            table.writerow([f"XK-{n:04d}", firm, code, day, "2030-01-01", "110105"])
     schemas = {"LAKE_SCHEMAS": str(tmp_path / "schemas")}
     for words in (["new", "transport/permits", "--sample", sample.name], ["check"]):
         done = _run(words, tmp_path, engine, **schemas)
