@@ -1,0 +1,84 @@
+"""The configuration file of a linkage: everything in it is optional, what it leaves out is inferred.
+
+    columns:                      # what a column is; `ignore` leaves it out
+      家庭住址: address
+      note: ignore
+    comparisons:                  # which columns are compared, by name; default: all that are not ignored
+      only: [姓名, 家庭住址]
+      without: [note]
+    blocking:                     # pairs are looked at when all columns of one rule agree
+      rules: [[surname, birth_date], [phone]]
+      add_to_inferred: true       # false: these rules only
+      max_pairs: 20000000
+    threshold: 0.9                # probability of a match; default: chosen from the data
+    sources_without_duplicates: [a.csv]
+    strong_keys: [身份证号]        # two different values are never one cluster
+    seed: 20170101
+    memory: 4GB
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from jobs.errors import RequestError
+from jobs.linking.roles import Role
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Comparing(_Strict):
+    """Which columns are compared."""
+
+    only: tuple[str, ...] = ()
+    without: tuple[str, ...] = ()
+
+
+class Blocking(_Strict):
+    """Which pairs are looked at."""
+
+    rules: tuple[tuple[str, ...], ...] = ()
+    add_to_inferred: bool = True
+    max_pairs: int | None = Field(default=None, ge=1_000, le=1_000_000_000)
+
+
+class LinkConfig(_Strict):
+    """What a user states about a linkage."""
+
+    columns: dict[str, Role] = Field(default_factory=dict)
+    comparisons: Comparing = Comparing()
+    blocking: Blocking = Blocking()
+    threshold: float | None = Field(default=None, gt=0, lt=1)
+    sources_without_duplicates: tuple[str, ...] = ()
+    strong_keys: tuple[str, ...] = ()
+    seed: int = Field(default=20_170_101, ge=0, lt=2**32)
+    memory: str = Field(default="4GB", pattern=r"^\d+(?:\.\d+)? ?[MG]B$")
+
+    def named_columns(self) -> set[str]:
+        """Return every column the configuration speaks of."""
+        ruled = {column for rule in self.blocking.rules for column in rule}
+        return {*self.columns, *self.comparisons.only, *self.comparisons.without, *self.strong_keys, *ruled}
+
+
+def read_config(file: Path) -> LinkConfig:
+    """Read a configuration. Raises RequestError naming the entry that is wrong, never a value."""
+    try:
+        document = yaml.safe_load(file.read_text(encoding="utf-8-sig")) or {}
+        return LinkConfig.model_validate(document)
+    except OSError:
+        raise RequestError("the configuration cannot be read.", where=str(file)) from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"{file.name}:{mark.line + 1}" if mark else file.name
+        raise RequestError("the configuration is not YAML.", where=where, remedy="mend that line.") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        entry = ".".join(str(part) for part in first["loc"]) or "the document"
+        raise RequestError(
+            f"{entry}: {first['msg']}", where=file.name, remedy="see the head of jobs/linking/config.py for the form."
+        ) from None
