@@ -67,12 +67,16 @@ def _jw(column: str, least: float) -> str:
 
 
 def _typos(column: str, most: int, shortest: int = 0) -> str:
-    near = f"damerau_levenshtein({column}_l, {column}_r) <= {most}"
-    return f"least(length({column}_l), length({column}_r)) >= {shortest} and {near}" if shortest else near
+    # The lengths are asked first: they are cheap, and most pairs fail there.
+    lengths = f"abs(length({column}_l) - length({column}_r)) <= {most}"
+    enough = f"least(length({column}_l), length({column}_r)) >= {shortest} and " if shortest else ""
+    return f"({enough}{lengths} and damerau_levenshtein({column}_l, {column}_r) <= {most})"
 
 
 def _ratio(column: str, most: float) -> str:
-    return f"damerau_levenshtein({column}_l, {column}_r) <= {most} * greatest(length({column}_l), length({column}_r))"
+    longest = f"{most} * greatest(length({column}_l), length({column}_r))"
+    near = f"damerau_levenshtein({column}_l, {column}_r) <= {longest}"
+    return f"(abs(length({column}_l) - length({column}_r)) <= {longest} and {near})"
 
 
 def _shared(column: str, least: float, smallest: int = 1) -> str:

@@ -18,7 +18,7 @@ from jobs.linking.model import Model, check_columns, frequencies_of
 from jobs.linking.records import Plan, comparable, make_plan, row_keys
 from jobs.linking.scoring import ROW, SINGLE, Scorer, frequency_columns, scorer
 
-RANDOM_ROWS = 1_500  # all pairs of so many rows tell u: about a million
+RANDOM_ROWS = 1_000  # all pairs of so many rows tell u: half a million
 TRAINING_PAIRS = 1_500_000
 LARGEST_COMPONENT = 250  # rows: in larger ones, pairs that share no block stay unseen
 NO_DUPLICATES = 0.005  # fewer expected duplicates per row than this: the source has none
