@@ -14,6 +14,10 @@ from jobs.linking.records import Field, Plan
 from jobs.linking.roles import Role
 
 
+# What people of one household, or firms of one building, have in common without being one.
+SHARED = frozenset({Role.SURNAME, Role.ADDRESS, Role.HOUSE, Role.POSTCODE, Role.PLACE, Role.PHONE, Role.CATEGORY})
+
+
 class Level(BaseModel):
     """One level of agreement: what it is called, when it holds, and its m and u (probabilities)."""
 
@@ -23,6 +27,7 @@ class Level(BaseModel):
     sql: str
     m: float
     u: float = 0.01
+    r: float = 0.01  # among relatives: one household, one building, one group of firms
     tf: str | None = None  # weighed by how frequent this column's value is
 
 
@@ -37,11 +42,21 @@ class Comparison(BaseModel):
     missing: str  # when it cannot be judged
     levels: tuple[Level, ...]
     contradiction: float = 0.5  # the largest m of the last level that learning may reach
+    shared: bool = False  # relatives have it in common: surname, address, telephone
 
-    def with_levels(self, m: Iterable[float], u: Iterable[float]) -> Comparison:
+    def with_levels(self, m: Iterable[float], u: Iterable[float], r: Iterable[float]) -> Comparison:
         """Return the comparison with learned probabilities."""
-        levels = zip(self.levels, m, u, strict=True)
-        return self.model_copy(update={"levels": tuple(x.model_copy(update={"m": a, "u": b}) for x, a, b in levels)})
+        levels = zip(self.levels, m, u, r, strict=True)
+        made = tuple(x.model_copy(update={"m": a, "u": b, "r": c}) for x, a, b, c in levels)
+        return self.model_copy(update={"levels": made})
+
+    def plain(self) -> Comparison:
+        """Return the comparison without weighing by frequency."""
+        return self.model_copy(update={"levels": tuple(x.model_copy(update={"tf": None}) for x in self.levels)})
+
+    def of_relatives(self) -> Comparison:
+        """Return the comparison as relatives agree: r in the place of m."""
+        return self.model_copy(update={"levels": tuple(x.model_copy(update={"m": x.r}) for x in self.levels)})
 
 
 def comparisons_of(plan: Plan, available: set[str]) -> list[Comparison]:
@@ -100,7 +115,7 @@ def _comparison(
     made = [level.model_copy(update={"m": level.m / total}) for level in made]
     return Comparison(
         name=slug, title=title, columns=columns, missing=missing or _either(columns[0]), levels=tuple(made),
-        contradiction=contradiction,
+        contradiction=contradiction, shared=slug.rpartition("_")[0] in SHARED,
     )
 
 
@@ -233,7 +248,7 @@ def _date(field: Field) -> Comparison:
         ("two typos", f"{full} and {_typos(slug, 2)}", 0.02, None),
         ("within ten years", f"abs(try_cast(left({left}, 4) as int) - try_cast(left({right}, 4) as int)) <= 10", 0.02, None),
     ]
-    return _comparison(field, field.column, (slug,), levels, 0.03, 0.2)
+    return _comparison(field, field.column, (slug,), levels, 0.03, 0.3)
 
 
 def _organisation(field: Field) -> Comparison:

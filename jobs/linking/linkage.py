@@ -82,7 +82,7 @@ def link(
         else:
             comparisons, frequencies = list(model.comparisons), model.frequencies
         engine.add_frequencies({c: frequencies[c].table(records[c]) for c in frequencies if c in records.columns})
-        weighed = engine.weights(comparisons)
+        weighed = _weigh(engine, comparisons, "pairs")
         return _decide(engine, rows, records, weighed, plan, comparisons, frequencies, config, model, threshold)
 
 
@@ -117,7 +117,7 @@ def _learn(engine: Scorer, records: pl.DataFrame, plan: Plan, blocks: blocking.B
     comparisons = comparisons_of(plan, set(records.columns))
     frequencies = {column: frequencies_of(records[column]) for column in frequency_columns(comparisons, plan)}
     # Levels are judged before frequencies are known; Splink asks for the columns all the same.
-    plain = [c.model_copy(update={"levels": tuple(x.model_copy(update={"tf": None}) for x in c.levels)}) for c in comparisons]
+    plain = [c.plain() for c in comparisons]
     chance = engine.patterns_of_random_pairs(plain, RANDOM_ROWS)
     samples = [estimation.sample_of(chance, plain, frozenset(), random=True)]
     engine.sample_pairs(TRAINING_PAIRS)
@@ -129,7 +129,8 @@ def _learn(engine: Scorer, records: pl.DataFrame, plan: Plan, blocks: blocking.B
         if met.height and len(touched) < len(names):
             samples.append(estimation.sample_of(met, plain, touched))
     learned = estimation.estimate(comparisons, samples)
-    return list(learned.comparisons), frequencies
+    by_name = {c.name: c for c in learned.comparisons}
+    return [c.with_levels(*zip(*((x.m, x.u, x.r) for x in by_name[c.name].levels), strict=True)) for c in comparisons], frequencies
 
 
 def _decide(
@@ -139,31 +140,49 @@ def _decide(
     notes: list[str] = []
     sources = rows["_source"]
     singles = records[SINGLE]
-    share = model.share_of_matches if model else estimation.share_of_matches(weighed["weight"].to_numpy(), _all_pairs(sources, singles))
+    shares = (model.share_of_matches, model.share_of_relatives) if model else _shares(weighed, sources, singles)
     if model is None and sources.n_unique() > 1 and not config.sources_without_duplicates:
-        singles, found = _without_duplicates(sources, weighed, share)
+        singles, found = _without_duplicates(sources, _judged(weighed, shares))
         if found:
             notes.append(f"no duplicates of their own, as it seems: {', '.join(found)}")
             weighed = weighed.filter(~_same(singles, weighed))
-            share = estimation.share_of_matches(weighed["weight"].to_numpy(), _all_pairs(sources, singles))
-    prior = float(np.log2(share / (1 - share)))
-    chances = _probability(weighed["weight"] + prior)
-    limit = threshold or config.threshold or (model.threshold if model else chosen_threshold(chances))
-    weighed = _complete(engine, rows.height, weighed, comparisons, singles, prior, limit)
+            shares = _shares(weighed, sources, singles)
+    judged = _judged(weighed, shares)
+    limit = threshold or config.threshold or (model.threshold if model else chosen_threshold(_probability(judged["weight"])))
+    scored = _complete(engine, rows.height, judged, comparisons, singles, shares, limit)
     keys = tuple(records[slug].to_list() for slug in plan.strong)
-    scored = weighed.with_columns((pl.col("weight") + prior).alias("weight"))
     labels = cluster(rows.height, scored, float(np.log2(limit / (1 - limit))), Exclusions(singles.to_list(), keys))
     named = rows["_key"].gather(labels).str.slice(0, 16)
     kept = scored.filter(pl.col("weight") > -3).with_columns(_probability(scored.filter(pl.col("weight") > -3)["weight"]).alias("probability"))
     frozen = Model(
         engine=f"splink {version('splink')}", seed=config.seed, rows=rows.height, plan=plan, comparisons=tuple(comparisons),
-        frequencies=frequencies, share_of_matches=share, threshold=limit,
+        frequencies=frequencies, share_of_matches=shares[0], share_of_relatives=shares[1], threshold=limit,
     )
     described = engine.details(comparisons, _telling(kept)) if kept.height else pl.DataFrame()
     return Linked(
         rows.with_columns(("c" + named).alias("_cluster")), kept, frozen, described, tuple(notes),
-        {"rows": rows.height, "pairs_compared": weighed.height, "clusters": len(set(labels))},
+        {"rows": rows.height, "pairs_compared": scored.height, "clusters": len(set(labels))},
     )
+
+
+def _weigh(engine: Scorer, comparisons: list[Comparison], pairs: str) -> pl.DataFrame:
+    """Return weights of a match and of relatives, each against strangers: l, r, weight, kinship."""
+    weighed = engine.weights(comparisons, pairs)
+    relatives = [c.of_relatives() for c in comparisons if c.shared]
+    if not relatives or len(relatives) == len(comparisons):
+        return weighed.with_columns(pl.lit(-100.0).alias("kinship"))
+    return weighed.with_columns(engine.weights(relatives, pairs)["weight"].alias("kinship"))
+
+
+def _shares(weighed: pl.DataFrame, sources: pl.Series, singles: pl.Series) -> tuple[float, float]:
+    return estimation.shares_of(weighed["weight"].to_numpy(), weighed["kinship"].to_numpy(), _all_pairs(sources, singles))
+
+
+def _judged(weighed: pl.DataFrame, shares: tuple[float, float]) -> pl.DataFrame:
+    """Return pairs with the log odds (bits) of a match against everything else: l, r, weight."""
+    against = estimation.against_relatives(weighed["weight"].to_numpy(), weighed["kinship"].to_numpy(), shares)
+    prior = float(np.log2(shares[0] / (1 - shares[0])))
+    return weighed.select("l", "r", pl.Series("weight", against + prior))
 
 
 def _probability(weights: pl.Series) -> pl.Series:
@@ -183,11 +202,10 @@ def _same(singles: pl.Series, pairs: pl.DataFrame) -> pl.Series:
     return (singles.gather(pairs["l"]) == singles.gather(pairs["r"])).fill_null(value=False)
 
 
-def _without_duplicates(sources: pl.Series, weighed: pl.DataFrame, share: float) -> tuple[pl.Series, list[str]]:
+def _without_duplicates(sources: pl.Series, judged: pl.DataFrame) -> tuple[pl.Series, list[str]]:
     """Return the sources within which hardly any pair seems to match, though pairs across sources do."""
-    prior = float(np.log2(share / (1 - share)))
-    pairs = weighed.with_columns(
-        sources.gather(weighed["l"]).alias("a"), sources.gather(weighed["r"]).alias("b"), _probability(weighed["weight"] + prior)
+    pairs = judged.with_columns(
+        sources.gather(judged["l"]).alias("a"), sources.gather(judged["r"]).alias("b"), _probability(judged["weight"])
     )
     across = float(pairs.filter(pl.col("a") != pl.col("b"))["probability"].sum())
     found = []
@@ -213,10 +231,11 @@ def chosen_threshold(chances: pl.Series) -> float:
 
 
 def _complete(
-    engine: Scorer, rows: int, weighed: pl.DataFrame, comparisons: list[Comparison], singles: pl.Series, prior: float, limit: float
+    engine: Scorer, rows: int, weighed: pl.DataFrame, comparisons: list[Comparison], singles: pl.Series,
+    shares: tuple[float, float], limit: float,
 ) -> pl.DataFrame:
     """Add the pairs within connected rows that no block brought together: average linkage asks for all of them."""
-    strong = weighed.filter(pl.col("weight") + prior >= np.log2(limit / (1 - limit)) - 3)
+    strong = weighed.filter(pl.col("weight") >= np.log2(limit / (1 - limit)) - 3)
     groups = pl.DataFrame({"row": range(rows), "group": components(rows, strong.select("l", "r").iter_rows())})
     groups = groups.filter(pl.len().over("group").is_between(3, LARGEST_COMPONENT))
     if groups.is_empty():
@@ -227,7 +246,7 @@ def _complete(
     if missing.is_empty():
         return weighed
     engine.use_pairs(missing, "missing_pairs")
-    return pl.concat([weighed, engine.weights(comparisons, "missing_pairs")]).sort("l", "r")
+    return pl.concat([weighed, _judged(_weigh(engine, comparisons, "missing_pairs"), shares)]).sort("l", "r")
 
 
 def _telling(pairs: pl.DataFrame) -> pl.DataFrame:

@@ -50,6 +50,7 @@ class Model(BaseModel):
     comparisons: tuple[Comparison, ...]
     frequencies: dict[str, Frequencies]
     share_of_matches: float
+    share_of_relatives: float
     threshold: float
 
 

@@ -11,6 +11,7 @@ import polars as pl
 from jobs.rows.cleaning import PLACEHOLDERS
 
 SAMPLE = 5_000
+LONG = 40  # characters of a text
 FEW = 40  # distinct values of a category
 NEARLY_ALL, MOST, HALF = 0.95, 0.8, 0.5
 
@@ -135,8 +136,8 @@ def infer_role(name: str, cells: pl.Series) -> Role:
         return Role.CATEGORY
     if said in (Role.ADDRESS,) and known.str.contains(r"^\d{1,5}[a-zA-Z]?$").mean() > NEARLY_ALL:
         return Role.HOUSE
-    if said is Role.CATEGORY and known.n_unique() > FEW:
-        return Role.PLACE if known.str.len_chars().mean() < 40 else Role.TEXT
+    if said is Role.CATEGORY and float(known.str.len_chars().mean() or 0) > LONG:  # type: ignore[arg-type]
+        return Role.TEXT
     if said is Role.NUMBER and seen is not Role.NUMBER:
         return seen
     return said
