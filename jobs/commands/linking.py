@@ -14,7 +14,9 @@ def link(
     files: Annotated[list[Path], typer.Argument(help="tables: CSV, XLSX or Parquet; one is searched for duplicates")],
     out: Annotated[Path, typer.Option("--out", help="folder for clusters, pairs, charts and summary")],
     config: Annotated[Path | None, typer.Option("--config", help="YAML: columns, blocking, threshold, sources")] = None,
-    truth: Annotated[str | None, typer.Option("--truth", help="column of true clusters: measured, never compared")] = None,
+    truth: Annotated[
+        str | None, typer.Option("--truth", help="column of true clusters: measured, never compared")
+    ] = None,
     id_column: Annotated[str | None, typer.Option("--id", help="column that names rows: shown, never compared")] = None,
     threshold: Annotated[float | None, typer.Option("--threshold", help="probability of a match", min=0, max=1)] = None,
     train: Annotated[Path | None, typer.Option("--train", help="also freeze what was learned in this model")] = None,
@@ -55,7 +57,9 @@ def link(
     table([{"column": c, "compared_as": role} for c, role in summary["columns"].items()], ("column", "compared_as"))
     if truth:
         figures = summary["quality"]
-        table([{"figure": name.replace("_", " "), "value": value} for name, value in figures.items()], ("figure", "value"))
+        table(
+            [{"figure": name.replace("_", " "), "value": value} for name, value in figures.items()], ("figure", "value")
+        )
     for note in summary["notes"]:
         say(note)
     say("written: " + ", ".join(str(path) for path in written))

@@ -86,7 +86,9 @@ def atoms_of(records: pl.DataFrame, plan: Plan) -> list[Atom]:
         add(slug, cells, slug)
         if one.role is Role.DATE:
             add(f"{slug}:year", cells.str.slice(0, 4), slug)
-            add(f"{slug}:day", cells.str.slice(5, 5).set((cells.str.len_chars() < 10).fill_null(value=True), None), slug)
+            add(
+                f"{slug}:day", cells.str.slice(5, 5).set((cells.str.len_chars() < 10).fill_null(value=True), None), slug
+            )
         elif one.role is Role.POSTCODE:
             add(f"{slug}:area", cells.str.replace(r"...$", ""), slug)
         elif one.role is Role.PHONE:
@@ -169,4 +171,6 @@ def _sizes(parts: list[Atom]) -> tuple[pl.Series, pl.Series]:
     frame = pl.DataFrame({f"p{i}": part.cells for i, part in enumerate(parts)})
     known = pl.all_horizontal(pl.all().is_not_null())
     keyed = frame.select(pl.when(known).then(pl.struct(pl.all()).hash(seed=7)).alias("key"))
-    return keyed["key"], keyed.select(pl.when(pl.col("key").is_not_null()).then(pl.len().over("key")).fill_null(0)).to_series()
+    return keyed["key"], keyed.select(
+        pl.when(pl.col("key").is_not_null()).then(pl.len().over("key")).fill_null(0)
+    ).to_series()

@@ -24,12 +24,13 @@ def match_weights_page(model: Model) -> str:
     parts = []
     for comparison in model.comparisons:
         bars = [
-            (f"{level.label}  (m {level.m:.3g}, u {level.u:.3g})", 0.0, log2(level.m / level.u)) for level in comparison.levels
+            (f"{level.label}  (m {level.m:.3g}, u {level.u:.3g})", 0.0, log2(level.m / level.u))
+            for level in comparison.levels
         ]
         parts.append(f"<h2>{escape(comparison.title)}</h2>{_bars(bars)}")
     prior = log2(model.share_of_matches / (1 - model.share_of_matches))
     lead = (
-        f"Bits that each level of agreement adds to the weight of a pair, before a value's frequency is weighed. A pair "
+        f"Bits that each level of agreement adds to the weight of a pair, before frequencies are weighed. A pair "
         f"begins at {prior:.1f} bits: the share of matches among all pairs. Weight 0 is an even chance."
     )
     return _page("Match weights", lead, parts)
@@ -56,7 +57,9 @@ def waterfall_page(model: Model, details: pl.DataFrame, pairs: pl.DataFrame, nam
     return _page("Waterfalls of sample pairs", lead, [text for _, text in parts])
 
 
-def _steps(comparisons: Sequence[Comparison], row: dict[str, float], prior: float, final: float) -> list[tuple[str, float, float]]:
+def _steps(
+    comparisons: Sequence[Comparison], row: dict[str, float], prior: float, final: float
+) -> list[tuple[str, float, float]]:
     at = prior
     bars = [("share of matches among all pairs", 0.0, prior)]
     for comparison in comparisons:
@@ -82,7 +85,9 @@ def _bars(bars: Sequence[tuple[str, float, float]]) -> str:
         colour = _TOTAL if label == "weight" else _FOR if end >= start else _AGAINST
         left, width, y = place(min(start, end)), abs(end - start) * scale, number * _ROW
         drawn.append(f'<text x="{_LEFT - 8}" y="{y + 15}" text-anchor="end">{escape(label)}</text>')
-        drawn.append(f'<rect x="{left:.1f}" y="{y + 4}" width="{max(width, 1):.1f}" height="{_ROW - 8}" fill="{colour}"/>')
+        drawn.append(
+            f'<rect x="{left:.1f}" y="{y + 4}" width="{max(width, 1):.1f}" height="{_ROW - 8}" fill="{colour}"/>'
+        )
         drawn.append(f'<text x="{place(max(start, end)) + 5:.1f}" y="{y + 15}">{end - start:+.1f}</text>')
     return f'<svg viewBox="0 0 {_WIDTH} {len(bars) * _ROW}" role="img">{"".join(drawn)}</svg>'
 
@@ -91,6 +96,7 @@ def _page(title: str, lead: str, parts: Sequence[str]) -> str:
     body = "".join(parts) or "<p>There is nothing to show.</p>"
     policy = "default-src 'none'; style-src 'unsafe-inline'"
     return (
-        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><meta http-equiv="Content-Security-Policy" content="{policy}">'
+        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
         f"<title>{title}</title><style>{_STYLE}</style></head><body><h1>{title}</h1><p>{lead}</p>{body}</body></html>\n"
     )

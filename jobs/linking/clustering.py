@@ -55,7 +55,9 @@ def components(rows: int, pairs: Iterable[tuple[int, int]]) -> list[int]:
     return [root(row) for row in range(rows)]
 
 
-def cluster(rows: int, pairs: pl.DataFrame, cut: float, exclusions: Exclusions = Exclusions(), unseen: float = UNSEEN) -> list[int]:  # noqa: B008
+def cluster(
+    rows: int, pairs: pl.DataFrame, cut: float, exclusions: Exclusions = Exclusions(), unseen: float = UNSEEN
+) -> list[int]:
     """Return for every row the smallest row of its cluster.
 
     `pairs` has columns l, r (rows) and weight (log odds of a match in bits, the share of matches included); `cut` is

@@ -1,21 +1,4 @@
-"""The configuration file of a linkage: everything in it is optional, what it leaves out is inferred.
-
-    columns:                      # what a column is; `ignore` leaves it out
-      家庭住址: address
-      note: ignore
-    comparisons:                  # which columns are compared, by name; default: all that are not ignored
-      only: [姓名, 家庭住址]
-      without: [note]
-    blocking:                     # pairs are looked at when all columns of one rule agree
-      rules: [[surname, birth_date], [phone]]
-      add_to_inferred: true       # false: these rules only
-      max_pairs: 20000000
-    threshold: 0.9                # probability of a match; default: chosen from the data
-    sources_without_duplicates: [a.csv]
-    strong_keys: [身份证号]        # two different values are never one cluster
-    seed: 20170101
-    memory: 4GB
-"""
+"""The configuration file of a linkage: everything in it is optional, what it leaves out is inferred."""
 
 from __future__ import annotations
 
@@ -26,6 +9,22 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from jobs.errors import RequestError
 from jobs.linking.roles import Role
+
+EXAMPLE = """\
+columns:                      # what a column is; `ignore` leaves it out
+  家庭住址: address
+  note: ignore
+comparisons:                  # which columns are compared; default: all that are not ignored
+  without: [note]             # or `only: [...]`
+blocking:                     # pairs are looked at when all columns of one rule agree
+  rules: [[surname, birth_date], [phone]]
+  add_to_inferred: true       # false: these rules only
+  max_pairs: 20000000
+threshold: 0.9                # probability of a match; default: chosen from the data
+sources_without_duplicates: [a.csv]
+strong_keys: [身份证号]        # two different values are never one cluster
+memory: 4GB
+"""
 
 
 class _Strict(BaseModel):
@@ -56,7 +55,6 @@ class LinkConfig(_Strict):
     threshold: float | None = Field(default=None, gt=0, lt=1)
     sources_without_duplicates: tuple[str, ...] = ()
     strong_keys: tuple[str, ...] = ()
-    seed: int = Field(default=20_170_101, ge=0, lt=2**32)
     memory: str = Field(default="4GB", pattern=r"^\d+(?:\.\d+)? ?[MG]B$")
 
     def named_columns(self) -> set[str]:
@@ -79,6 +77,4 @@ def read_config(file: Path) -> LinkConfig:
     except ValidationError as error:
         first = error.errors()[0]
         entry = ".".join(str(part) for part in first["loc"]) or "the document"
-        raise RequestError(
-            f"{entry}: {first['msg']}", where=file.name, remedy="see the head of jobs/linking/config.py for the form."
-        ) from None
+        raise RequestError(f"{entry}: {first['msg']}", where=file.name, remedy="README.md shows the form.") from None

@@ -50,7 +50,9 @@ class Estimate:
     rounds: int
 
 
-def sample_of(patterns: pl.DataFrame, comparisons: Sequence[Comparison], left_out: frozenset[int], *, random: bool = False) -> Sample:
+def sample_of(
+    patterns: pl.DataFrame, comparisons: Sequence[Comparison], left_out: frozenset[int], *, random: bool = False
+) -> Sample:
     """Return a sample from counted patterns: columns `gamma_<name>` as Splink numbers levels, and `pairs`."""
     places = []
     for comparison in comparisons:
@@ -68,10 +70,18 @@ def estimate(comparisons: Sequence[Comparison], samples: Sequence[Sample]) -> Es
     own = frozenset(range(len(comparisons))) - shared
     m, r = [values.copy() for values in prior], [values.copy() for values in prior]
     u = [_first_u(samples[0], i, len(c.levels)) for i, c in enumerate(comparisons)]
-    used = [s for s in samples if s.random or (s.counts.sum() >= FEWEST_PAIRS and (own - s.left_out or not shared & s.left_out))]
-    # Relatives are told from matches by what is each one's own: without that, or among pairs that agree on it, no class.
+    used = [
+        s
+        for s in samples
+        if s.random or (s.counts.sum() >= FEWEST_PAIRS and (own - s.left_out or not shared & s.left_out))
+    ]
+    # Relatives differ from matches in what is each one's own: without that, or where pairs agree on it, no class.
     kin = [bool(shared and own - s.left_out) and (s.random or bool(s.left_out & shared)) for s in used]
     shares = [(1e-4, 1e-4 * k) if s.random else (0.2, 0.1 * k) for s, k in zip(used, kin, strict=True)]
+    # What brings all pairs together is learned among pairs at random, the only ones it did not choose.
+    nowhere = frozenset(range(len(comparisons))) - {
+        i for s in used if not s.random for i in range(len(prior)) if i not in s.left_out
+    }
     rounds = 0
     for rounds in range(1, ROUNDS + 1):  # noqa: B007
         before = np.concatenate(m) if m else np.zeros(0)
@@ -81,14 +91,17 @@ def estimate(comparisons: Sequence[Comparison], samples: Sequence[Sample]) -> Es
             chance, kinship = _posteriors(sample, (m, u, r), shares[number], shared)
             weight, near = chance * sample.counts, kinship * sample.counts
             total = sample.counts.sum() + 1.0
-            shares[number] = (float((weight.sum() + 1e-6) / total), float((near.sum() + 1e-6) / total) if kin[number] else 0.0)
+            shares[number] = (
+                float((weight.sum() + 1e-6) / total),
+                float((near.sum() + 1e-6) / total) if kin[number] else 0.0,
+            )
             rest = sample.counts - weight  # relatives are no match: their agreements are what u must hold
             for i in range(len(comparisons)):
                 place = sample.levels[:, i]
                 known = place >= 0
                 if sample.random:
                     unmatched[i] += np.bincount(place[known], rest[known], minlength=len(prior[i]))
-                elif i not in sample.left_out:
+                if i not in sample.left_out and (not sample.random or i in nowhere):
                     matched[i] += np.bincount(place[known], weight[known], minlength=len(prior[i]))
                     related[i] += np.bincount(place[known], near[known], minlength=len(prior[i]))
         m = [_bounded(values, c.contradiction) for values, c in zip(matched, comparisons, strict=True)]
@@ -139,7 +152,10 @@ def _first_u(sample: Sample, i: int, size: int) -> Values:
 
 
 def _posteriors(
-    sample: Sample, probabilities: tuple[list[Values], list[Values], list[Values]], shares: tuple[float, float], shared: frozenset[int]
+    sample: Sample,
+    probabilities: tuple[list[Values], list[Values], list[Values]],
+    shares: tuple[float, float],
+    shared: frozenset[int],
 ) -> tuple[Values, Values]:
     """Return each pattern's chance of a match, and of relatives."""
     match, near = min(max(shares[0], 1e-12), 1 - 1e-9), shares[1]

@@ -30,7 +30,13 @@ def evaluate(found: pl.Series, truth: pl.Series, sources: pl.Series | None = Non
 
     With `sources`, only pairs across sources count for the pairwise figures.
     """
-    rows = pl.DataFrame({"found": found, "truth": truth, "source": sources if sources is not None else pl.repeat(0, len(found), eager=True)})
+    rows = pl.DataFrame(
+        {
+            "found": found,
+            "truth": truth,
+            "source": sources if sources is not None else pl.repeat(0, len(found), eager=True),
+        }
+    )
     rows = rows.drop_nulls("truth")
     across = sources is not None and rows["source"].n_unique() > 1
     both = _pairs(rows, ["found", "truth"], across)

@@ -15,14 +15,17 @@ from jobs.rows.names import clean_phone
 person = comparable.person_name
 chinese_surname = comparable.chinese_surnames
 
-_SEXES = {
-    "m": "m", "male": "m", "男": "m", "男性": "m", "man": "m", "f": "f", "female": "f", "女": "f", "女性": "f", "w": "f", "woman": "f",
-    "1": "m", "2": "f",
-}  # fmt: skip
+_MALE, _FEMALE = ("m", "male", "man", "男", "男性", "1"), ("f", "female", "w", "woman", "女", "女性", "2")
+_SEXES = {**dict.fromkeys(_MALE, "m"), **dict.fromkeys(_FEMALE, "f")}
 _TITLES = r"^(?:mr|mrs|ms|miss|dr|prof|sir|dame|lady|lord|rev|mx)\s+"
-_MONTHS = {m: i for i, m in enumerate("jan feb mar apr may jun jul aug sep oct nov dec".split(), 1)}
+_MONTHS = {
+    m: i for i, m in enumerate(("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"), 1)
+}
 _THREE = re.compile(r"(\d{1,2})[-/. ](\d{1,2})[-/. ](\d{4}|\d{2})(?:[ T]\d.*)?")
-_WORDED = re.compile(r"(\d{1,2})(?:st|nd|rd|th)?[-/. ]*([a-z]{3})[a-z]*[-/., ]*(\d{4})|([a-z]{3})[a-z]*[-/. ]*(\d{1,2})(?:st|nd|rd|th)?[-/., ]*(\d{4})")
+_WORDED = re.compile(
+    r"(\d{1,2})(?:st|nd|rd|th)?[-/. ]*([a-z]{3})[a-z]*[-/., ]*(\d{4})|"
+    r"([a-z]{3})[a-z]*[-/. ]*(\d{1,2})(?:st|nd|rd|th)?[-/., ]*(\d{4})"
+)
 _DIGITS = re.compile(r"(\d{4})\D?(\d{1,2})\D?(\d{1,2})(?:\D.*)?|(\d{4})(\d{2})(\d{2})(?:\.0)?")
 _YEAR = re.compile(r"(\d{4})(?:[-/.年](\d{1,2})月?)?(?:\.0)?年?")
 
@@ -61,7 +64,7 @@ def sound(cells: pl.Series) -> pl.Series:
 
 
 def dates(cells: pl.Series, day_first: bool) -> pl.Series:
-    """Return dates as `YYYY-MM-DD`, also impossible ones (a typo is evidence too); `YYYY` or `YYYY-MM` where no more is known."""
+    """Return dates as `YYYY-MM-DD`, impossible ones too: a typo is evidence; `YYYY` or `YYYY-MM` when that is all."""
     cleaned = clean_key(cells).str.to_lowercase()
     read = read_dates(cleaned)[0].cast(pl.String)
     rest = cleaned.filter(read.is_null() & cleaned.is_not_null()).unique().to_list()
@@ -73,6 +76,8 @@ def dates(cells: pl.Series, day_first: bool) -> pl.Series:
 
 
 def _date(text: str, day_first: bool) -> str | None:
+    if found := _YEAR.fullmatch(text):
+        return found[1] if not found[2] else f"{found[1]}-{int(found[2]):02}"
     if found := _DIGITS.fullmatch(text):
         y, m, d = (part for part in found.groups() if part is not None)
     elif found := _THREE.fullmatch(text):
@@ -83,8 +88,6 @@ def _date(text: str, day_first: bool) -> str | None:
     elif found := _WORDED.fullmatch(text):
         d, word, y = found.groups()[:3] if found[1] else (found[5], found[4], found[6])
         m = str(_MONTHS.get(word, ""))
-    elif found := _YEAR.fullmatch(text):
-        return found[1] if not found[2] else f"{found[1]}-{int(found[2]):02}"
     else:
         return None
     return f"{y}-{int(m):02}-{int(d):02}" if m else None
@@ -113,9 +116,9 @@ def split_name(cells: pl.Series) -> tuple[pl.Series, pl.Series]:
 
 def beyond(names: pl.Series, parts: list[pl.Series]) -> pl.Series:
     """Return the words of names that are not in the given parts, in order, null where there are none."""
-    words = pl.DataFrame({"words": names.str.split(" "), **{f"p{i}": part.fill_null("").str.split(" ") for i, part in enumerate(parts)}})
-    rest = words.select(pl.col("words").list.set_difference(pl.concat_list([f"p{i}" for i in range(len(parts))])).list.sort())
-    rest = rest.to_series()
+    given = {f"part_{i}": part.fill_null("").str.split(" ") for i, part in enumerate(parts)}
+    words = pl.DataFrame({"words": names.str.split(" "), **given})
+    rest = words.select(pl.col("words").list.set_difference(pl.concat_list(*given)).list.sort()).to_series()
     return rest.set((rest.list.len() == 0).fill_null(value=True), None)
 
 
@@ -128,7 +131,8 @@ def says_no_more(names: pl.Series, parts: list[pl.Series]) -> bool:
 
 def checked_share(cells: pl.Series) -> float:
     """Return the share of cells that are citizen ID numbers or credit codes by form: keys that exclude each other."""
-    return float(_alphanumeric(cells.drop_nulls().head(5_000)).str.contains(r"^\d{17}[\dX]$|^\d{15}$|^[0-9A-Z]{18}$").mean() or 0.0)
+    keys = _alphanumeric(cells.drop_nulls().head(5_000))
+    return int(keys.str.contains(r"^\d{17}[\dX]$|^\d{15}$|^[0-9A-Z]{18}$").sum()) / max(1, len(keys))
 
 
 def _alphanumeric(cells: pl.Series, *, keep_zero: bool = False) -> pl.Series:

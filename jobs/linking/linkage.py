@@ -14,7 +14,7 @@ from jobs.linking import blocking, estimation
 from jobs.linking.clustering import Exclusions, cluster, components
 from jobs.linking.comparisons import Comparison, comparisons_of
 from jobs.linking.config import LinkConfig
-from jobs.linking.model import Model, check_columns, frequencies_of
+from jobs.linking.model import Frequencies, Model, check_columns, frequencies_of
 from jobs.linking.records import Plan, comparable, make_plan, row_keys
 from jobs.linking.scoring import ROW, SINGLE, Scorer, frequency_columns, scorer
 
@@ -41,18 +41,23 @@ def gather(tables: dict[str, pl.DataFrame], id_column: str | None, hidden: set[s
     parts = []
     for source, table in tables.items():
         keys = row_keys(table.drop(hidden & set(table.columns)), source, id_column)
-        if id_column and keys.n_unique() != len(keys):  # pragma: no cover - keys carry a number
-            raise RequestError("two rows have one id.", where=source)
         parts.append(
-            table.with_columns(keys, pl.lit(source).alias("_source"), pl.int_range(2, pl.len() + 2).alias("_source_row"))
+            table.with_columns(
+                keys, pl.lit(source).alias("_source"), pl.int_range(2, pl.len() + 2).alias("_source_row")
+            )
         )
     rows = pl.concat(parts, how="diagonal").sort("_key", "_source")
     return rows.with_row_index(ROW).with_columns(pl.col(ROW).cast(pl.Int64))
 
 
 def link(
-    tables: dict[str, pl.DataFrame], config: LinkConfig, *, id_column: str | None = None, truth: str | None = None,
-    model: Model | None = None, threshold: float | None = None,
+    tables: dict[str, pl.DataFrame],
+    config: LinkConfig,
+    *,
+    id_column: str | None = None,
+    truth: str | None = None,
+    model: Model | None = None,
+    threshold: float | None = None,
 ) -> Linked:
     """Link tables of text cells, by a model or by one learned here.
 
@@ -94,8 +99,10 @@ def _check(tables: dict[str, pl.DataFrame], config: LinkConfig, id_column: str |
     for source in config.sources_without_duplicates:
         if source not in tables:
             raise RequestError(f"there is no source {source!r}.", remedy=f"sources: {', '.join(sorted(tables))}.")
-    if not sum(table.height for table in tables.values()):
-        raise RequestError("the tables have no rows.")
+    if sum(table.height for table in tables.values()) < 2:
+        raise RequestError("there are fewer than two rows.", remedy="give tables with rows to link.")
+    if not known - {id_column, truth}:
+        raise RequestError("there is no column to compare by.", remedy="give tables that say more about their rows.")
 
 
 def _singles(sources: pl.Series, without_duplicates: Sequence[str]) -> pl.Series:
@@ -106,16 +113,24 @@ def _singles(sources: pl.Series, without_duplicates: Sequence[str]) -> pl.Series
 def _blocks(records: pl.DataFrame, plan: Plan, config: LinkConfig) -> blocking.Blocks:
     atoms = blocking.atoms_of(records, plan)
     slugs = {f.column: f.slug for f in plan.fields}
-    own = {slug: [blocking.Atom(slug, frozenset({slug}), records[slug])] for slug in slugs.values() if slug in records.columns}
-    stated = [[atom for column in rule for atom in own.get(slugs.get(column, ""), [])] for rule in config.blocking.rules]
+    own = {
+        slug: [blocking.Atom(slug, frozenset({slug}), records[slug])]
+        for slug in slugs.values()
+        if slug in records.columns
+    }
+    stated = [
+        [atom for column in rule for atom in own.get(slugs.get(column, ""), [])] for rule in config.blocking.rules
+    ]
     most = config.blocking.max_pairs or blocking.budget(records.height)
     infer = config.blocking.add_to_inferred or not config.blocking.rules
     return blocking.choose(atoms, most, [rule for rule in stated if rule], infer=infer)
 
 
-def _learn(engine: Scorer, records: pl.DataFrame, plan: Plan, blocks: blocking.Blocks) -> tuple[list[Comparison], dict]:  # type: ignore[type-arg]
+def _learn(
+    engine: Scorer, records: pl.DataFrame, plan: Plan, blocks: blocking.Blocks
+) -> tuple[list[Comparison], dict[str, Frequencies]]:
     comparisons = comparisons_of(plan, set(records.columns))
-    frequencies = {column: frequencies_of(records[column]) for column in frequency_columns(comparisons, plan)}
+    frequencies = {column: frequencies_of(records[column]) for column in frequency_columns(comparisons)}
     # Levels are judged before frequencies are known; Splink asks for the columns all the same.
     plain = [c.plain() for c in comparisons]
     chance = engine.patterns_of_random_pairs(plain, RANDOM_ROWS)
@@ -130,12 +145,22 @@ def _learn(engine: Scorer, records: pl.DataFrame, plan: Plan, blocks: blocking.B
             samples.append(estimation.sample_of(met, plain, touched))
     learned = estimation.estimate(comparisons, samples)
     by_name = {c.name: c for c in learned.comparisons}
-    return [c.with_levels(*zip(*((x.m, x.u, x.r) for x in by_name[c.name].levels), strict=True)) for c in comparisons], frequencies
+    return [
+        c.with_levels(*zip(*((x.m, x.u, x.r) for x in by_name[c.name].levels), strict=True)) for c in comparisons
+    ], frequencies
 
 
 def _decide(
-    engine: Scorer, rows: pl.DataFrame, records: pl.DataFrame, weighed: pl.DataFrame, plan: Plan, comparisons: list[Comparison],
-    frequencies: dict, config: LinkConfig, model: Model | None, threshold: float | None,  # type: ignore[type-arg]
+    engine: Scorer,
+    rows: pl.DataFrame,
+    records: pl.DataFrame,
+    weighed: pl.DataFrame,
+    plan: Plan,
+    comparisons: list[Comparison],
+    frequencies: dict[str, Frequencies],
+    config: LinkConfig,
+    model: Model | None,
+    threshold: float | None,
 ) -> Linked:
     notes: list[str] = []
     sources = rows["_source"]
@@ -148,19 +173,35 @@ def _decide(
             weighed = weighed.filter(~_same(singles, weighed))
             shares = _shares(weighed, sources, singles)
     judged = _judged(weighed, shares)
-    limit = threshold or config.threshold or (model.threshold if model else chosen_threshold(_probability(judged["weight"])))
+    limit = (
+        threshold
+        or config.threshold
+        or (model.threshold if model else chosen_threshold(_probability(judged["weight"])))
+    )
     scored = _complete(engine, rows.height, judged, comparisons, singles, shares, limit)
     keys = tuple(records[slug].to_list() for slug in plan.strong)
     labels = cluster(rows.height, scored, float(np.log2(limit / (1 - limit))), Exclusions(singles.to_list(), keys))
     named = rows["_key"].gather(labels).str.slice(0, 16)
-    kept = scored.filter(pl.col("weight") > -3).with_columns(_probability(scored.filter(pl.col("weight") > -3)["weight"]).alias("probability"))
+    kept = scored.filter(pl.col("weight") > -3).with_columns(
+        _probability(scored.filter(pl.col("weight") > -3)["weight"]).alias("probability")
+    )
     frozen = Model(
-        engine=f"splink {version('splink')}", seed=config.seed, rows=rows.height, plan=plan, comparisons=tuple(comparisons),
-        frequencies=frequencies, share_of_matches=shares[0], share_of_relatives=shares[1], threshold=limit,
+        engine=f"splink {version('splink')}",
+        rows=rows.height,
+        plan=plan,
+        comparisons=tuple(comparisons),
+        frequencies=frequencies,
+        share_of_matches=shares[0],
+        share_of_relatives=shares[1],
+        threshold=limit,
     )
     described = engine.details(comparisons, _telling(kept)) if kept.height else pl.DataFrame()
     return Linked(
-        rows.with_columns(("c" + named).alias("_cluster")), kept, frozen, described, tuple(notes),
+        rows.with_columns(("c" + named).alias("_cluster")),
+        kept,
+        frozen,
+        described,
+        tuple(notes),
         {"rows": rows.height, "pairs_compared": scored.height, "clusters": len(set(labels))},
     )
 
@@ -175,7 +216,9 @@ def _weigh(engine: Scorer, comparisons: list[Comparison], pairs: str) -> pl.Data
 
 
 def _shares(weighed: pl.DataFrame, sources: pl.Series, singles: pl.Series) -> tuple[float, float]:
-    return estimation.shares_of(weighed["weight"].to_numpy(), weighed["kinship"].to_numpy(), _all_pairs(sources, singles))
+    return estimation.shares_of(
+        weighed["weight"].to_numpy(), weighed["kinship"].to_numpy(), _all_pairs(sources, singles)
+    )
 
 
 def _judged(weighed: pl.DataFrame, shares: tuple[float, float]) -> pl.DataFrame:
@@ -231,8 +274,13 @@ def chosen_threshold(chances: pl.Series) -> float:
 
 
 def _complete(
-    engine: Scorer, rows: int, weighed: pl.DataFrame, comparisons: list[Comparison], singles: pl.Series,
-    shares: tuple[float, float], limit: float,
+    engine: Scorer,
+    rows: int,
+    weighed: pl.DataFrame,
+    comparisons: list[Comparison],
+    singles: pl.Series,
+    shares: tuple[float, float],
+    limit: float,
 ) -> pl.DataFrame:
     """Add the pairs within connected rows that no block brought together: average linkage asks for all of them."""
     strong = weighed.filter(pl.col("weight") >= np.log2(limit / (1 - limit)) - 3)
@@ -241,7 +289,9 @@ def _complete(
     if groups.is_empty():
         return weighed
     inside = groups.join(groups, on="group", how="inner").filter(pl.col("row") < pl.col("row_right"))
-    missing = inside.select(pl.col("row").alias("l"), pl.col("row_right").alias("r")).join(weighed, on=["l", "r"], how="anti")
+    missing = inside.select(pl.col("row").alias("l"), pl.col("row_right").alias("r")).join(
+        weighed, on=["l", "r"], how="anti"
+    )
     missing = missing.filter(~_same(singles, missing)).sort("l", "r")
     if missing.is_empty():
         return weighed
@@ -253,4 +303,8 @@ def _telling(pairs: pl.DataFrame) -> pl.DataFrame:
     """Return a few pairs worth explaining: surest, just above and just below one half, and least sure."""
     ordered = pairs.sort("weight", "l", "r", descending=[True, False, False])
     near = ordered.sort(pl.col("weight").abs(), "l", "r").head(6)
-    return pl.concat([ordered.head(3), near, ordered.tail(3)]).unique(["l", "r"]).sort("weight", "l", "r", descending=[True, False, False])
+    return (
+        pl.concat([ordered.head(3), near, ordered.tail(3)])
+        .unique(["l", "r"])
+        .sort("weight", "l", "r", descending=[True, False, False])
+    )

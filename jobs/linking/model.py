@@ -1,7 +1,7 @@
 """The frozen result of learning: plan, levels with m and u, frequencies of values, share of matches, threshold.
 
 A model used again learns nothing: a pair's weight follows from the two rows and the model, so it is the same in any
-batch and any order. Values seen in few rows are not kept: they all weigh as the rarest ones kept would.
+batch and any order. Values seen in few rows are not kept: they all weigh as they do on average.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from jobs.linking.comparisons import Comparison
 from jobs.linking.records import Plan
 
 FORMAT = 1
-FEWEST_ROWS = 4  # a value of fewer rows is as rare as one of so many
+FEWEST_ROWS = 4  # of a value that is kept: rarer ones may point at a person
 
 
 class Frequencies(BaseModel):
@@ -33,8 +33,15 @@ class Frequencies(BaseModel):
     def table(self, cells: pl.Series) -> pl.DataFrame:
         """Return the frequency of every distinct value of cells: columns value, tf."""
         values = cells.drop_nulls().unique()
-        listed = pl.DataFrame({"value": list(self.shares), "tf": list(self.shares.values())}, schema={"value": pl.String, "tf": pl.Float64})
-        return pl.DataFrame({"value": values}).join(listed, on="value", how="left").with_columns(pl.col("tf").fill_null(self.rarest))
+        listed = pl.DataFrame(
+            {"value": list(self.shares), "tf": list(self.shares.values())},
+            schema={"value": pl.String, "tf": pl.Float64},
+        )
+        return (
+            pl.DataFrame({"value": values})
+            .join(listed, on="value", how="left")
+            .with_columns(pl.col("tf").fill_null(self.rarest))
+        )
 
 
 class Model(BaseModel):
@@ -42,9 +49,8 @@ class Model(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    format: Literal[1] = FORMAT
+    format: Literal[1] = 1
     engine: str
-    seed: int
     rows: int
     plan: Plan
     comparisons: tuple[Comparison, ...]
@@ -60,7 +66,8 @@ def frequencies_of(cells: pl.Series) -> Frequencies:
     counts = known.value_counts().filter(pl.col("count") >= FEWEST_ROWS).sort(known.name)
     total = max(1, len(known))
     shares = {value: count / total for value, count in counts.iter_rows()}
-    return Frequencies(shares=shares, rarest=min(1.0, FEWEST_ROWS / total))
+    rest, distinct = len(known) - int(counts["count"].sum()), known.n_unique() - counts.height
+    return Frequencies(shares=shares, rarest=max(1, rest) / max(1, distinct) / total)
 
 
 def write_model(model: Model, file: Path) -> None:
@@ -88,5 +95,7 @@ def check_columns(model: Model, columns: Sequence[str], table: str) -> None:
     for field in model.plan.fields:
         if field.column not in columns:
             raise RequestError(
-                f"the model reads column {field.column!r}, which the table has not.", where=table, remedy="train a model for it."
+                f"the model reads column {field.column!r}, which the table has not.",
+                where=table,
+                remedy="train a model for it.",
             )

@@ -44,9 +44,7 @@ class Plan(BaseModel):
         return [field for field in self.fields if field.role in roles]
 
 
-def make_plan(
-    table: pl.DataFrame, stated: dict[str, Role], left_out: set[str], strong: tuple[str, ...] = ()
-) -> Plan:
+def make_plan(table: pl.DataFrame, stated: dict[str, Role], left_out: set[str], strong: tuple[str, ...] = ()) -> Plan:
     """Return what each column is: as stated, else as inferred; columns left out are looked at no further."""
     fields: list[Field] = []
     counts: dict[Role, int] = {}
@@ -56,14 +54,18 @@ def make_plan(
         if role is Role.IGNORE or known.is_empty():
             continue
         counts[role] = counts.get(role, 0) + 1
-        han = float(known.str.contains(r"\p{Han}").mean() or 0) >= HAN_SHARE
+        han = int(known.str.contains(r"\p{Han}").sum()) >= HAN_SHARE * len(known)
         day_first = role is not Role.DATE or forms.day_first(known)
         fields.append(
             Field(column=column, role=role, slug=f"{role.value}_{counts[role]}", han=han, day_first=day_first)
         )
     fields = _without_repeats(table, fields)
     keys = {field.slug for field in fields if field.column in strong}
-    keys |= {field.slug for field in fields if field.role is Role.IDENTIFIER and forms.checked_share(table[field.column]) > 0.9}
+    keys |= {
+        field.slug
+        for field in fields
+        if field.role is Role.IDENTIFIER and forms.checked_share(table[field.column]) > 0.9
+    }
     return Plan(fields=tuple(fields), strong=tuple(sorted(keys)))
 
 
@@ -76,7 +78,9 @@ def _without_repeats(table: pl.DataFrame, fields: list[Field]) -> list[Field]:
         same = any(
             other.role is field.role and bool(cells.eq_missing(table[other.column]).mean() == 1.0) for other in kept
         )
-        if same or (field.role is Role.NAME and len(parts) >= 2 and forms.says_no_more(cells, [table[p.column] for p in parts])):
+        if same or (
+            field.role is Role.NAME and len(parts) >= 2 and forms.says_no_more(cells, [table[p.column] for p in parts])
+        ):
             continue
         kept.append(field)
     return kept
@@ -88,9 +92,9 @@ def row_keys(table: pl.DataFrame, source: str, id_column: str | None) -> pl.Seri
     Rows with the same content are told apart by a number; which of them has which does not matter.
     """
     columns = [id_column] if id_column else sorted(table.columns)
-    text = table.select(
-        pl.concat_str([pl.col(c).fill_null("\x00") for c in columns], separator="\x1f").alias("text")
-    )["text"]
+    text = table.select(pl.concat_str([pl.col(c).fill_null("\x00") for c in columns], separator="\x1f").alias("text"))[
+        "text"
+    ]
     nth = pl.DataFrame({"text": text}).select(pl.int_range(pl.len()).over("text")).to_series()
     digests = [
         hashlib.sha256(f"{source}\x1e{cell}\x1e{n}".encode()).hexdigest()[:32]

@@ -20,11 +20,17 @@ def summary_of(linked: Linked, truth: str | None) -> dict[str, Any]:
     sizes = rows["_cluster"].value_counts()["count"]
     matched = linked.pairs.filter(pl.col("probability") >= model.threshold).height
     document: dict[str, Any] = {
-        "rows": rows.height, "sources": dict(sorted(rows["_source"].value_counts().iter_rows())), "clusters": len(sizes),
-        "clusters_of_several": int((sizes > 1).sum()), "largest_cluster": int(sizes.max() or 0),  # type: ignore[arg-type]
-        "pairs_compared": linked.counts["pairs_compared"], "pairs_above_threshold": matched,
-        "threshold": round(model.threshold, 6), "share_of_matches": model.share_of_matches,
-        "share_of_relatives": model.share_of_relatives, "engine": model.engine,
+        "rows": rows.height,
+        "sources": dict(sorted(rows["_source"].value_counts().iter_rows())),
+        "clusters": len(sizes),
+        "clusters_of_several": int((sizes > 1).sum()),
+        "largest_cluster": int(sizes.max() or 0),  # type: ignore[arg-type]
+        "pairs_compared": linked.counts["pairs_compared"],
+        "pairs_above_threshold": matched,
+        "threshold": round(model.threshold, 6),
+        "share_of_matches": model.share_of_matches,
+        "share_of_relatives": model.share_of_relatives,
+        "engine": model.engine,
         "columns": {field.column: field.role.value for field in model.plan.fields},
         "strong_keys": [field.column for field in model.plan.fields if field.slug in model.plan.strong],
         "notes": list(linked.notes),
@@ -35,7 +41,7 @@ def summary_of(linked: Linked, truth: str | None) -> dict[str, Any]:
 
 
 def quality_of(linked: Linked, truth: str) -> dict[str, Any]:
-    """Return precision, recall and F1 (pairwise and B-cubed) of the clusters, and the best threshold of pairs by themselves.
+    """Return precision, recall and F1 of the clusters, and the best threshold for pairs by themselves.
 
     Where sources hold no duplicates, pairs across sources count.
     """
@@ -70,8 +76,12 @@ def write_results(linked: Linked, summary: dict[str, Any], folder: Path, id_colu
 
 
 def _pairs(linked: Linked, rows: pl.DataFrame, identity: list[str]) -> pl.DataFrame:
-    left = rows.select(pl.col("_row").alias("l"), *(pl.col(c).alias(f"{c}_l") for c in identity), pl.col("cluster_id").alias("a"))
-    right = rows.select(pl.col("_row").alias("r"), *(pl.col(c).alias(f"{c}_r") for c in identity), pl.col("cluster_id").alias("b"))
+    left = rows.select(
+        pl.col("_row").alias("l"), *(pl.col(c).alias(f"{c}_l") for c in identity), pl.col("cluster_id").alias("a")
+    )
+    right = rows.select(
+        pl.col("_row").alias("r"), *(pl.col(c).alias(f"{c}_r") for c in identity), pl.col("cluster_id").alias("b")
+    )
     joined = linked.pairs.join(left, on="l", how="inner").join(right, on="r", how="inner")
     named = [f"{c}_{side}" for side in "lr" for c in identity]
     return joined.sort(["weight", *named], descending=[True, *(False for _ in named)]).select(

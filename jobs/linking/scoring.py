@@ -1,4 +1,4 @@
-"""Splink on DuckDB: rows and pairs in, levels and match weights out. Memory is bounded; what does not fit is spilled."""
+"""Splink on DuckDB: rows and pairs in, levels and match weights out; memory is bounded, the rest is spilled."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ import polars as pl
 
 from jobs.linking.blocking import Blocks
 from jobs.linking.comparisons import Comparison, Level
-from jobs.linking.records import Plan
 
 ROW, SINGLE = "_row", "_single"
 COMPARED = "rows_to_compare"
@@ -91,9 +90,7 @@ class Scorer:
     def weights(self, comparisons: Sequence[Comparison], pairs: str = "pairs") -> pl.DataFrame:
         """Return match weights of pairs, in bits, without the share of matches: columns l, r, weight."""
         scored = self._predict(comparisons, 0.5, pairs, detailed=False)
-        found = self._frame(
-            f"SELECT {ROW}_l AS l, {ROW}_r AS r, match_weight AS weight FROM {scored} ORDER BY 1, 2"
-        )
+        found = self._frame(f"SELECT {ROW}_l AS l, {ROW}_r AS r, match_weight AS weight FROM {scored} ORDER BY 1, 2")
         self.connection.execute(f"DROP TABLE {scored}")
         return found
 
@@ -135,9 +132,13 @@ class Scorer:
             self.connection.sql(f"SELECT '0' AS match_key, l AS join_key_l, r AS join_key_r FROM {pairs}")
         )
         settings = SettingsCreator(
-            link_type="dedupe_only", comparisons=[_settings(c) for c in comparisons], unique_id_column_name=ROW,
-            probability_two_random_records_match=prior, retain_matching_columns=False,
-            blocking_rules_to_generate_predictions=[], retain_intermediate_calculation_columns=detailed,
+            link_type="dedupe_only",
+            comparisons=[_settings(c) for c in comparisons],
+            unique_id_column_name=ROW,
+            probability_two_random_records_match=prior,
+            retain_matching_columns=False,
+            blocking_rules_to_generate_predictions=[],
+            retain_intermediate_calculation_columns=detailed,
             linker_uid="lake",
         )
         linker = Linker(rows, settings, log_level=logging.ERROR, validate_settings=False)
@@ -150,7 +151,9 @@ def scorer(records: pl.DataFrame, memory: str, threads: int | None = None) -> It
     """Open a scorer over rows; its spill folder goes when it closes."""
     with tempfile.TemporaryDirectory(prefix="lake-link-") as folder:
         settings: dict[str, str | bool | int | float | list[str]] = {
-            "memory_limit": memory.replace(" ", ""), "temp_directory": str(Path(folder)), "preserve_insertion_order": False,
+            "memory_limit": memory.replace(" ", ""),
+            "temp_directory": str(Path(folder)),
+            "preserve_insertion_order": False,
         }
         if threads:
             settings["threads"] = threads
@@ -161,9 +164,8 @@ def scorer(records: pl.DataFrame, memory: str, threads: int | None = None) -> It
             connection.close()
 
 
-def frequency_columns(comparisons: Sequence[Comparison], plan: Plan) -> list[str]:
+def frequency_columns(comparisons: Sequence[Comparison]) -> list[str]:
     """Return the columns whose values' frequencies weigh."""
-    del plan
     return sorted({level.tf for c in comparisons for level in c.levels if level.tf})
 
 
@@ -179,13 +181,19 @@ def _numbered(comparison: Comparison) -> Comparison:
     Splink keeps levels only together with the cells compared; asked as weights, no cell is copied.
     """
     best, u = len(comparison.levels) - 1, 2.0**-12
-    levels = [x.model_copy(update={"m": u * 2.0 ** (best - i + 1), "u": u, "tf": None}) for i, x in enumerate(comparison.levels)]
+    levels = [
+        x.model_copy(update={"m": u * 2.0 ** (best - i + 1), "u": u, "tf": None})
+        for i, x in enumerate(comparison.levels)
+    ]
     return comparison.model_copy(update={"levels": tuple(levels)})
 
 
 def _level(level: Level) -> dict[str, Any]:
     made: dict[str, Any] = {
-        "sql_condition": level.sql, "label_for_charts": level.label, "m_probability": level.m, "u_probability": level.u,
+        "sql_condition": level.sql,
+        "label_for_charts": level.label,
+        "m_probability": level.m,
+        "u_probability": level.u,
     }
     if level.tf:
         made |= {"tf_adjustment_column": level.tf, "disable_tf_exact_match_detection": True}

@@ -17,10 +17,14 @@ from jobs.rows.cleaning import compatible
 from jobs.rows.names import clean_organisation_name, clean_person_name
 
 HAN = r"\p{Han}"
-_SURNAMES_OF_TWO = frozenset(
-    "欧阳 司马 上官 诸葛 东方 皇甫 尉迟 公孙 慕容 令狐 司徒 长孙 宇文 夏侯 轩辕 端木 南宫 独孤 呼延 申屠 太史 "
-    "公冶 宗政 濮阳 淳于 单于 赫连 澹台 闻人 钟离 鲜于 闾丘 司空 万俟 拓跋 百里 东郭 西门 欧陽".split()
-)
+# fmt: off
+_SURNAMES_OF_TWO = frozenset({
+    "欧阳", "司马", "上官", "诸葛", "东方", "皇甫", "尉迟", "公孙", "慕容", "令狐", "司徒", "长孙",
+    "宇文", "夏侯", "轩辕", "端木", "南宫", "独孤", "呼延", "申屠", "太史", "公冶", "宗政", "濮阳",
+    "淳于", "单于", "赫连", "澹台", "闻人", "钟离", "鲜于", "闾丘", "司空", "万俟", "拓跋", "百里",
+    "东郭", "西门",
+})
+# fmt: on
 # Forms of firms in many countries; the longest first, so that 有限责任公司 is not left with 有限责任.
 _CHINESE_FORMS = (
     r"(?:集团|控股|股份)*(?:有限责任|股份有限|有限)?(?:总公司|分公司|公司)|(?:普通|有限|特殊普通)合伙(?:企业)?|"

@@ -6,14 +6,74 @@ import random
 
 import polars as pl
 
-_ONSETS = "b br c ch cl d dr f g gr h j k l m n p pr r s sh st t th tr v w".split()
-_VOWELS = "a e i o u ai ea oo".split()
-_CODAS = "ck d ld ll m n nd ng r rd s son ston t th ton well worth".split()
+_ONSETS = [
+    "b",
+    "br",
+    "c",
+    "ch",
+    "cl",
+    "d",
+    "dr",
+    "f",
+    "g",
+    "gr",
+    "h",
+    "j",
+    "k",
+    "l",
+    "m",
+    "n",
+    "p",
+    "pr",
+    "r",
+    "s",
+    "sh",
+    "st",
+    "t",
+    "th",
+    "tr",
+    "v",
+    "w",
+]
+_VOWELS = ["a", "e", "i", "o", "u", "ai", "ea", "oo"]
+_CODAS = ["ck", "d", "ld", "ll", "m", "n", "nd", "ng", "r", "rd", "s", "son", "ston", "t", "th", "ton", "well", "worth"]
 _TITLES = ["sir", "dr", "the honourable", "baron", "1st earl of {place}", "of {place}", "lady"]
 _HAN_SURNAMES = "王李张刘陈杨赵黄周吴徐孙胡朱高林何郭马罗"
 _HAN_GIVEN = "伟芳娜敏静丽强磊军洋勇艳杰娟涛明超秀霞平刚桂英华建国文斌玉兰红梅志宏晓东海燕云飞"
-_FIRM_WORDS = "alpha north river stone green data steel apex union delta prime solar ocean metro silver vector atlas falcon".split()
-_FIRM_TRADES = "trading foods logistics systems partners energy textiles motors consulting pharma media builders".split()
+_FIRM_WORDS = [
+    "alpha",
+    "north",
+    "river",
+    "stone",
+    "green",
+    "data",
+    "steel",
+    "apex",
+    "union",
+    "delta",
+    "prime",
+    "solar",
+    "ocean",
+    "metro",
+    "silver",
+    "vector",
+    "atlas",
+    "falcon",
+]
+_FIRM_TRADES = [
+    "trading",
+    "foods",
+    "logistics",
+    "systems",
+    "partners",
+    "energy",
+    "textiles",
+    "motors",
+    "consulting",
+    "pharma",
+    "media",
+    "builders",
+]
 _FORMS = [["ltd", "limited"], ["inc", "incorporated"], ["corp", "corporation"], ["llc", "l.l.c."], ["gmbh", "g.m.b.h."]]
 
 
@@ -32,6 +92,11 @@ def _zipf(rng: random.Random, values: list[str]) -> str:
     return values[min(int(len(values) * rng.random() ** 2.5), len(values) - 1)]
 
 
+def _postcode(rng: random.Random) -> str:
+    area = rng.choice("abcdehlmnst") + rng.choice("abcdehlmnst")
+    return f"{area}{rng.randint(1, 20)} {rng.randint(1, 9)}{rng.choice('abdefgh')}{rng.choice('jlnpqrs')}"
+
+
 def typo(rng: random.Random, text: str) -> str:
     """Change one character: replaced, dropped, doubled or swapped with the next."""
     if len(text) < 2:
@@ -40,10 +105,12 @@ def typo(rng: random.Random, text: str) -> str:
     letters = "0123456789" if text[at].isdigit() else "abcdefghijklmnopqrstuvwxyz"
     return rng.choice(
         [
-            text[:at] + rng.choice(letters) + text[at + 1 :], text[:at] + text[at + 1 :],
-            text[:at] + text[at] + text[at:], text[:at] + text[at + 1] + text[at] + text[at + 2 :],
+            text[:at] + rng.choice(letters) + text[at + 1 :],
+            text[:at] + text[at + 1 :],
+            text[:at] + text[at] + text[at:],
+            text[:at] + text[at + 1] + text[at] + text[at + 2 :],
         ]
-    )  # fmt: skip
+    )
 
 
 def historical(people: int, seed: int = 1, rows_each: int = 10) -> pl.DataFrame:
@@ -59,7 +126,7 @@ def historical(people: int, seed: int = 1, rows_each: int = 10) -> pl.DataFrame:
         year, month, day = rng.randint(1600, 1920), rng.randint(1, 12), rng.randint(1, 28)
         if rng.random() < 0.15:
             month, day = 1, 1  # only the year is known
-        postcode = f"{rng.choice('abcdehlmnst')}{rng.choice('abcdehlmnst')}{rng.randint(1, 20)} {rng.randint(1, 9)}{rng.choice('abdefgh')}{rng.choice('jlnpqrs')}"
+        postcode = _postcode(rng)
         occupation, sex = _zipf(rng, occupations), rng.choice(["male", "male", "male", "female"])
         for copy in range(max(1, int(rng.gauss(rows_each, rows_each / 2)))):
             f, s, m, t, pc, bp, oc = first, surname, middle, title, postcode, place, occupation
@@ -83,13 +150,19 @@ def historical(people: int, seed: int = 1, rows_each: int = 10) -> pl.DataFrame:
             full = " ".join(part for part in (f, m, s, t) if part)
             rows.append(
                 {
-                    "unique_id": f"Q{person + 1000}-{copy + 1}", "cluster": f"Q{person + 1000}", "full_name": full,
-                    "first_and_surname": f"{f} {s}", "first_name": f, "surname": s,
+                    "unique_id": f"Q{person + 1000}-{copy + 1}",
+                    "cluster": f"Q{person + 1000}",
+                    "full_name": full,
+                    "first_and_surname": f"{f} {s}",
+                    "first_name": f,
+                    "surname": s,
                     "dob": None if rng.random() < 0.15 else f"{y:04}-{mo:02}-{d:02}",
-                    "birth_place": None if rng.random() < 0.3 else bp, "postcode_fake": None if rng.random() < 0.2 else pc,
-                    "gender": None if rng.random() < 0.2 else sex, "occupation": None if rng.random() < 0.4 else oc,
+                    "birth_place": None if rng.random() < 0.3 else bp,
+                    "postcode_fake": None if rng.random() < 0.2 else pc,
+                    "gender": None if rng.random() < 0.2 else sex,
+                    "occupation": None if rng.random() < 0.4 else oc,
                 }
-            )  # fmt: skip
+            )
     rng.shuffle(rows)
     return pl.DataFrame(rows, infer_schema_length=None)
 
@@ -107,12 +180,16 @@ def strangers(people: int, duplicates: int, seed: int = 2) -> pl.DataFrame:
             if len(rows) < people:
                 rows.append(
                     {
-                        "person": str(len(rows)), "first name": _zipf(rng, firsts), "last name": surname,
+                        "person": str(len(rows)),
+                        "first name": _zipf(rng, firsts),
+                        "last name": surname,
                         "birth date": f"{rng.randint(1, 28):02}/{rng.randint(1, 12):02}/{rng.randint(1930, 2005)}",
-                        "address": f"{number} {street} street", "town": town, "zip": code,
+                        "address": f"{number} {street} street",
+                        "town": town,
+                        "zip": code,
                         "telephone": phone if rng.random() < 0.5 else f"0{rng.randint(100000000, 999999999)}",
                     }
-                )  # fmt: skip
+                )
     for row in rng.sample(rows, duplicates):
         again = dict(row)
         for column in rng.sample(["first name", "last name", "address", "telephone"], 2):
@@ -133,7 +210,9 @@ def organisations(count: int, seed: int = 3) -> pl.DataFrame:
     streets, towns, odd = _words(rng, 300, 2), _words(rng, 80, 2), _words(rng, 400, 2)
     rows = []
     for firm in range(count):
-        words = [rng.choice([*_FIRM_WORDS, *odd, *odd[:50]]), rng.choice(odd), rng.choice(_FIRM_TRADES)][: rng.choice([2, 3])]
+        words = [rng.choice([*_FIRM_WORDS, *odd, *odd[:50]]), rng.choice(odd), rng.choice(_FIRM_TRADES)][
+            : rng.choice([2, 3])
+        ]
         form, town = rng.choice(_FORMS), rng.choice(towns)
         street, number = rng.choice(streets), rng.randint(1, 400)
         for _ in range(rng.choice([1, 2, 2, 3])):
@@ -145,11 +224,17 @@ def organisations(count: int, seed: int = 3) -> pl.DataFrame:
             tail = rng.choice(form) if rng.random() < 0.85 else ""
             rows.append(
                 {
-                    "firm": str(firm), "company_name": " ".join([*name, tail]).strip().upper() if rng.random() < 0.3 else " ".join([*name, tail]).strip(),
-                    "street address": f"{number} {street} {rng.choice(['street', 'st', 'st.'])}" if rng.random() < 0.8 else None,
-                    "city": town if rng.random() < 0.9 else None, "legal form": form[0] if rng.random() < 0.7 else None,
+                    "firm": str(firm),
+                    "company_name": " ".join([*name, tail]).strip().upper()
+                    if rng.random() < 0.3
+                    else " ".join([*name, tail]).strip(),
+                    "street address": f"{number} {street} {rng.choice(['street', 'st', 'st.'])}"
+                    if rng.random() < 0.8
+                    else None,
+                    "city": town if rng.random() < 0.9 else None,
+                    "legal form": form[0] if rng.random() < 0.7 else None,
                 }
-            )  # fmt: skip
+            )
     rng.shuffle(rows)
     return pl.DataFrame(rows, infer_schema_length=None)
 
@@ -163,15 +248,20 @@ def chinese_people(count: int, seed: int = 4) -> pl.DataFrame:
     for person in range(count):
         name = rng.choice(_HAN_SURNAMES) + "".join(rng.choice(_HAN_GIVEN) for _ in range(rng.choice([1, 2, 2])))
         born = f"{rng.randint(1940, 2010)}-{rng.randint(1, 12):02}-{rng.randint(1, 28):02}"
-        phone, home = f"13{rng.randint(100000000, 999999999)}", f"{rng.choice(roads)}{rng.randint(1, 300)}号{rng.randint(1, 20)}室"
+        phone, home = (
+            f"13{rng.randint(100000000, 999999999)}",
+            f"{rng.choice(roads)}{rng.randint(1, 300)}号{rng.randint(1, 20)}室",
+        )
         for copy in range(rng.choice([1, 2])):
             rows.append(
                 {
-                    "真值": str(person), "姓名": name.translate(traditional) if copy and rng.random() < 0.4 else name,
-                    "出生日期": born if not copy else born.replace("-", ""), "住址": home if rng.random() < 0.8 else None,
+                    "真值": str(person),
+                    "姓名": name.translate(traditional) if copy and rng.random() < 0.4 else name,
+                    "出生日期": born if not copy else born.replace("-", ""),
+                    "住址": home if rng.random() < 0.8 else None,
                     "联系电话": phone if not copy or rng.random() < 0.7 else f"13{rng.randint(100000000, 999999999)}",
                     "性别": rng.choice(["男", "女"]),
                 }
-            )  # fmt: skip
+            )
     rng.shuffle(rows)
     return pl.DataFrame(rows, infer_schema_length=None)

@@ -48,7 +48,9 @@ def _delimited(file: Path) -> pl.DataFrame:
     else:
         text = next(decoded for encoding in _ENCODINGS if (decoded := _decoded(data, encoding)) is not None)
     head = text[: text.find("\n")] if "\n" in text else text
-    separator = max(_SEPARATORS, key=lambda sign: (len(next(csv.reader([head], delimiter=sign))), -_SEPARATORS.index(sign)))
+    separator = max(
+        _SEPARATORS, key=lambda sign: (len(next(csv.reader([head], delimiter=sign))), -_SEPARATORS.index(sign))
+    )
     encoded = io.BytesIO(text.encode())
     return pl.read_csv(encoded, separator=separator, infer_schema=False, truncate_ragged_lines=True)
 
@@ -66,7 +68,5 @@ def _as_text(table: pl.DataFrame, file: Path) -> pl.DataFrame:
     names = [header_name(name) for name in table.columns]
     if len(set(names)) != len(names):
         raise SourceError("two columns have one name.", where=f"{file.name}:1", remedy="give them different names.")
-    text = table.rename(dict(zip(table.columns, names, strict=True))).select(
-        pl.all().cast(pl.String).str.strip_chars()
-    )
+    text = table.rename(dict(zip(table.columns, names, strict=True))).select(pl.all().cast(pl.String).str.strip_chars())
     return text.with_columns(pl.when(pl.all() != "").then(pl.all()))
