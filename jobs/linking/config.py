@@ -1,4 +1,4 @@
-"""The configuration file of a linkage: everything in it is optional, what it leaves out is inferred."""
+"""The configuration file of a linkage: everything is optional, the rest is inferred; README.md shows it."""
 
 from __future__ import annotations
 
@@ -9,22 +9,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from jobs.errors import RequestError
 from jobs.linking.roles import Role
-
-EXAMPLE = """\
-columns:                      # what a column is; `ignore` leaves it out
-  家庭住址: address
-  note: ignore
-comparisons:                  # which columns are compared; default: all that are not ignored
-  without: [note]             # or `only: [...]`
-blocking:                     # pairs are looked at when all columns of one rule agree
-  rules: [[surname, birth_date], [phone]]
-  add_to_inferred: true       # false: these rules only
-  max_pairs: 20000000
-threshold: 0.9                # probability of a match; default: chosen from the data
-sources_without_duplicates: [a.csv]
-strong_keys: [身份证号]        # two different values are never one cluster
-memory: 4GB
-"""
 
 
 class _Strict(BaseModel):

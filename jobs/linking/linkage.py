@@ -166,6 +166,11 @@ def _decide(
     sources = rows["_source"]
     singles = records[SINGLE]
     shares = (model.share_of_matches, model.share_of_relatives) if model else _shares(weighed, sources, singles)
+    if model is None and len(comparisons) == 1:
+        shares = (_share_of_one(comparisons[0], frequencies), 0.0)
+        notes.append(
+            "one column alone does not tell chance from identity: rare values that agree are taken for matches"
+        )
     if model is None and sources.n_unique() > 1 and not config.sources_without_duplicates:
         singles, found = _without_duplicates(sources, _judged(weighed, shares))
         if found:
@@ -213,6 +218,13 @@ def _weigh(engine: Scorer, comparisons: list[Comparison], pairs: str) -> pl.Data
     if not relatives or len(relatives) == len(comparisons):
         return weighed.with_columns(pl.lit(-100.0).alias("kinship"))
     return weighed.with_columns(engine.weights(relatives, pairs)["weight"].alias("kinship"))
+
+
+def _share_of_one(comparison: Comparison, frequencies: dict[str, Frequencies]) -> float:
+    """Return the share of matches at which two equal values as rare as most are a match nine times out of ten."""
+    best = comparison.levels[0]
+    chance = frequencies[best.tf].rarest if best.tf in frequencies else best.u
+    return 9.0 / (9.0 + best.m / chance)
 
 
 def _shares(weighed: pl.DataFrame, sources: pl.Series, singles: pl.Series) -> tuple[float, float]:

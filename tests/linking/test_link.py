@@ -7,8 +7,9 @@ import pytest
 from typer.testing import CliRunner
 
 from jobs.cli import app
-from jobs.linking.config import EXAMPLE, LinkConfig, read_config
+from jobs.linking.config import LinkConfig, read_config
 from jobs.linking.linkage import link
+from jobs.settings import PROJECT
 from tests.linking.invented import chinese_people, strangers
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
@@ -29,7 +30,6 @@ def folder(tmp_path_factory):
         made / "people.csv", "--truth", "真值", "--out", made / "out", "--train", made / "model.json", "--json"
     )
     assert result.exit_code == 0, result.output
-    made.joinpath("summary.out").write_text(result.stdout, encoding="utf-8")
     return made
 
 
@@ -67,7 +67,7 @@ def test_charts_stand_alone_and_hold_no_cell(folder):
 
 
 def test_where_nearly_nothing_matches_nearly_nothing_is_merged():
-    people = strangers(400, 4)
+    people = strangers(250, 4)
     linked = link({"people": people}, LinkConfig(), truth="person")
     several = linked.rows.group_by("_cluster").agg(pl.len(), pl.col("person").n_unique().alias("people"))
     assert several.filter(pl.col("people") > 1).height == 0
@@ -75,8 +75,9 @@ def test_where_nearly_nothing_matches_nearly_nothing_is_merged():
 
 
 def test_the_configuration_in_the_manual_is_one(tmp_path):
+    manual = (PROJECT / "README.md").read_text(encoding="utf-8")
     file = tmp_path / "link.yaml"
-    file.write_text(EXAMPLE, encoding="utf-8")
+    file.write_text(manual.partition("```yaml\n")[2].partition("```")[0], encoding="utf-8")
     assert read_config(file).threshold == 0.9
 
 
