@@ -10,6 +10,7 @@ from jobs.linking.roles import Role
 from jobs.rows import comparable
 from jobs.rows.cleaning import clean_key
 from jobs.rows.dates import read_dates
+from jobs.rows.identifiers.characters import credit_check, matrix, resident_check
 from jobs.rows.names import clean_phone
 
 person = comparable.person_name
@@ -129,10 +130,24 @@ def says_no_more(names: pl.Series, parts: list[pl.Series]) -> bool:
     return int(rest.is_not_null().sum()) < 0.05 * max(1, int(sample.is_not_null().sum()))
 
 
-def checked_share(cells: pl.Series) -> float:
-    """Return the share of cells that are citizen ID numbers or credit codes by form: keys that exclude each other."""
+def verified(keys: pl.Series) -> pl.Series:
+    """Keep citizen ID numbers and credit codes of 18 characters whose check character holds; the rest is null.
+
+    A mistyped number excludes nobody, and the older 15-digit number of a person is no other person's.
+    """
+    holds = pl.repeat(False, len(keys), eager=True, dtype=pl.Boolean)
+    for form, check in ((r"^\d{17}[\dX]$", resident_check), (r"^[0-9A-HJ-NP-RTUWXY]{18}$", credit_check)):
+        asked = keys.str.contains(form).fill_null(value=False)
+        if asked.any():
+            letters = matrix(keys.filter(asked), 18)
+            holds = holds.scatter(asked.arg_true(), holds.filter(asked) | pl.Series(check(letters) == letters[:, 17]))
+    return keys.set(~holds, None)
+
+
+def verified_share(cells: pl.Series) -> float:
+    """Return the share of a column's known cells that are numbers which exclude each other."""
     keys = _alphanumeric(cells.drop_nulls().head(5_000))
-    return int(keys.str.contains(r"^\d{17}[\dX]$|^\d{15}$|^[0-9A-Z]{18}$").sum()) / max(1, len(keys))
+    return int(verified(keys).is_not_null().sum()) / max(1, len(keys))
 
 
 def _alphanumeric(cells: pl.Series, *, keep_zero: bool = False) -> pl.Series:

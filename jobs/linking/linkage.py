@@ -14,6 +14,7 @@ from jobs.linking import blocking, estimation
 from jobs.linking.clustering import Exclusions, cluster, components
 from jobs.linking.comparisons import Comparison, comparisons_of
 from jobs.linking.config import LinkConfig
+from jobs.linking.forms import verified
 from jobs.linking.model import Frequencies, Model, check_columns, frequencies_of
 from jobs.linking.records import Plan, comparable, make_plan, row_keys
 from jobs.linking.scoring import ROW, SINGLE, Scorer, frequency_columns, scorer
@@ -185,6 +186,7 @@ def _decide(
     )
     scored = _complete(engine, rows.height, judged, comparisons, singles, shares, limit)
     keys = tuple(records[slug].to_list() for slug in plan.strong)
+    keys += tuple(verified(records[slug]).to_list() for slug in plan.verified)
     labels = cluster(rows.height, scored, float(np.log2(limit / (1 - limit))), Exclusions(singles.to_list(), keys))
     named = rows["_key"].gather(labels).str.slice(0, 16)
     kept = scored.filter(pl.col("weight") > -3).with_columns(

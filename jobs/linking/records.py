@@ -16,6 +16,7 @@ from jobs.linking import forms
 from jobs.linking.roles import Role, header_words, infer_role
 
 HAN_SHARE = 0.3
+VERIFIED_SHARE = 0.5
 NAME_ROLES = (Role.GIVEN, Role.SURNAME, Role.NAME)
 
 
@@ -37,7 +38,8 @@ class Plan(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     fields: tuple[Field, ...]
-    strong: tuple[str, ...] = ()  # slugs of identifiers of which two different ones exclude a match
+    strong: tuple[str, ...] = ()  # slugs of which two different values exclude a match, as stated
+    verified: tuple[str, ...] = ()  # the same for citizen ID numbers and credit codes whose check character holds
 
     def of(self, *roles: Role) -> list[Field]:
         """Return the fields of these roles."""
@@ -60,13 +62,12 @@ def make_plan(table: pl.DataFrame, stated: dict[str, Role], left_out: set[str], 
             Field(column=column, role=role, slug=f"{role.value}_{counts[role]}", han=han, day_first=day_first)
         )
     fields = _without_repeats(table, fields)
-    keys = {field.slug for field in fields if field.column in strong}
-    keys |= {
-        field.slug
-        for field in fields
-        if field.role is Role.IDENTIFIER and forms.checked_share(table[field.column]) > 0.9
-    }
-    return Plan(fields=tuple(fields), strong=tuple(sorted(keys)))
+    numbers = [field for field in fields if field.role is Role.IDENTIFIER and field.column not in strong]
+    return Plan(
+        fields=tuple(fields),
+        strong=tuple(sorted(field.slug for field in fields if field.column in strong)),
+        verified=tuple(sorted(f.slug for f in numbers if forms.verified_share(table[f.column]) > VERIFIED_SHARE)),
+    )
 
 
 def _without_repeats(table: pl.DataFrame, fields: list[Field]) -> list[Field]:

@@ -19,6 +19,7 @@ def summary_of(linked: Linked, truth: str | None) -> dict[str, Any]:
     model, rows = linked.model, linked.rows
     sizes = rows["_cluster"].value_counts()["count"]
     matched = linked.pairs.filter(pl.col("probability") >= model.threshold).height
+    strong = {*model.plan.strong, *model.plan.verified}
     document: dict[str, Any] = {
         "rows": rows.height,
         "sources": dict(sorted(rows["_source"].value_counts().iter_rows())),
@@ -32,7 +33,7 @@ def summary_of(linked: Linked, truth: str | None) -> dict[str, Any]:
         "share_of_relatives": model.share_of_relatives,
         "engine": model.engine,
         "columns": {field.column: field.role.value for field in model.plan.fields},
-        "strong_keys": [field.column for field in model.plan.fields if field.slug in model.plan.strong],
+        "strong_keys": [field.column for field in model.plan.fields if field.slug in strong],
         "notes": list(linked.notes),
     }
     if truth is not None:

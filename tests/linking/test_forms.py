@@ -79,3 +79,16 @@ def test_keys_of_rows_follow_from_content_not_from_order():
     keys = row_keys(table, "s", None)
     assert sorted(keys) == sorted(row_keys(table.reverse(), "s", None))
     assert keys.n_unique() == 3
+
+
+def test_only_numbers_whose_check_character_holds_exclude_each_other():
+    cells = [
+        "11010519491231002X",
+        "110105194912310021",
+        "91350100M000100Y43",
+        "91350100M000100Y44",
+        "110105491231002",
+        None,
+    ]
+    kept = forms.verified(pl.Series(cells, dtype=pl.String)).to_list()
+    assert kept == ["11010519491231002X", None, "91350100M000100Y43", None, None, None]

@@ -67,7 +67,7 @@ def test_charts_stand_alone_and_hold_no_cell(folder):
 
 
 def test_where_nearly_nothing_matches_nearly_nothing_is_merged():
-    people = strangers(250, 4)
+    people = strangers(200, 4)
     linked = link({"people": people}, LinkConfig(), truth="person")
     several = linked.rows.group_by("_cluster").agg(pl.len(), pl.col("person").n_unique().alias("people"))
     assert several.filter(pl.col("people") > 1).height == 0
