@@ -47,6 +47,7 @@ def identify(
     import sys
 
     from jobs.onboarding.columns import read_column
+    from jobs.releases.formats import without_formulas
     from jobs.rows.codes import CodeBook
     from jobs.rows.dates import read_dates
     from jobs.settings import Settings
@@ -63,7 +64,7 @@ def identify(
         emit([{**row, "reasons": row["reasons"].split(";") if row["reasons"] else []} for row in rows])
         return
     for place, part in enumerate(parts):
-        typer.echo(part.write_csv(include_header=place == 0), nl=False)
+        typer.echo(without_formulas(part).write_csv(include_header=place == 0), nl=False)
 
 
 def _identified(
