@@ -17,14 +17,13 @@ import pytest
 from jobs.settings import PROJECT
 
 LAKE = Path(sys.executable).with_name("lake")
-COLUMNS = "企业名称 统一社会信用代码 注册日期 企业类型 法人代表 注册资金 经营范围 所在省份 地区 注册地址".split()
-FIRMS = [
-    COLUMNS,
-    "甲有限公司 91350100M000100Y43 2015-06-30 有限责任公司 某甲 500(万元) 软件开发 浙江 丽水 路1号".split(),
-    "甲有限公司 91350100M000100Y43 2015-06-30 有限责任公司 某甲 500(万元) 软件开发 浙江 丽水 路1号".split(),
-    "乙厂 110108000000016 2009年3月2日 个人独资企业 某乙 5() 五金加工 浙江 丽水 路2号".split(),
-    "丙公司 91350200M000000510 2015-06-30 有限责任公司 某丙 10万元 零售 浙江 丽水 路3号".split(),
-]
+FIRMS = """\
+企业名称,统一社会信用代码,注册日期,企业类型,法人代表,注册资金,经营范围,所在省份,地区,注册地址
+甲有限公司,91350100M000100Y43,2015-06-30,有限责任公司,某甲,500(万元),软件开发,浙江,丽水,路1号
+甲有限公司,91350100M000100Y43,2015-06-30,有限责任公司,某甲,500(万元),软件开发,浙江,丽水,路1号
+乙厂,110108000000016,2009年3月2日,个人独资企业,某乙,5(),五金加工,浙江,丽水,路2号
+丙公司,91350200M000000510,2015-06-30,有限责任公司,某丙,10万元,零售,浙江,丽水,路3号
+"""
 
 
 def _run(words: list[str], folder: Path, engine: str, **settings: str) -> subprocess.CompletedProcess[str]:
@@ -43,8 +42,7 @@ def _block(document: str, heading: str) -> list[list[str]]:
 
 
 def test_the_readmes_commands_take_a_real_file_in(tmp_path: Path, engine: str) -> None:
-    with (tmp_path / "extract.csv").open("w", encoding="utf-8", newline="") as file:
-        csv.writer(file).writerows(FIRMS)
+    (tmp_path / "extract.csv").write_text(FIRMS, encoding="utf-8")
     ingest, rejected, resolve = _block("README.md", "Take in a real file")
     done = _run([*ingest, "--json"], tmp_path, engine)
     assert done.returncode == 0, done.stderr
