@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from jobs.commands import contracts, deliveries, entities, operation, publishing
+from jobs.commands import cases, contracts, deliveries, entities, operation, publishing
 from jobs.errors import LakeError
 
 app = typer.Typer(
@@ -27,7 +27,9 @@ app = typer.Typer(
 PANELS = {
     "Deliveries": (deliveries.ingest, deliveries.run, deliveries.retract, deliveries.batches, deliveries.rejected),
     "Contracts (no Java needed)": (contracts.check, contracts.new, contracts.precheck, contracts.identify),
-    "Registers": (entities.entity, entities.why, entities.history, entities.cases),
+    "Registers": (
+        entities.entity, entities.resolve, entities.why, entities.history, cases.cases, cases.decide,
+    ),
     "Open data": (publishing.approve, publishing.preview, publishing.release, publishing.releases, publishing.verify),
     "Operation": (operation.demo, operation.up, operation.down, operation.engine, operation.runs, operation.synth),
 }

@@ -134,11 +134,11 @@ class Client:
         """Pause a DAG, or let it run again."""
         self._ask("PATCH", f"/dags/{dag}", json={"is_paused": paused})
 
-    def answer(self, dag: str, run: str, task: str, choice: str) -> None:
-        """Answer a task that waits for a person."""
+    def answer(self, dag: str, run: str, task: str, choice: str, *, place: int = -1) -> None:
+        """Answer a task that waits for a person; `place` is its number among mapped ones."""
         body = {"chosen_options": [choice], "params_input": {}}
         try:
-            self._ask("PATCH", f"/dags/{dag}/dagRuns/{run}/taskInstances/{task}/-1/hitlDetails", json=body)
+            self._ask("PATCH", f"/dags/{dag}/dagRuns/{run}/taskInstances/{task}/{place}/hitlDetails", json=body)
         except httpx.HTTPStatusError as error:
             if error.response.status_code != httpx.codes.CONFLICT:
                 raise  # a conflict says: answered already, by the attempt whose reply got lost
@@ -218,7 +218,7 @@ def _dag_count() -> int:
     from jobs.catalogue import load_catalogue
 
     catalogue = load_catalogue(Settings().schemas)
-    return len(catalogue.datasets()) + len(catalogue.registers) + len(catalogue.contracts) + 1
+    return len(catalogue.datasets()) + 2 * len(catalogue.registers) + len(catalogue.contracts) + 1
 
 
 def _home(settings: Settings) -> Path:

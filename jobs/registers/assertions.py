@@ -123,6 +123,13 @@ def rulings(force: pl.DataFrame) -> dict[str, Ruling]:
     }
 
 
+def parties_of(entries: pl.DataFrame) -> pl.Series:
+    """Return the ids of every party that a decision ever told apart."""
+    decided = entries.filter((pl.col("rule") == PERSON) & (pl.col("judgement") == DIFFERENT))["parties"].drop_nulls()
+    ids = [one["id"] for told in decided for one in json.loads(told) if "party" in one]
+    return pl.Series("id", sorted(set(ids)), pl.String)
+
+
 def difference(force: pl.DataFrame, wanted: pl.DataFrame, touched: pl.Series) -> pl.DataFrame:
     """Return the entries that bring what rules found under touched keys to what they find now.
 

@@ -144,8 +144,9 @@ def of_pair(one: tuple[str, str], other: tuple[str, str], force: pl.DataFrame) -
     """Return the case of two keys (id, kind) that nobody asked about, for a person to decide all the same."""
     keys = [{"id": name, "kind": kind} for name, kind in (one, other)]
     ends = [one[0], other[0]]
-    covers = force.filter((pl.col("judgement") == SAME) & pl.col("left").is_in(ends) & pl.col("right").is_in(ends))["id"]
-    return {**_case(TWO_KEYS, keys, [], covers.to_list(), None), "state": OPEN, "judgement": None}
+    between = (pl.col("judgement") == SAME) & pl.col("left").is_in(ends) & pl.col("right").is_in(ends)
+    covers = force.filter(between)["id"].to_list()
+    return {**_case(TWO_KEYS, keys, [], covers, None), "state": OPEN, "judgement": None}
 
 
 def _of_keys(force: pl.DataFrame) -> list[dict[str, Any]]:

@@ -85,7 +85,7 @@ def claims(
         )
     if not found:
         return pl.DataFrame(schema=wanted)
-    said = [c for c in field_schema(register, types)]
+    said = list(field_schema(register, types))
     said += [c for c in ORIGIN if c not in ("_keys", "_evidence", "_alike", "_source_file", "_source_row")]
     rows = (
         pl.concat(found)

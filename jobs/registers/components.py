@@ -69,10 +69,8 @@ def merge(graph: Graph, left: Ints, right: Ints, at: Ints, *, decided: bool) -> 
     apart = one != other
     direct = apart & (_among(one, other, graph.group[graph.pairs], len(graph.rank)))
     direct |= apart & (best[one] == 0) & (best[other] == 0) & exclusive
-    refused = [
-        Conflict("two_keys", ends, ends, [edge])
-        for ends, edge in zip(np.sort(np.column_stack([left, right])[direct]).tolist(), at[direct].tolist(), strict=True)
-    ]
+    ends = np.sort(np.column_stack([left, right])[direct]).tolist()
+    refused = [Conflict("two_keys", two, two, [edge]) for two, edge in zip(ends, at[direct].tolist(), strict=True)]
     usable = apart & ~direct
     one, other, left, right, at = (array[usable] for array in (one, other, left, right, at))
     if not len(one):

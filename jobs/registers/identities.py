@@ -192,7 +192,7 @@ def _with_disputes(rows: pl.DataFrame, force: pl.DataFrame) -> pl.DataFrame:
     found: dict[str, tuple[str, list[str], str]] = {}
     entities = dict(rows.select("id", "entity").iter_rows())
     keyed = force.filter(pl.col("right").is_null()).select("subject", "judgement", "rule", "parties", "evidence")
-    for key, judgement, rule, parties, evidence in keyed.sort((pl.col("rule") != PERSON)).iter_rows():
+    for key, judgement, rule, parties, evidence in keyed.sort(pl.col("rule") != PERSON).iter_rows():
         told = json.loads(parties or "[]")
         if rule == PERSON and judgement == DIFFERENT:
             apart = sorted(entities.get(party["id"], party["id"]) for party in told)

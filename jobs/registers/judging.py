@@ -110,7 +110,7 @@ def edges(judged: pl.DataFrame) -> pl.DataFrame:
 def decide(key: str, said: list[Said], most: int, ruling: Ruling | None) -> Verdict:
     """Return the verdict on one key from what is said under it and the decision in force, if any."""
     if ruling is not None and ruling.judgement == DIFFERENT:
-        return _told_apart(key, said, most, ruling)
+        return _told_apart(said, most, ruling)
     if ruling is not None and ruling.judgement == SAME:
         known = [one for one in said if one.evidence in ruling.covered]
         if known:
@@ -137,7 +137,7 @@ def _joined(key: str, said: list[Said], most: int, known: Party) -> Verdict:
     return Verdict(homes, disputed, anchored=True)
 
 
-def _told_apart(key: str, said: list[Said], most: int, ruling: Ruling) -> Verdict:
+def _told_apart(said: list[Said], most: int, ruling: Ruling) -> Verdict:
     """Return the verdict on a key whose parties a person told apart: who agrees with exactly one goes there."""
     members = {party: [one for one in said if one.evidence in evidence] for party, evidence in ruling.parties}
     homes: dict[tuple[str, bool], str | None] = {}
@@ -190,7 +190,8 @@ def _suspects(claims: pl.DataFrame, register: Register, rulings: Rulings) -> pl.
 
 def _statements(rows: pl.DataFrame, register: Register) -> list[Said]:
     """Return what the claims of one key say, each statement once per kind of source (lead or not)."""
-    clash, said = register.clash, {}
+    clash = register.clash
+    said: dict[tuple[str, bool], Said] = {}
     ordered = rows.with_columns(pl.coalesce("_as_of", "_delivered_on", pl.lit(date.min)).alias("_since"))
     for row in ordered.select(
         "_evidence", "_dataset", "_since", "_keys", *compared(register)

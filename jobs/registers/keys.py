@@ -92,5 +92,5 @@ def ranges(ids: pl.Series, count: int) -> pl.Series:
     return (ids.str.slice(0, 1).replace_strict(_ORDER, return_dtype=pl.Int32) * count // 32).cast(pl.Int32)
 
 
-_ALPHABET: Sequence[str] = "234567ABCDEFGHIJKLMNOPQRSTUVWXYZ"  # RFC 4648 base32 in bytewise order
-_ORDER = {character: place for place, character in enumerate(_ALPHABET)}
+ALPHABET = "234567ABCDEFGHIJKLMNOPQRSTUVWXYZ"  # RFC 4648 base32 in bytewise order
+_ORDER = {character: place for place, character in enumerate(ALPHABET)}

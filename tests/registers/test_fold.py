@@ -53,8 +53,9 @@ def claim(entity: str, dataset: str, row: int, as_of: date, **said: Any) -> dict
     evidence = mark([said.get(field) for field in compared(PERSON)], b"k" * 32)
     return {
         **dict.fromkeys(SCHEMA), "_entity_id": entity, "_entity_kind": "resident_id", "_key_id": entity, "_range": 0,
-        "_kind": "resident_id", "_keys": [{"kind": "resident_id", "id": entity}], "_evidence": evidence, "_dataset": dataset,
-        "_role": "subject", "_batch_id": f"batch-{row}", "_source_file": "f.csv", "_source_row": row, "_as_of": as_of,
+        "_kind": "resident_id", "_keys": [{"kind": "resident_id", "id": entity}], "_evidence": evidence,
+        "_dataset": dataset, "_role": "subject", "_batch_id": f"batch-{row}", "_source_file": "f.csv",
+        "_source_row": row, "_as_of": as_of,
         "_delivered_on": date(2026, 3, 1), "_withdrawn": False, **said,
     }
 

@@ -346,7 +346,8 @@ def test_any_order_of_deliveries_retractions_decisions_and_undos_ends_the_same(
 ) -> None:
     for number, row in enumerate(rows):
         row["_source_row"] = number
-    batches = {name: [row for row in rows if row["_batch_id"] == name] for name in sorted({r["_batch_id"] for r in rows})}
+    ids = sorted({row["_batch_id"] for row in rows})
+    batches = {batch: [row for row in rows if row["_batch_id"] == batch] for batch in ids}
     whole = resolve(*rows)
     handed: list[dict[str, Any]] = []
     for case in whole.cases.iter_rows(named=True):
