@@ -31,7 +31,8 @@ PANELS = {
         entities.entity, entities.resolve, entities.why, entities.history, cases.cases, cases.decide,
     ),
     "Open data": (publishing.approve, publishing.preview, publishing.release, publishing.releases, publishing.verify),
-    "Operation": (operation.demo, operation.up, operation.down, operation.engine, operation.runs, operation.synth),
+    "Operation": (operation.demo, operation.up, operation.down, operation.engine, operation.runs, operation.synth,
+        operation.score),
 }
 
 for panel, verbs in PANELS.items():

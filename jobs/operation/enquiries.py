@@ -51,6 +51,11 @@ class Desk:
         names = [register] if register else sorted(lake.catalogue.registers)
         return [cls.of(lake, name) for name in names if lake.has(Layer.REGISTERS, f"{name}_claims")]
 
+    @property
+    def claims_table(self) -> tuple[Layer, str]:
+        """Return where the register's claims lie."""
+        return Layer.REGISTERS, self.ledger.claims
+
     # -- where an id went ------------------------------------------------------------------------------------------
     def resolve(self, key: str, as_of: date | None = None, known_at: int | None = None) -> dict[str, Any]:
         """Return an id's state (active, redirect, ambiguous, held or unknown), its entity or parties, path and why."""

@@ -29,7 +29,7 @@ from jobs.storage.court import Court, case_changes, map_changes
 from jobs.storage.frames import cogrouped, mapped, spark_schema
 from jobs.storage.identification import asserted, moved, refolded, suggested
 from jobs.storage.ledgers import REGISTERS, Commit, Consumed, Ledger, accepted
-from jobs.storage.tables import Lake
+from jobs.storage.tables import Lake, Staged
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -83,7 +83,7 @@ def _carry_out(lake: Lake, ledger: Ledger, commit: Commit) -> StageReport:
     if lake.has(REGISTERS, ledger.claims):
         _assert(lake, ledger, court, register, touched, commit)
         _identify(court, register, commit)
-        changed = _changed(lake, ledger, court, register, touched, commit.number)
+        changed = _changed(lake, ledger, court, register, touched.rows, commit.number)
         lake.append_once(REGISTERS, ledger.versions, changed, version=commit.number, partition="_range")
     report = _account(lake, ledger, court, commit, started)
     ledger.write_commit(commit, "done")
@@ -107,19 +107,19 @@ def _claims(lake: Lake, register: Register, batches: tuple[Consumed, ...]) -> Da
             claims, contract=lake.catalogue.contracts[dataset], register=register, types=types, register_key=key
         )
         found = found.unionByName(mapped(rows, function, schema))
-    return found
+    return found.repartitionByRange("_key_id").sortWithinPartitions("_key_id")  # one key is found in few places
 
 
 def _touched(
     lake: Lake, ledger: Ledger, court: Court, fresh: DataFrame, commit: Commit, name: str
-) -> DataFrame:
+) -> Staged:
     """Return the keys a commit touches, with the facts said of them, as they are before any claim leaves."""
     from pyspark.sql import functions as f
 
     schema = {"_key_id": pl.String, "_alike": pl.List(pl.String)}
     earlier = lake.found_staged(name, spark_schema(schema))
     if earlier is not None:
-        return earlier.rows
+        return earlier
     touched = fresh.select(*schema)
     leaving = [batch for _, batch, _ in commit.remove]
     if leaving and lake.has(REGISTERS, ledger.claims):
@@ -131,7 +131,7 @@ def _touched(
         rows = [(key, list[str]()) for key in keys]
         touched = touched.union(lake.spark.createDataFrame(rows, spark_schema(schema)))
     facts = f.array_distinct(f.flatten(f.collect_list("_alike"))).alias("_alike")
-    return lake.staged(name, touched.groupBy("_key_id").agg(facts)).rows
+    return lake.staged(name, touched.groupBy("_key_id").agg(facts))
 
 
 def _exchange_claims(lake: Lake, ledger: Ledger, fresh: DataFrame, commit: Commit) -> None:
@@ -145,7 +145,7 @@ def _exchange_claims(lake: Lake, ledger: Ledger, fresh: DataFrame, commit: Commi
 
 
 def _assert(
-    lake: Lake, ledger: Ledger, court: Court, register: Register, touched: DataFrame, commit: Commit
+    lake: Lake, ledger: Ledger, court: Court, register: Register, touched: Staged, commit: Commit
 ) -> None:
     """Enter into the ledger the decisions of a commit, and what rules find anew or no longer of the touched keys."""
     if court.holds(court.assertions, commit.number):
@@ -159,11 +159,11 @@ def _assert(
     force = in_force(pl.concat([before, stamped]))
     with lake.engine_call(f"registers.{register.name}"):
         known = lake.read(REGISTERS, ledger.claims)
-        wanted = asserted(known, touched, register, dict(lake.catalogue.types), rulings(force))
-        keys = pl.Series(touched.select("_key_id").toArrow()["_key_id"])
+        wanted = asserted(known, touched.rows, register, dict(lake.catalogue.types), rulings(force))
+        keys = touched.scan().select("_key_id").collect()["_key_id"]
         entries = [handed, difference(force.filter(pl.col("rule") != ALIKE), wanted, keys)]
         if register.clash.alike:
-            alike, near = suggested(known, touched, register)
+            alike, near = suggested(known, touched.rows, register)
             pairs = force.filter((pl.col("rule") == ALIKE) & pl.col("left").is_in(near) & pl.col("right").is_in(near))
             entries.append(difference(pairs, alike, pairs["subject"]))
     court.write(court.assertions, pl.concat(entries), commit.number)

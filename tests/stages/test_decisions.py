@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,6 @@ import yaml
 from typer.testing import CliRunner
 
 from jobs.cli import app
-from jobs.operation.decisions import decide
 from jobs.operation.enquiries import Desk
 from jobs.privacy.keyring import secret
 from jobs.registers.keys import entity_ids
@@ -97,12 +95,14 @@ def _lake(place: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> Settings:
 
 
 def _deliver(lake: Lake, place: Path, *numbers: int) -> None:
+    """Land, load and conform some deliveries, then resolve once."""
     for number in numbers:
         dataset, day, rows = DELIVERIES[number]
         columns = "code,number," if dataset == LICENCES else "number,"
         file = place / f"{dataset.rpartition('/')[2]}_{day}.csv"
         file.write_text(f"{columns}name,born,address,said\n{rows}\n", encoding="utf-8")
         land.run(lake, dataset, files=[file], data_date=date.fromisoformat(f"{day[:4]}-{day[4:6]}-{day[6:]}"))
+    for dataset in sorted({DELIVERIES[number][0] for number in numbers}):
         load.run(lake, dataset)
         conform.run(lake, dataset)
     resolve.run(lake, "firm")
@@ -120,107 +120,82 @@ def _lake_says(*words: str, code: int = 0) -> Any:
     return json.loads(done.stdout)
 
 
-@pytest.fixture
-def told(place: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Lake, str, str, str, str]]:
-    """A lake that heard all deliveries in two commits, and the ids of both firms and both numbers."""
-    with Lake.open(_lake(place, "lake", monkeypatch)) as lake:
-        _deliver(lake, place, 0, 1)
-        _deliver(lake, place, 2, 3)
-        yield (
-            lake, _id(lake, "organisation_code", A[8:17]), _id(lake, "organisation_code", B[8:17]),
-            _id(lake, "registration_number", SHARED), _id(lake, "registration_number", OWN),
-        )
-
-
-def test_an_id_is_followed_across_a_merge_a_shared_number_a_decision_and_its_undo(
-    told: tuple[Lake, str, str, str, str]
-) -> None:
-    lake, a, b, shared, own = told
-    assert _lake_says("resolve", shared, "--known-at", "1")["path"] == [shared, a]
-    answer = _lake_says("resolve", shared)
-    assert (answer["state"], sorted(answer["parties"])) == ("ambiguous", sorted([a, b]))
-    assert _lake_says("resolve", shared, "--as-of", "2026-01-31")["path"] == [shared, a]
-    assert _lake_says("resolve", shared, "--as-of", "2026-02-28")["state"] == "ambiguous"
-    assert _lake_says("resolve", own)["state"] == "ambiguous"  # two firms under one number, no lead
-    assert _lake_says("resolve", "A" * 26, code=1)["state"] == "unknown"
-
-    waiting = _lake_says("cases")
-    assert sorted((case["kind"], case["state"]) for case in waiting) == [
-        ("contested_key", "open"), ("shared_key", "open")
-    ]
-    (case,) = [case["case"] for case in waiting if case["kind"] == "shared_key"]
-    sides = _lake_says("cases", case)["sides"]
-    assert sorted(side["says"][0]["name"] for side in sides) == ["红******", "蓝*******"]
-    assert {side["says"][0]["name"] for side in _lake_says("cases", case, "--unmask")["sides"]} == {RED, BLUE}
-
-    _lake_says("decide", case, "same", "--reason", "one firm under a new name", "--by", "steward")
-    resolve.run(lake, "firm")
-    (best, other) = sorted((a, b))
-    assert _lake_says("resolve", other)["path"] == [other, best]
-    assert _lake_says("resolve", shared)["path"] == [shared, best]
-    assert Desk.of(lake, "firm").ledger.status(other) == "removed"
-    document = _lake_says("why", best)
-    assert {key["id"] for key in document["keys"]} >= {a, b, shared}
-    assert [one["judgement"] for one in document["decisions"]] == ["same"]
-    assert {edge["rule"] for edge in document["edges"]} >= {"person", "co_occurrence@1", "arithmetic@1"}
-
-    _lake_says("decide", case, "undo", "--reason", "the seals differ", "--by", "steward")
-    resolve.run(lake, "firm")
-    assert _lake_says("resolve", other)["state"] == "active"
-    assert _lake_says("resolve", shared)["state"] == "ambiguous"
-    assert _lake_says("resolve", other, "--known-at", "3")["path"] == [other, best]
-    assert [row["status"] for row in _lake_says("history", other)] == [
-        "active", "removed", "id redirect", "active", "id active"]
-
-
-def test_a_contested_number_told_apart_gives_two_entities_and_their_rows_back(
-    told: tuple[Lake, str, str, str, str]
-) -> None:
-    lake, _, _, _, own = told
-    desk = Desk.of(lake, "firm")
-    row = desk.row(own)
-    assert row is not None
-    assert (row["_status"], row["name"], len(row["_held"])) == ("contested", None, 2)
+def _told_apart_and_asked_why(own: str) -> None:
+    """A number that two firms give: nobody's before the decision, two entities after it, each with its rows back."""
+    assert _lake_says("resolve", own)["state"] == "ambiguous"
+    row = _lake_says("entity", own)
+    assert (row["status"], row["fields"]["name"]["value"], len(row["held"])) == ("contested", None, 2)
     (case,) = [one["case"] for one in _lake_says("cases") if one["kind"] == "contested_key"]
-    decide(lake, case, "different", by="steward", reason="two seals")
-    resolve.run(lake, "firm")
+    _lake_says("decide", case, "different", "--reason", "two seals", "--by", "steward")
+
+
+def _parties_of(own: str) -> None:
     answer = _lake_says("resolve", own)
     assert (answer["state"], len(answer["parties"])) == ("ambiguous", 2)
-    rows = [desk.row(party) for party in answer["parties"]]
-    assert sorted(row["name"] for row in rows if row) == sorted([RED, BLUE])
-    assert desk.row(own) is None
-    told_why = _lake_says("why", answer["parties"][0], "address", "--unmask")
-    assert [claim["state"] for claim in told_why["claims"]] == ["believed"]
-    assert told_why["before"][-1]["source"] == PAYERS
+    shown = [_lake_says("entity", party, "--unmask")["fields"]["name"]["value"] for party in answer["parties"]]
+    assert sorted(shown) == sorted([RED, BLUE])
+    _lake_says("entity", own, code=1)
+    told = _lake_says("why", answer["parties"][0], "address", "--unmask")
+    assert [claim["state"] for claim in told["claims"]] == ["believed"]
+    assert told["before"][-1]["source"] == PAYERS
 
 
-def test_a_withdrawn_delivery_takes_its_evidence_with_it_and_any_order_ends_the_same(
-    told: tuple[Lake, str, str, str, str], place: Path, monkeypatch: pytest.MonkeyPatch
+def test_an_id_is_followed_across_merges_decisions_undo_and_withdrawal_and_any_order_ends_the_same(
+    place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    lake, a, _, shared, _ = told
-    (case,) = [one["case"] for one in _lake_says("cases") if one["kind"] == "shared_key"]
-    taken = decide(lake, case, "different", by="steward", reason="two seals")
-    rows = Desk.of(lake, "firm").court.handed_in().to_dicts()
-    assert [row["id"] for row in rows] == taken["ids"]
-    resolve.run(lake, "firm")
-    batch = next(one.id for one in lake.batches(LICENCES) if one.data_date.month == 2)
-    retract.run(lake, LICENCES, batch=batch)
-    resolve.run(lake, "firm")
-    assert _lake_says("resolve", shared)["path"] == [shared, a]
-    before = state(lake, [LICENCES, PAYERS])
-    assert resolve.run(lake, "firm") == []
-    with Lake.open(_lake(place, "other", monkeypatch)) as other:
-        Desk.of(other, "firm").court.hand_in(rows)
-        _deliver(other, place, 3)
-        _deliver(other, place, 2, 1)
-        _deliver(other, place, 0)
-        retract.run(other, LICENCES, batch=batch)
-        resolve.run(other, "firm")
-        assert state(other, [LICENCES, PAYERS]) == before
+    with Lake.open(_lake(place, "lake", monkeypatch)) as lake:
+        a, b = (_id(lake, "organisation_code", code[8:17]) for code in (A, B))
+        shared, own = (_id(lake, "registration_number", number) for number in (SHARED, OWN))
+        _deliver(lake, place, 0, 1)
+        assert _lake_says("resolve", shared)["path"] == [shared, a]
+        _deliver(lake, place, 2, 3)
+        assert _lake_says("resolve", shared, "--known-at", "1")["path"] == [shared, a]
+        answer = _lake_says("resolve", shared)
+        assert (answer["state"], sorted(answer["parties"])) == ("ambiguous", sorted([a, b]))
+        assert _lake_says("resolve", shared, "--as-of", "2026-01-31")["path"] == [shared, a]
+        assert _lake_says("resolve", shared, "--as-of", "2026-02-28")["state"] == "ambiguous"
+        assert _lake_says("resolve", "A" * 26, code=1)["state"] == "unknown"
 
+        (case,) = [one["case"] for one in _lake_says("cases") if one["kind"] == "shared_key"]
+        sides = _lake_says("cases", case)["sides"]
+        assert sorted(side["says"][0]["name"] for side in sides) == ["红******", "蓝*******"]
+        assert {side["says"][0]["name"] for side in _lake_says("cases", case, "--unmask")["sides"]} == {RED, BLUE}
+        _lake_says("decide", case, "same", "--reason", "one firm under a new name", "--by", "steward")
+        _told_apart_and_asked_why(own)
+        resolve.run(lake, "firm")
+        (best, other) = sorted((a, b))
+        assert _lake_says("resolve", other)["path"] == [other, best]
+        assert _lake_says("resolve", shared)["path"] == [shared, best]
+        document = _lake_says("why", best)
+        assert {key["id"] for key in document["keys"]} >= {a, b, shared}
+        assert [one["judgement"] for one in document["decisions"]] == ["same"]
+        assert {edge["rule"] for edge in document["edges"]} >= {"person", "co_occurrence@1", "arithmetic@1"}
+        _parties_of(own)
+        begun = time.monotonic()
+        _lake_says("why", best, "name")
+        assert time.monotonic() - begun < 2
 
-def test_asking_why_is_quick(told: tuple[Lake, str, str, str, str]) -> None:
-    _, a, *_ = told
-    begun = time.monotonic()
-    _lake_says("why", a, "name")
-    assert time.monotonic() - begun < 2
+        _lake_says("decide", case, "undo", "--reason", "the seals differ", "--by", "steward")
+        resolve.run(lake, "firm")
+        assert _lake_says("resolve", other)["state"] == "active"
+        assert _lake_says("resolve", shared)["state"] == "ambiguous"
+        assert _lake_says("resolve", other, "--known-at", "3")["path"] == [other, best]
+        assert [row["status"] for row in _lake_says("history", other)][-4:] == [
+            "removed", "id redirect", "active", "id active"
+        ]
+
+        batch = next(one.id for one in lake.batches(LICENCES) if one.data_date.month == 2)
+        retract.run(lake, LICENCES, batch=batch)
+        resolve.run(lake, "firm")
+        assert _lake_says("resolve", shared)["path"] == [shared, a]
+        assert resolve.run(lake, "firm") == []
+        handed = Desk.of(lake, "firm").court.handed_in().to_dicts()
+        before = state(lake, [LICENCES, PAYERS])
+    with Lake.open(_lake(place, "other", monkeypatch)) as lake:
+        Desk.of(lake, "firm").court.hand_in(handed[::2])
+        _deliver(lake, place, 3, 2)
+        Desk.of(lake, "firm").court.hand_in(handed[1::2])
+        _deliver(lake, place, 1, 0)
+        retract.run(lake, LICENCES, batch=batch)
+        resolve.run(lake, "firm")
+        assert state(lake, [LICENCES, PAYERS]) == before
