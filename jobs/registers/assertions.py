@@ -15,9 +15,8 @@ JUDGEMENTS = (SAME, DIFFERENT, UNSURE)
 
 ARITHMETIC, CO_OCCURRENCE = "arithmetic@1", "co_occurrence@1"
 CLASH, PLACEHOLDER, ALIKE = "clash@2", "placeholder@1", "alike@1"
-NEAR_KEY = "near_key@1"
 PERSON = "person"
-OWN_RULES = (ARITHMETIC, CO_OCCURRENCE, CLASH, PLACEHOLDER, ALIKE, NEAR_KEY)  # found anew from the claims every time
+OWN_RULES = (ARITHMETIC, CO_OCCURRENCE, CLASH, PLACEHOLDER, ALIKE)  # found anew from the claims every time
 
 # `subject` is the key under which a rule found it, or what a person decided on: a key, or two joined by "+".
 # `evidence` and `parties` are JSON of ids and keyed fingerprints, never of values.

@@ -19,7 +19,6 @@ from jobs.registers.assertions import (
     ALIKE,
     CLASH,
     DIFFERENT,
-    NEAR_KEY,
     PERSON,
     PLACEHOLDER,
     SAME,
@@ -34,7 +33,7 @@ from jobs.registers.keys import KEYS, party_ids
 OPEN, DECIDED, REOPENED = "open", "decided", "reopened"
 STATES = (OPEN, DECIDED, REOPENED)
 CONTESTED, NOBODY = "contested_key", "placeholder"
-SHARED, TWO_KEYS, LARGE, TWO_NUMBERS, NEAR = "shared_key", "two_keys", "large_component", "two_numbers", "near_key"
+SHARED, TWO_KEYS, LARGE, TWO_NUMBERS = "shared_key", "two_keys", "large_component", "two_numbers"
 
 SCHEMA: dict[str, Any] = {
     "id": pl.String,
@@ -51,7 +50,7 @@ SCHEMA: dict[str, Any] = {
 # What a rule would answer, and how sure it is; a person decides.
 _SUGGESTIONS = {
     CONTESTED: (DIFFERENT, 0.8), NOBODY: (DIFFERENT, 0.95), SHARED: (UNSURE, 0.5), TWO_KEYS: (UNSURE, 0.5),
-    LARGE: (DIFFERENT, 0.6), TWO_NUMBERS: (SAME, 0.8), NEAR: (SAME, 0.7),
+    LARGE: (DIFFERENT, 0.6), TWO_NUMBERS: (SAME, 0.8),
 }
 
 
@@ -151,7 +150,7 @@ def of_pair(one: tuple[str, str], other: tuple[str, str], force: pl.DataFrame) -
 
 def _of_keys(force: pl.DataFrame) -> list[dict[str, Any]]:
     """Return what rules doubt: keys that contradict themselves, pairs that look like one party."""
-    kinds = {CLASH: CONTESTED, PLACEHOLDER: NOBODY, ALIKE: TWO_NUMBERS, NEAR_KEY: NEAR}
+    kinds = {CLASH: CONTESTED, PLACEHOLDER: NOBODY, ALIKE: TWO_NUMBERS}
     found = []
     for row in force.filter((pl.col("judgement") == UNSURE) & (pl.col("rule") != PERSON)).iter_rows(named=True):
         told = json.loads(row["parties"] or "[]")

@@ -78,7 +78,9 @@ def merge(graph: Graph, left: Ints, right: Ints, at: Ints, *, decided: bool) -> 
     n = len(graph.rank)
     _, label = connected_components(coo_array((np.ones(len(one), np.int8), (one, other)), shape=(n, n)), directed=False)
     whole = label[graph.group].astype(np.int64)  # of every key, the component of its group
-    groups = np.unique(np.concatenate([one, other]))
+    mentioned = np.zeros(n, dtype=np.bool_)
+    mentioned[one] = mentioned[other] = True
+    groups = np.flatnonzero(mentioned)
     numbered = best[groups] == 0
     bad = np.zeros(n, dtype=np.bool_)
     if exclusive:

@@ -16,7 +16,17 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from jobs.registers.assertions import ARITHMETIC, CLASH, CO_OCCURRENCE, DIFFERENT, PERSON, PLACEHOLDER, SAME, UNSURE
+from jobs.registers.assertions import (
+    ARITHMETIC,
+    CLASH,
+    CO_OCCURRENCE,
+    DIFFERENT,
+    PERSON,
+    PLACEHOLDER,
+    SAME,
+    UNSURE,
+    parties_of,
+)
 from jobs.registers.components import Conflict, Graph, groups_of, merge
 
 Ints = npt.NDArray[np.int64]
@@ -111,11 +121,13 @@ def _edges(force: pl.DataFrame, ids: pl.Series) -> pl.DataFrame:
     found = force.with_row_index("_at").filter((pl.col("judgement") == SAME) & pl.col("right").is_not_null())
     numbers = pl.DataFrame({"id": ids}).with_row_index("_number")
     for side in ("left", "right"):
-        found = found.join(numbers.rename({"id": side, "_number": f"_{side}"}), on=side, how="left")
+        found = found.join(
+            numbers.rename({"id": side, "_number": f"_{side}"}), on=side, how="left", maintain_order="left"
+        )
     return found.select(
         kind.alias("_class"), pl.col("_left").cast(pl.Int64), pl.col("_right").cast(pl.Int64),
         pl.col("_at").cast(pl.Int64),
-    ).sort("_at")
+    )
 
 
 def _places(values: pl.Series, ids: pl.Series) -> Ints:
@@ -174,11 +186,11 @@ def _finished(
     rows = pl.DataFrame({
         "id": ids, "kind": kinds, "state": pl.Series(state, dtype=pl.String),
         "entity": ids.gather(entity), "entity_kind": kinds.gather(entity),
-        "why": pl.Series([why.get(at) for at in range(n)] if why else [None] * n, dtype=pl.String),
     })
     named = pl.DataFrame(
-        {"id": [ids[key] for key in parties], "parties": [[ids[one] for one in found] for found in parties.values()]},
-        schema={"id": pl.String, "parties": pl.List(pl.String)},
+        [(ids[key], reason, [ids[one] for one in parties[key]] if key in parties else None)
+         for key, reason in why.items()],
+        schema={"id": pl.String, "why": pl.String, "parties": pl.List(pl.String)}, orient="row",
     )
     rows = rows.join(named, on="id", how="left", maintain_order="left")
     rows = _with_disputes(rows, force)
@@ -190,8 +202,9 @@ def _finished(
 def _with_disputes(rows: pl.DataFrame, force: pl.DataFrame) -> pl.DataFrame:
     """Return the map with keys that contradict themselves: in dispute, standing for nobody, or taken apart."""
     found: dict[str, tuple[str, list[str], str]] = {}
-    entities = dict(rows.select("id", "entity").iter_rows())
     keyed = force.filter(pl.col("right").is_null()).select("subject", "judgement", "rule", "parties", "evidence")
+    named = pl.concat([keyed["subject"], parties_of(force)])
+    entities = dict(rows.filter(pl.col("id").is_in(named.implode())).select("id", "entity").iter_rows())
     for key, judgement, rule, parties, evidence in keyed.sort(pl.col("rule") != PERSON).iter_rows():
         told = json.loads(parties or "[]")
         if rule == PERSON and judgement == DIFFERENT:

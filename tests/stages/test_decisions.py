@@ -117,7 +117,7 @@ def _id(lake: Lake, kind: str, key: str) -> str:
 def _lake_says(*words: str, code: int = 0) -> Any:
     done = CliRunner().invoke(app, [*words, "--json"], catch_exceptions=False)
     assert done.exit_code == code, done.output
-    return json.loads(done.stdout)
+    return json.loads(done.stdout) if done.stdout else None
 
 
 def _told_apart_and_asked_why(own: str) -> None:
