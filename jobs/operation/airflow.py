@@ -116,9 +116,14 @@ class Client:
         return found
 
     def _ask(self, method: str, path: str, **parts: Any) -> httpx.Response:
-        """Ask the API; a server error (SQLite locked for a moment) is asked again."""
+        """Ask the API; a server error (SQLite locked for a moment), or a reading that takes too long, is asked again."""
         for _ in range(ATTEMPTS - 1):
-            answer = self._http.request(method, f"/api/v2{path}", **parts)
+            try:
+                answer = self._http.request(method, f"/api/v2{path}", **parts)
+            except httpx.TimeoutException:
+                if method == "POST":
+                    raise  # asked twice, it might be done twice
+                continue
             if answer.status_code < httpx.codes.INTERNAL_SERVER_ERROR:
                 return answer.raise_for_status()
             time.sleep(0.5)

@@ -163,8 +163,9 @@ def _assert(
         keys = touched.scan().select("_key_id").collect()["_key_id"]
         entries = [handed, difference(force.filter(pl.col("rule") != ALIKE), wanted, keys)]
         if register.clash.alike:
-            alike, near = suggested(known, touched.rows, register)
-            pairs = force.filter((pl.col("rule") == ALIKE) & pl.col("left").is_in(near) & pl.col("right").is_in(near))
+            pairs = force.filter(pl.col("rule") == ALIKE)
+            alike, near = suggested(known, touched.rows, register, some_known=pairs.height > 0)
+            pairs = pairs.filter(pl.col("left").is_in(near) & pl.col("right").is_in(near))
             entries.append(difference(pairs, alike, pairs["subject"]))
     court.write(court.assertions, pl.concat(entries), commit.number)
 
@@ -186,10 +187,10 @@ def _changed(
 
     types = dict(lake.catalogue.types)
     row_schema = register_schema(register, types)
-    entries = court.entries(number)
-    nodes = pl.concat([court.changed_ids(number), parties_of(entries)]).unique()
+    decided = court.decisions(number)
+    nodes = pl.concat([court.changed_ids(number), parties_of(decided)]).unique()
     rows, entities = refolded(
-        ledger, court, register, types, rulings(in_force(entries)), touched, nodes.to_frame("id"), number
+        ledger, court, register, types, rulings(in_force(decided)), touched, nodes.to_frame("id"), number
     )
     current = ledger.current()
     if current is None:

@@ -94,6 +94,11 @@ class Court:
             rows = rows.filter(pl.col("left").is_in(ids) | pl.col("right").is_in(ids) | pl.col("subject").is_in(ids))
         return rows.collect()
 
+    def decisions(self, known_at: int) -> pl.DataFrame:
+        """Return the ledger's entries of persons, up to a commit."""
+        rows = self._scan(self.assertions, ENTRY).filter(pl.col("_commit") <= known_at)
+        return rows.filter(pl.col("rule") == PERSON).collect()
+
     def force(self, known_at: int | None = None) -> pl.DataFrame:
         """Return the assertions in force after a commit, by default now."""
         return in_force(self.entries(known_at))

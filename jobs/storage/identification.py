@@ -38,10 +38,13 @@ def asserted(claims: DataFrame, touched: DataFrame, register: Register, types: T
     return _native(grouped(rows, "_range", asserting, SCHEMA))
 
 
-def suggested(claims: DataFrame, touched: DataFrame, register: Register) -> tuple[pl.DataFrame, list[str]]:
+def suggested(
+    claims: DataFrame, touched: DataFrame, register: Register, *, some_known: bool
+) -> tuple[pl.DataFrame, list[str]]:
     """Return which pairs of keys look like one party among all that share a fact with a touched key, and those keys.
 
-    Pairs of other keys are not judged: whatever changed cannot concern them.
+    Pairs of other keys are not judged: whatever changed cannot concern them. The keys are left out where they cannot
+    matter: no pair is found and none was known.
     """
     from pyspark.sql import functions as f
 
@@ -57,7 +60,7 @@ def suggested(claims: DataFrame, touched: DataFrame, register: Register) -> tupl
     )
     rows = _native(shared.select("_key_id", "_kind", "_first._as_of", "_first._batch_id", f.array("_alike").alias(
         "_alike")))
-    keys = _native(near)["_key_id"].to_list() if rows.height else []
+    keys = _native(near)["_key_id"].to_list() if rows.height or some_known else []
     found = suggestions(rows) if rows.height else pl.DataFrame(schema=SCHEMA)
     return found.filter(pl.col("left").is_in(keys) & pl.col("right").is_in(keys)), keys
 
