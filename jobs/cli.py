@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from jobs.commands import contracts, deliveries, entities, identification, linking, operation, publishing
+from jobs.commands import cases, contracts, deliveries, entities, identification, linking, operation, publishing
 from jobs.errors import LakeError
 
 app = typer.Typer(
@@ -28,9 +28,13 @@ PANELS = {
     "Deliveries": (deliveries.ingest, deliveries.run, deliveries.retract, deliveries.batches, deliveries.rejected),
     "Contracts (no Java needed)": (contracts.check, contracts.new, contracts.precheck),
     "Identifiers and codes (no Java needed)": (identification.identify, identification.code),
-    "Registers": (entities.entity, entities.why, entities.history, entities.cases, linking.link),
+    "Registers": (
+        entities.entity, entities.resolve, entities.why, entities.history, cases.cases, cases.decide, linking.link,
+    ),
     "Open data": (publishing.approve, publishing.preview, publishing.release, publishing.releases, publishing.verify),
-    "Operation": (operation.demo, operation.up, operation.down, operation.engine, operation.runs, operation.synth),
+    "Operation": (
+        operation.demo, operation.up, operation.down, operation.engine, operation.runs, operation.synth, operation.score,
+    ),
 }
 
 for panel, verbs in PANELS.items():

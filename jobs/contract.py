@@ -270,12 +270,24 @@ class RegisterField(Model):
 
 
 class Clash(Model):
-    """Say when two claims under one key speak of two different parties."""
+    """Say when two claims under one key speak of two different parties.
 
-    name: Name = Field(description="field whose values must be wholly unlike")
-    other: tuple[Name, ...] = Field(min_length=1, description="and one of these fields must differ")
+    Two contradictions among `name`, `other` and `changing`, or a wholly unlike name from a source that is not the lead.
+    """
+
+    name: Name = Field(description="field whose values must be wholly unlike to contradict each other")
+    other: tuple[Name, ...] = Field(min_length=1, description="fields fixed for life: a difference is a contradiction")
+    changing: tuple[Name, ...] = Field(
+        default=(), description="fields that change in a life: the lead's own change of them is history"
+    )
     former: Name | None = Field(
         default=None, description="field with an earlier name, under which a party may still go"
+    )
+    most_parties: int = Field(
+        default=4, ge=1, description="more parties than this under one key: it stands for nobody, all its rows wait"
+    )
+    alike: tuple[tuple[Name, ...], ...] = Field(
+        default=(), description="fields that, when all are equal, suggest that two keys are one party's"
     )
 
 
@@ -289,10 +301,13 @@ class Register(Model):
     lead: tuple[DatasetName, ...] = Field(default=(), description="sources whose claims anchor a contested key")
     fields: dict[Name, RegisterField] = Field(min_length=1)
     clash: Clash
+    most_keys: int = Field(default=50, ge=2, description="an entity of more keys than this is held, never merged")
 
     @model_validator(mode="after")
     def _clash_fields(self) -> Register:
-        for name in filter(None, (self.clash.name, *self.clash.other, self.clash.former)):
+        clash = self.clash
+        named = (clash.name, *clash.other, *clash.changing, clash.former, *(f for one in clash.alike for f in one))
+        for name in filter(None, named):
             if name not in self.fields:
                 raise ValueError(f"clash names {name}, which is no field of the register")
         return self
