@@ -33,7 +33,8 @@ PANELS = {
     ),
     "Open data": (publishing.approve, publishing.preview, publishing.release, publishing.releases, publishing.verify),
     "Operation": (
-        operation.demo, operation.up, operation.down, operation.engine, operation.runs, operation.synth, operation.score,
+        operation.demo, operation.up, operation.down, operation.engine, operation.runs, operation.synth,
+        operation.score,
     ),
 }
 
