@@ -41,13 +41,18 @@ def _ids_of_number(lake: Lake, number: str, register: str | None) -> list[str]:
     """Return the ids a raw number may have; the number itself is never printed, logged or stored."""
     import polars as pl
 
+    from jobs.commands.contracts import today
     from jobs.privacy.keyring import secret
     from jobs.registers.keys import PARTS, entity_ids
+    from jobs.rows.codes import CodeBook
+    from jobs.rows.identifiers import KINDS, judged
 
-    text = number.strip().upper()
+    codes, given = CodeBook.load(lake.catalogue.root / "codes"), pl.Series([number])
     found = []
     for name in [register] if register else sorted(lake.catalogue.registers):
         for kind in lake.catalogue.registers[name].kinds if name in lake.catalogue.registers else ():
+            normal = judged(kind, given, codes, today()).normalised[0] if kind in KINDS else number
+            text = str(normal or number)
             found.append((kind, text))
             if kind in PARTS:
                 part, start, length = PARTS[kind]

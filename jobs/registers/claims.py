@@ -11,6 +11,7 @@ import polars as pl
 from jobs.contract import Contract, Register, TypeSpec
 from jobs.registers.keys import KEYS, has_key, identified, ranges
 from jobs.rows.casting import storage_type
+from jobs.sets.deduplication import day_of
 
 RANGES = 8
 
@@ -21,6 +22,7 @@ ORIGIN: dict[str, Any] = {
     "_keys": KEYS,
     "_evidence": pl.String,
     "_alike": pl.List(pl.String),
+    "_record": pl.String,
     "_dataset": pl.String,
     "_role": pl.String,
     "_batch_id": pl.String,
@@ -45,13 +47,12 @@ def claim_schema(register: Register, types: Mapping[str, TypeSpec]) -> dict[str,
 def claims(
     rows: pl.DataFrame, contract: Contract, register: Register, types: Mapping[str, TypeSpec], register_key: bytes
 ) -> pl.DataFrame:
-    """Return the claims of silver rows on one register: one per row and role, equal claims of a batch once.
+    """Return the claims of silver rows on one register: one per row and role.
 
     Columns as `claim_schema`: `_key_id` is the birth id of the row's best key, `_keys` holds all of them, `_evidence`
-    is a keyed fingerprint of what could contradict another claim, `_alike` of what could suggest a second key.
-    A row that neither names the entity by a key nor says anything about it makes no claim. Claims that say the same
-    of the same entity on the same date count once, with the first file and row, so that a person insured five ways
-    is not five witnesses.
+    is a keyed fingerprint of what could contradict another claim, `_alike` of what could suggest a second key,
+    `_record` of the row key where a later delivery may say that the record is about somebody else.
+    A row that neither names the entity by a key nor says anything about it makes no claim.
     """
     wanted = claim_schema(register, types)
     found = []
@@ -61,7 +62,7 @@ def claims(
         says = pl.any_horizontal([pl.col(field).is_not_null() for field in link.fields.values()] or [pl.lit(False)])
         speaking = rows.filter(has_key(link) | says)
         subject = identified(speaking, contract, role, register, register_key)
-        as_of = pl.col(contract.load.as_of).cast(pl.Date) if contract.load.as_of else pl.lit(None, pl.Date)
+        as_of = day_of(speaking, contract.load.as_of) if contract.load.as_of else pl.lit(None, pl.Date)
         leads = contract.name in register.lead
         found.append(
             speaking.select(
@@ -69,6 +70,7 @@ def claims(
                 ranges(subject["_key_id"], RANGES).alias("_range"),
                 subject["_kind"],
                 subject["_keys"],
+                _records(speaking, contract, role, register_key),
                 pl.lit(contract.name).alias("_dataset"),
                 pl.lit(role).alias("_role"),
                 "_batch_id",
@@ -85,14 +87,7 @@ def claims(
         )
     if not found:
         return pl.DataFrame(schema=wanted)
-    said = list(field_schema(register, types))
-    said += [c for c in ORIGIN if c not in ("_keys", "_evidence", "_alike", "_source_file", "_source_row")]
-    rows = (
-        pl.concat(found)
-        .sort("_source_file", "_source_row")
-        .with_columns(pl.col("_keys").list.eval(pl.element().struct.field("id")).list.join("|").alias("_ids"))
-        .unique([*said, "_ids"], keep="first", maintain_order=True)
-    )
+    rows = pl.concat(found)
     return rows.with_columns(
         _marks(rows, compared(register), register_key, "_evidence", partial=True),
         pl.concat_list(
@@ -100,6 +95,48 @@ def claims(
              enumerate(register.clash.alike)] or [pl.lit(None, pl.String)]
         ).list.drop_nulls().alias("_alike"),
     ).select(pl.col(name).cast(kind) for name, kind in wanted.items())
+
+
+def once(claims: pl.DataFrame) -> pl.DataFrame:
+    """Return claims of whole batches, those that say the same of the same entity on the same date once.
+
+    The first by file and row stays, so that a person insured five ways is not five witnesses. Same columns.
+    """
+    ids = pl.col("_keys").list.eval(pl.element().struct.field("id")).list.join("|").alias("_ids")
+    untold = ("_keys", "_alike", "_source_file", "_source_row")
+    said = [name for name in claims.columns if name not in untold]
+    ordered = claims.with_columns(ids).sort("_source_file", "_source_row")
+    return ordered.unique([*said, "_ids"], keep="first", maintain_order=True).drop("_ids")
+
+
+def standing(claims: pl.DataFrame, peers: pl.DataFrame) -> pl.DataFrame:
+    """Return the claims that still stand: a record that was corrected to be about somebody else no longer speaks.
+
+    `peers` holds at least every claim of the same `_record`s. The newest claim of a record, by as-of and delivery date,
+    says whom it is about; older ones about the same entity stay as its history. Same columns.
+    """
+    newest = peers.filter(pl.col("_record").is_not_null()).sort(*RECORD_ORDER, descending=True).unique(
+        "_record", keep="first", maintain_order=True
+    )
+    about = newest.select("_record", pl.col("_key_id").alias("_about"))
+    rows = claims.join(about, on="_record", how="left", maintain_order="left")
+    return rows.filter(pl.col("_about").is_null() | (pl.col("_about") == pl.col("_key_id"))).drop("_about")
+
+
+RECORD_ORDER = ("_as_of", "_delivered_on", "_batch_id", "_source_row", "_key_id")
+
+
+def _records(rows: pl.DataFrame, contract: Contract, role: str, register_key: bytes) -> pl.Series:
+    """Return keyed fingerprints of the row keys; null where the row key itself says whom the row is about."""
+    key = contract.load.key
+    if contract.load.mode == "append" or not key or set(contract.entities[role].key) <= set(key):
+        return pl.Series("_record", [None] * rows.height, pl.String)
+    cells = rows.select(pl.col(name).cast(pl.String) for name in key)
+    marks = [
+        None if all(cell is None for cell in row) else mark([contract.name, role, *row], register_key)
+        for row in cells.iter_rows()
+    ]
+    return pl.Series("_record", marks, pl.String)
 
 
 def compared(register: Register) -> list[str]:

@@ -11,6 +11,8 @@ from typing import Any
 
 from rapidfuzz import fuzz
 
+from jobs.rows.names import given_name
+
 LIKE_ORGANISATIONS = 50.0  # rapidfuzz ratio, percent; below it two names share little more than a legal form
 _SIGNS = re.compile(r"[^\w]|_")  # dots, brackets and blanks differ from office to office
 
@@ -99,7 +101,7 @@ def like(one: str, other: str) -> bool:
     if one == other:
         return True
     if max(len(one), len(other)) <= 4:
-        return bool(set(one[1:]) & set(other[1:]))
+        return bool(set(given_name(one)) & set(given_name(other)))
     return fuzz.ratio(one, other) >= LIKE_ORGANISATIONS
 
 

@@ -14,17 +14,9 @@ from typing import Any
 import polars as pl
 
 from jobs.rows.cleaning import compatible
-from jobs.rows.names import clean_organisation_name, clean_person_name
+from jobs.rows.names import SURNAMES_OF_TWO, clean_organisation_name, clean_person_name
 
 HAN = r"\p{Han}"
-# fmt: off
-_SURNAMES_OF_TWO = frozenset({
-    "欧阳", "司马", "上官", "诸葛", "东方", "皇甫", "尉迟", "公孙", "慕容", "令狐", "司徒", "长孙",
-    "宇文", "夏侯", "轩辕", "端木", "南宫", "独孤", "呼延", "申屠", "太史", "公冶", "宗政", "濮阳",
-    "淳于", "单于", "赫连", "澹台", "闻人", "钟离", "鲜于", "闾丘", "司空", "万俟", "拓跋", "百里",
-    "东郭", "西门",
-})
-# fmt: on
 # Forms of firms in many countries; the longest first, so that 有限责任公司 is not left with 有限责任.
 _CHINESE_FORMS = (
     r"(?:集团|控股|股份)*(?:有限责任|股份有限|有限)?(?:总公司|分公司|公司)|(?:普通|有限|特殊普通)合伙(?:企业)?|"
@@ -72,7 +64,7 @@ def sounds(cells: pl.Series) -> pl.Series:
 def chinese_surnames(cells: pl.Series) -> pl.Series:
     """Return the surname of Chinese names: two characters for the compound ones, else the first."""
     first_two = cells.str.slice(0, 2)
-    compound = first_two.is_in(list(_SURNAMES_OF_TWO)) & (cells.str.len_chars() > 2)
+    compound = first_two.is_in(list(SURNAMES_OF_TWO)) & (cells.str.len_chars() > 2)
     return first_two.zip_with(compound.fill_null(value=False), cells.str.slice(0, 1))
 
 

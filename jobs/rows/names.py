@@ -13,6 +13,20 @@ _BRACKETS = r"[()\[\]〔〕【】]"
 _MOBILE = r"^(?:\+?86|0086)?(1[3-9]\d{9})$"
 _LANDLINE = r"^(?:\+?86|0086)?\(?(0\d{2,3})\)?-?(\d{7,8})(?:(?:-|转|x|ext)(\d{1,6}))?$"
 
+# fmt: off
+SURNAMES_OF_TWO = frozenset({
+    "欧阳", "司马", "上官", "诸葛", "东方", "皇甫", "尉迟", "公孙", "慕容", "令狐", "司徒", "长孙",
+    "宇文", "夏侯", "轩辕", "端木", "南宫", "独孤", "呼延", "申屠", "太史", "公冶", "宗政", "濮阳",
+    "淳于", "单于", "赫连", "澹台", "闻人", "钟离", "鲜于", "闾丘", "司空", "万俟", "拓跋", "百里",
+    "东郭", "西门",
+})
+# fmt: on
+
+
+def given_name(name: str) -> str:
+    """Return a Chinese name without its surname: two characters of the compound ones, else the first."""
+    return name[2:] if name[:2] in SURNAMES_OF_TWO and len(name) > 2 else name[1:]
+
 
 def clean_person_name(cells: pl.Series) -> pl.Series:
     """Clean people's names: NFKC, one middle dot, no blanks beside Chinese characters."""

@@ -52,7 +52,7 @@ def current(rows: pl.DataFrame, contract: Contract) -> pl.DataFrame:
         rows = rows.filter(pl.col("_data_date") == pl.col("_data_date").max())
     as_of = pl.col("_data_date")
     if load.as_of is not None:
-        as_of = pl.coalesce(_day(rows, load.as_of), as_of)
+        as_of = pl.coalesce(day_of(rows, load.as_of), as_of)
     order = ["_as_of", "_data_date", "_gone", "_mark"]
     marked = rows.with_columns(
         _as_of=as_of, _gone=_deleted(rows), _mark=fingerprint(rows, telling_fields(rows))
@@ -69,7 +69,8 @@ def _deleted(rows: pl.DataFrame) -> pl.Series:
     return pl.Series("_deleted", dtype=pl.Boolean).extend_constant(value=False, n=rows.height)
 
 
-def _day(rows: pl.DataFrame, name: str) -> pl.Expr:
+def day_of(rows: pl.DataFrame, name: str) -> pl.Expr:
+    """Return the day in China that a date or point in time of a column falls on."""
     if isinstance(rows.schema[name], pl.Datetime):
         return pl.col(name).dt.convert_time_zone("Asia/Shanghai").dt.date()
     return pl.col(name)

@@ -21,13 +21,13 @@ from jobs.layers import Layer
 from jobs.privacy.keyring import secret
 from jobs.registers.assertions import ALIKE, difference, in_force, parties_of, rulings
 from jobs.registers.cases import cases
-from jobs.registers.claims import claim_schema, claims
+from jobs.registers.claims import claim_schema, claims, once
 from jobs.registers.fold import REMOVED, changes, register_schema
 from jobs.registers.identities import identities
 from jobs.registers.keys import kind_ranks
 from jobs.storage.court import Court, case_changes, map_changes
-from jobs.storage.frames import cogrouped, mapped, spark_schema
-from jobs.storage.identification import asserted, moved, refolded, suggested
+from jobs.storage.frames import cogrouped, grouped, mapped, spark_schema
+from jobs.storage.identification import asserted, moved, refolded, sharing_records, standing, suggested
 from jobs.storage.ledgers import REGISTERS, Commit, Consumed, Ledger, accepted
 from jobs.storage.tables import Lake, Staged
 
@@ -86,8 +86,8 @@ def _carry_out(lake: Lake, ledger: Ledger, commit: Commit) -> StageReport:
         changed = _changed(lake, ledger, court, register, touched.rows, commit.number)
         lake.append_once(REGISTERS, ledger.versions, changed, version=commit.number, partition="_range")
     report = _account(lake, ledger, court, commit, started)
+    lake.record(report)  # first: a commit that is done is accounted for
     ledger.write_commit(commit, "done")
-    lake.record(report)
     lake.unstage(f"{staging}-claims")
     lake.unstage(f"{staging}-touched")
     return report
@@ -107,6 +107,7 @@ def _claims(lake: Lake, register: Register, batches: tuple[Consumed, ...]) -> Da
             claims, contract=lake.catalogue.contracts[dataset], register=register, types=types, register_key=key
         )
         found = found.unionByName(mapped(rows, function, schema))
+    found = grouped(found, "_range", once, schema)
     return found.repartitionByRange("_key_id").sortWithinPartitions("_key_id")  # one key is found in few places
 
 
@@ -121,10 +122,11 @@ def _touched(
     if earlier is not None:
         return earlier
     touched = fresh.select(*schema)
-    leaving = [batch for _, batch, _ in commit.remove]
-    if leaving and lake.has(REGISTERS, ledger.claims):
-        old = lake.read(REGISTERS, ledger.claims).where(f.col("_batch_id").isin(leaving))
-        touched = touched.union(old.select(*schema))
+    if lake.has(REGISTERS, ledger.claims):
+        known = lake.read(REGISTERS, ledger.claims)
+        old = known.where(f.col("_batch_id").isin([batch for _, batch, _ in commit.remove]))
+        same = sharing_records(known, fresh.select("_record").union(old.select("_record")))
+        touched = touched.union(old.select(*schema)).union(same.select(*schema))
     decided = court.handed_in().filter(pl.col("id").is_in(list(commit.decisions)))
     keys = pl.concat([decided["subject"], decided["left"], decided["right"]]).drop_nulls().unique().sort()
     if len(keys):
@@ -158,7 +160,7 @@ def _assert(
     )
     force = in_force(pl.concat([before, stamped]))
     with lake.engine_call(f"registers.{register.name}"):
-        known = lake.read(REGISTERS, ledger.claims)
+        known = standing(lake.read(REGISTERS, ledger.claims))
         wanted = asserted(known, touched.rows, register, dict(lake.catalogue.types), rulings(force))
         keys = touched.scan().select("_key_id").collect()["_key_id"]
         entries = [handed, difference(force.filter(pl.col("rule") != ALIKE), wanted, keys)]

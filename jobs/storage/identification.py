@@ -9,7 +9,7 @@ import polars as pl
 
 from jobs.contract import Register, TypeSpec
 from jobs.registers.assertions import SCHEMA, Ruling
-from jobs.registers.claims import RANGES, claim_schema
+from jobs.registers.claims import RANGES, RECORD_ORDER, claim_schema
 from jobs.registers.fold import placed_schema
 from jobs.registers.identities import ACTIVE
 from jobs.registers.judging import judge
@@ -25,6 +25,23 @@ if TYPE_CHECKING:
 Rulings = Mapping[str, Ruling]
 Types = Mapping[str, TypeSpec]
 FACTS = ("_key_id", "_kind", "_as_of", "_batch_id", "_alike")
+
+
+def standing(claims: DataFrame) -> DataFrame:
+    """Return the claims that still stand, as `jobs.registers.claims.standing` does, of a whole table of claims."""
+    from pyspark.sql import functions as f
+
+    records = claims.where(f.col("_record").isNotNull()).groupBy("_record").agg(
+        f.max_by("_key_id", f.struct(*RECORD_ORDER)).alias("_about"), f.countDistinct("_key_id").alias("_n")
+    )
+    corrected = f.broadcast(records.where("_n > 1").select("_record", "_about"))
+    rows = claims.join(corrected, "_record", "left")
+    return rows.where(f.col("_about").isNull() | (f.col("_about") == f.col("_key_id"))).select(*claims.columns)
+
+
+def sharing_records(claims: DataFrame, rows: DataFrame) -> DataFrame:
+    """Return the claims made by the same records as some rows, whoever they are about."""
+    return claims.join(rows.select("_record").where("_record IS NOT NULL").distinct(), "_record", "left_semi")
 
 
 def asserted(claims: DataFrame, touched: DataFrame, register: Register, types: Types, rulings: Rulings) -> pl.DataFrame:
@@ -86,7 +103,7 @@ def refolded(
         keys.join(after, "_node", "left").select(f.coalesce("_entity_id", "_node").alias("_entity_id"))
     ).distinct()
     schema = placed_schema(register, types)
-    claims = ledger.lake.read(REGISTERS, ledger.claims).select(list(claim_schema(register, types)))
+    claims = standing(ledger.lake.read(REGISTERS, ledger.claims)).select(list(claim_schema(register, types)))
     ruled = f.col("_key_id").isin(list(rulings)) if rulings else f.lit(False)
     waits = f.when(f.col("_shared") & ~f.col("_dataset").isin(list(register.lead)), f.lit(True))
     rows = (

@@ -17,7 +17,7 @@ import polars as pl
 
 from jobs import layers
 from jobs.layers import Layer
-from jobs.registers.claims import RANGES
+from jobs.registers.claims import RANGES, standing
 from jobs.registers.fold import REMOVED
 from jobs.registers.keys import ranges
 from jobs.storage.tables import Lake
@@ -157,8 +157,12 @@ class Ledger:
         return str(rows.item()) if rows.height else None
 
     def claims_under(self, keys: Iterable[str]) -> pl.DataFrame:
-        """Return every claim made under some keys."""
-        return self.lake.scan(REGISTERS, self.claims).filter(pl.col("_key_id").is_in(list(keys))).collect()
+        """Return every claim made under some keys that still stands."""
+        rows = self.lake.scan(REGISTERS, self.claims)
+        claims = rows.filter(pl.col("_key_id").is_in(list(keys))).collect()
+        records = claims["_record"].drop_nulls().unique()
+        peers = rows.filter(pl.col("_record").is_in(records.implode())).collect() if len(records) else claims
+        return standing(claims, peers)
 
 
 def _within(ids: Iterable[str]) -> pl.Expr:

@@ -8,7 +8,7 @@ from typing import Any
 import polars as pl
 
 from jobs.contract import Contract, Register, TypeSpec
-from jobs.registers.claims import claim_schema, claims
+from jobs.registers.claims import claim_schema, claims, once, standing
 from jobs.registers.keys import entity_ids
 
 KEY = b"k" * 32
@@ -91,10 +91,54 @@ def test_facts_suggest_a_second_key_only_when_all_of_them_are_there() -> None:
 
 
 def test_the_same_said_twice_in_a_delivery_is_one_claim() -> None:
-    assert told({"code": CODE, "name": "a"}, {"code": CODE, "name": "a"})["_source_row"].to_list() == [0]
+    assert once(told({"code": CODE, "name": "a"}, {"code": CODE, "name": "a"}))["_source_row"].to_list() == [0]
 
 
 def test_no_key_can_be_read_in_what_the_lake_adds() -> None:
     row = told({"code": CODE, "number": NUMBER, "name": "a"}).select("_key_id", "_keys", "_evidence", "_alike")
     assert all(part not in str(row.to_dicts()) for part in (CODE, CODE[8:17], NUMBER))
     assert list(told({"code": CODE}).schema) == list(claim_schema(FIRM, TYPES))
+
+
+DEATHS = Contract.model_validate(
+    {
+        **CONTRACT.model_dump(by_alias=True), "name": "civil/deaths", "load": {"mode": "merge", "key": ["phone"]},
+    }
+)
+
+
+def recorded(phone: str, number: str, batch: str, on: date) -> pl.DataFrame:
+    row = {"number": number, "code": None, "name": "甲", "phone": phone, "_batch_id": batch, "_source_file": "f",
+           "_source_row": 1, "_data_date": on, "_deleted": False, "_fingerprint": "0" * 32}
+    schema = {"number": pl.String, "code": pl.String, "name": pl.String, "phone": pl.String}
+    return claims(pl.DataFrame([row], schema_overrides=schema), DEATHS, FIRM, TYPES, KEY)
+
+
+def test_a_record_corrected_to_be_about_somebody_else_no_longer_speaks_of_the_first_in_any_order() -> None:
+    wrong = recorded("S-9", NUMBER, "b1", date(2026, 1, 1))
+    right = recorded("S-9", "440301103097413", "b2", date(2026, 1, 2))
+    other = recorded("S-8", NUMBER, "b1", date(2026, 1, 1))
+    for every in (pl.concat([wrong, right, other]), pl.concat([other, right, wrong])):
+        kept = standing(every, every)
+        assert set(kept["_batch_id"] + kept["_record"]) == {
+            "b2" + right["_record"][0], "b1" + other["_record"][0]
+        }
+    assert standing(wrong, wrong).height == 1
+    assert "S-9" not in str(wrong["_record"][0])
+
+
+def test_a_later_row_of_a_record_about_the_same_entity_leaves_its_history() -> None:
+    every = pl.concat([recorded("S-9", NUMBER, f"b{day}", date(2026, 1, day)) for day in (1, 2)])
+    assert standing(every, every).height == 2
+
+
+def test_a_row_key_that_names_the_entity_makes_no_record_to_be_corrected() -> None:
+    assert told({"code": CODE})["_record"].to_list() == [None]
+
+
+def test_statements_that_say_the_same_count_once_in_whatever_pieces_they_came() -> None:
+    rows = [{"code": CODE, "name": "a"}, {"code": CODE, "name": "a", "_source_row": 7}, {"code": CODE, "name": "b"}]
+    whole = once(told(*rows))
+    pieces = once(pl.concat([told(rows[2]), told(rows[1]), told(rows[0])]))
+    assert whole.height == pieces.height == 2
+    assert sorted(whole["_source_row"]) == [0, 2]
