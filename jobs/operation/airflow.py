@@ -116,7 +116,7 @@ class Client:
         return found
 
     def _ask(self, method: str, path: str, **parts: Any) -> httpx.Response:
-        """Ask the API; a server error (SQLite locked for a moment), or a reading that takes too long, is asked again."""
+        """Ask the API; a server error (SQLite locked for a moment) or an answer that takes too long is asked again."""
         for _ in range(ATTEMPTS - 1):
             try:
                 answer = self._http.request(method, f"/api/v2{path}", **parts)
