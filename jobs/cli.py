@@ -28,7 +28,10 @@ PANELS = {
     "Deliveries": (deliveries.ingest, deliveries.run, deliveries.retract, deliveries.batches, deliveries.rejected),
     "Contracts (no Java needed)": (contracts.check, contracts.new, contracts.precheck, contracts.identify),
     "Registers": (entities.entity, entities.why, entities.history, entities.cases),
-    "Open data": (publishing.approve, publishing.preview, publishing.release, publishing.releases, publishing.verify),
+    "Open data": (
+        publishing.approve, publishing.preview, publishing.release, publishing.releases, publishing.diff,
+        publishing.withdraw, publishing.verify,
+    ),
     "Operation": (operation.demo, operation.up, operation.down, operation.engine, operation.runs, operation.synth),
 }
 

@@ -54,7 +54,8 @@ def differences(before: pl.DataFrame, after: pl.DataFrame, key: Sequence[str] = 
     values = [name for name in columns if name not in key]
     both = before.join(after, on=list(key), how="inner", suffix="\0")
     differ = pl.any_horizontal([pl.lit(value=False), *[pl.col(n).ne_missing(pl.col(f"{n}\0")) for n in values]])
-    pairs = [pl.col(f"{name}{mark}").alias(f"{side}{name}") for name in values for mark, side in (("", OLD), ("\0", NEW))]
+    sides = (("", OLD), ("\0", NEW))
+    pairs = [pl.col(f"{name}{mark}").alias(f"{side}{name}") for name in values for mark, side in sides]
     return Changes(
         added=after.join(before, on=list(key), how="anti").sort(columns),
         removed=before.join(after, on=list(key), how="anti").sort(columns),
