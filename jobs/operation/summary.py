@@ -18,7 +18,9 @@ from jobs.storage.tables import Lake
 COUNTS = ("delivered", "accepted", "quarantined", "duplicates", "withheld")
 LEAST_RELEASES = 4
 TOKEN = re.compile(r"[0-9A-Za-z]{11,18}")
-SEARCHED = {".log", ".csv", ".json", ".jsonld", ".html", ".txt", ".md", ""}
+SEARCHED = {
+    ".log", ".csv", ".json", ".jsonl", ".jsonld", ".html", ".txt", ".md", ".ttl", ".yaml", ".atom", ".xml", ".sig", "",
+}
 
 
 @dataclass

@@ -59,8 +59,9 @@ def test_a_release_is_one_folder_with_everything_in_it(lake):
     report, folder = release(lake)
     assert sorted(bytes_of(folder)) == [
         "LICENCE.txt", "README.md", "README.zh.md", "SHA256SUMS", "SM3SUMS", "attestation.json", "changes.json",
-        "codes/division_code.csv", "codes/sex_code.csv", "datapackage.json", "dictionary.csv", "manifest.json",
-        "manifest.sig", "quality.json", "risk.json", "verify.py", "visits.csv", "visits.parquet",
+        "codes/division_code.csv", "codes/sex_code.csv", "core-metadata.json", "croissant.json", "datapackage.json",
+        "dcat.jsonld", "dcat.ttl", "dictionary.csv", "manifest.json", "manifest.sig", "odcs.yaml", "quality.json",
+        "risk.json", "schema.jsonld", "verify.py", "visits.csv", "visits.csv-metadata.json", "visits.parquet",
     ]  # fmt: skip
     assert folder == lake.objects.local("open/health__visits/1.0.0")
     assert report.balanced
