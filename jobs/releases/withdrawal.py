@@ -45,7 +45,10 @@ def withdraw(
             "files": files, "reason": reason, "by": by, "at": at,
         }
         sealed = canonical({"statement": statement, "signature": signer.sign(canonical(statement))})
-        objects.write(one.path / f"withdrawal-{len(one.withdrawals) + 1}.json", sealed)
+        # Written elsewhere and moved in, so that a kill leaves nothing in the release that is not a statement.
+        draft = PurePosixPath("ops", "releases", f"withdrawal-{one.manifest_sha256}.json")
+        objects.write(draft, sealed)
+        objects.move(draft, one.path / f"withdrawal-{len(one.withdrawals) + 1}.json")
         touched.append(one.version)
     finish(objects, dataset)
     return [listing.version(objects, dataset, version) for version in touched]
