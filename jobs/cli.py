@@ -30,7 +30,7 @@ PANELS = {
     "Registers": (entities.entity, entities.why, entities.history, entities.cases),
     "Open data": (
         publishing.approve, publishing.preview, publishing.release, publishing.releases, publishing.diff,
-        publishing.withdraw, publishing.verify,
+        publishing.export, publishing.withdraw, publishing.verify,
     ),
     "Operation": (operation.demo, operation.up, operation.down, operation.engine, operation.runs, operation.synth),
 }

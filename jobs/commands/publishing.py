@@ -1,4 +1,4 @@
-"""Verbs about open data: approve, preview, release, releases, diff, withdraw, verify."""
+"""Verbs about open data: approve, preview, release, releases, diff, export, withdraw, verify."""
 
 from __future__ import annotations
 
@@ -161,6 +161,25 @@ def withdraw(
         table(rows, ("version", "status", "path"))
     else:
         say("these versions were withdrawn already.")
+
+
+def export(
+    name: Name,
+    version: Annotated[str, typer.Argument(help="released version")],
+    out: Annotated[Path, typer.Option("--out", help="file to write; its ending is the format: .xlsx or .jsonl")],
+) -> None:
+    """Write a released version as a workbook or as JSON lines.
+
+    Example: lake export products/population 1.0.0 --out population.xlsx
+    """
+    from jobs.releases import exports, listing
+    from jobs.storage.objects import Folder
+    from jobs.storage.tables import Lake
+
+    with Lake.open() as lake, progress(f"writing {out.name}"):
+        data = exports.export(listing.version(lake.objects, name, version), out.suffix.removeprefix("."))
+        Folder(out.resolve().parent).write(out.name, data)
+    typer.echo(str(out))
 
 
 def verify(

@@ -31,6 +31,11 @@ KEPT = (*SEALED, "verify.py")  # what stays of a release that is withdrawn
 _VERSION = re.compile(r"^[0-9]+\.[0-9]+\.[0-9]+$")
 DIGEST = re.compile(r"\b[0-9a-f]{64}\b")
 _CHUNK = 1 << 20
+# What reading a file that is not what it should be can end in.
+_UNREADABLE = (
+    LookupError, TypeError, ValueError, AttributeError, ArithmeticError, OSError, RecursionError, StopIteration,
+    csv.Error,
+)
 
 
 class Broken(Exception):  # noqa: N818 (says what does not hold, not what failed)
@@ -92,7 +97,7 @@ def verify(folder: Path, *, key: str | None = None, head: str | None = None, log
         _check_changes(folder, manifest, gone, found)
     except Broken as broken:
         found.fails("release", str(broken))
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError, OSError) as error:
+    except _UNREADABLE as error:
         found.fails("release", f"it is not complete: {type(error).__name__} where every release has something.")
     return found
 

@@ -288,6 +288,13 @@ def test_a_folder_that_is_no_release_is_named_so(tmp_path):
     assert "not complete" in problem
 
 
+@pytest.mark.parametrize("content", [b"", b"[" * 100_000, b"\xff\xfe", b"null", b'{"a":1.5}', b'{"a":1,"a":1}', b"NaN"])
+@pytest.mark.parametrize("name", ["manifest.json", "manifest.sig", "attestation.json"])
+def test_a_file_that_is_no_document_is_a_finding_and_never_a_traceback(folder, name, content):
+    (folder / name).write_bytes(content)
+    assert verify(folder).problems
+
+
 @settings(max_examples=25, deadline=None)
 @given(st.binary(min_size=32, max_size=32), st.binary(max_size=200), st.integers(0, 511))
 def test_plain_python_agrees_with_the_library_about_signatures(seed, message, bit):
