@@ -302,6 +302,11 @@ def _entity_problems(contract: Contract, catalogue: Catalogue) -> Iterator[Findi
         for name in (*link.key, *link.fields.values()):
             if name not in contract.fields:
                 yield here, f"{name!r} is no field of this contract.", ""
+        for name in link.key:
+            kind = contract.fields[name].type if name in contract.fields else None
+            if kind is not None and kind not in register.kinds:
+                remedy = f"kinds of {register.name}: {', '.join(register.kinds)}."
+                yield (*here, "key"), f"{name!r} is of type {kind}, no kind of key of the register.", remedy
         for name in link.fields:
             if name not in register.fields:
                 yield here, f"{name!r} is no field of the register {register.name}.", ""

@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from jobs.commands import contracts, deliveries, entities, operation, publishing
+from jobs.commands import cases, contracts, deliveries, entities, identification, linking, operation, publishing
 from jobs.errors import LakeError
 
 app = typer.Typer(
@@ -26,13 +26,19 @@ app = typer.Typer(
 
 PANELS = {
     "Deliveries": (deliveries.ingest, deliveries.run, deliveries.retract, deliveries.batches, deliveries.rejected),
-    "Contracts (no Java needed)": (contracts.check, contracts.new, contracts.precheck, contracts.identify),
-    "Registers": (entities.entity, entities.why, entities.history, entities.cases),
+    "Contracts (no Java needed)": (contracts.check, contracts.new, contracts.precheck),
+    "Identifiers and codes (no Java needed)": (identification.identify, identification.code),
+    "Registers": (
+        entities.entity, entities.resolve, entities.why, entities.history, cases.cases, cases.decide, linking.link,
+    ),
     "Open data": (
         publishing.approve, publishing.preview, publishing.release, publishing.releases, publishing.diff,
         publishing.export, publishing.withdraw, publishing.verify,
     ),
-    "Operation": (operation.demo, operation.up, operation.down, operation.engine, operation.runs, operation.synth),
+    "Operation": (
+        operation.demo, operation.up, operation.down, operation.engine, operation.runs, operation.synth,
+        operation.score,
+    ),
 }
 
 for panel, verbs in PANELS.items():
@@ -65,9 +71,10 @@ def main() -> None:
     except Exception as error:
         if os.environ.get("LAKE_DEBUG"):
             raise
-        # The text of a foreign exception may quote a cell; only its kind is shown.
-        what = f"error: unexpected {type(error).__name__}."
-        typer.echo(f"{what} Remedy: run again with LAKE_DEBUG=1 and report it.", err=True)
+        from jobs.storage.translation import unexpected
+
+        # The text of a foreign exception may quote a cell; only its kind and place are shown.
+        typer.echo(f"error: {unexpected(error)} Remedy: run again with LAKE_DEBUG=1 and report it.", err=True)
         sys.exit(1)
 
 

@@ -9,7 +9,9 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
+from pydantic import ConfigDict, Field, StringConstraints, field_validator, model_validator
+
+from jobs.source import Model, Source
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
 DatasetName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*/[a-z][a-z0-9_]*$")]
@@ -26,70 +28,11 @@ THEMES = (
 GROUP_THRESHOLD: dict[str, int] = {"public": 20, "controlled": 5, "enclave": 3}
 
 
-class Model(BaseModel):
-    """Refuse unknown keys and later changes."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
-
-
 class Text(Model):
     """Hold one text in English and Chinese."""
 
     en: str = Field(min_length=1)
     zh: str = Field(min_length=1)
-
-
-class Source(Model):
-    """Say where deliveries come from and how to read them; encoding and dialect are declared, never guessed."""
-
-    reader: Literal["csv", "xlsx", "jsonl", "database"]
-    path: str | None = Field(
-        default=None, description="below the drop box; * matches, {date:%Y%m%d} is the data date; a database file too"
-    )
-    encoding: str = "utf-8"
-    delimiter: str = ","
-    quote: str = '"'
-    header_row: int = Field(default=1, ge=1, description="row of the file that holds the column names")
-    sheet: str | None = Field(default=None, description="worksheet; default the first")
-    url: str | None = Field(default=None, description="SQLAlchemy URL of a database; secrets as {ENVIRONMENT_NAME}")
-    table: str | None = Field(default=None, description="table or view of the database")
-    order_by: tuple[str, ...] = Field(default=(), description="columns that order the canonical dump")
-
-    @model_validator(mode="after")
-    def _complete(self) -> Source:
-        if self.reader == "database":
-            if not self.table or not self.order_by:
-                raise ValueError("reader: database needs table: and order_by:")
-            if (self.path is None) == (self.url is None):
-                raise ValueError("reader: database needs either path: (a database file) or url:")
-        elif not self.path or self.url or self.table:
-            raise ValueError(f"reader: {self.reader} needs path:, and neither url: nor table:")
-        if self.path is not None and (self.path.startswith("/") or ".." in self.path.split("/")):
-            raise ValueError("path: stays below the drop box: no leading slash, no ..")
-        return self
-
-    def date_pattern(self) -> re.Pattern[str]:
-        """Return a pattern over a delivered file's path; group `date` is the data date where one is declared."""
-        parts = re.split(r"(\{date:[^}]+\}|\*)", self.path or "*")
-        digits = {"%Y": r"\d{4}", "%m": r"\d{2}", "%d": r"\d{2}"}
-
-        def pattern(part: str) -> str:
-            if part == "*":
-                return r"[^/]*"
-            if not part.startswith("{date:"):
-                return re.escape(part)
-            inside = re.escape(part[6:-1]).replace(r"\%", "%")
-            for directive, group in digits.items():
-                inside = inside.replace(directive, group)
-            return f"(?P<date>{inside})"
-
-        return re.compile("".join(map(pattern, parts)) + "$")
-
-    @property
-    def date_format(self) -> str | None:
-        """Return the strftime format of the date in the file name, if one is declared."""
-        found = re.search(r"\{date:([^}]+)\}", self.path or "")
-        return found.group(1) if found else None
 
 
 class Load(Model):
@@ -327,12 +270,24 @@ class RegisterField(Model):
 
 
 class Clash(Model):
-    """Say when two claims under one key speak of two different parties."""
+    """Say when two claims under one key speak of two different parties.
 
-    name: Name = Field(description="field whose values must be wholly unlike")
-    other: tuple[Name, ...] = Field(min_length=1, description="and one of these fields must differ")
+    Two contradictions among `name`, `other` and `changing`, or a wholly unlike name from a source that is not the lead.
+    """
+
+    name: Name = Field(description="field whose values must be wholly unlike to contradict each other")
+    other: tuple[Name, ...] = Field(min_length=1, description="fields fixed for life: a difference is a contradiction")
+    changing: tuple[Name, ...] = Field(
+        default=(), description="fields that change in a life: the lead's own change of them is history"
+    )
     former: Name | None = Field(
         default=None, description="field with an earlier name, under which a party may still go"
+    )
+    most_parties: int = Field(
+        default=4, ge=1, description="more parties than this under one key: it stands for nobody, all its rows wait"
+    )
+    alike: tuple[tuple[Name, ...], ...] = Field(
+        default=(), description="fields that, when all are equal, suggest that two keys are one party's"
     )
 
 
@@ -346,10 +301,13 @@ class Register(Model):
     lead: tuple[DatasetName, ...] = Field(default=(), description="sources whose claims anchor a contested key")
     fields: dict[Name, RegisterField] = Field(min_length=1)
     clash: Clash
+    most_keys: int = Field(default=50, ge=2, description="an entity of more keys than this is held, never merged")
 
     @model_validator(mode="after")
     def _clash_fields(self) -> Register:
-        for name in filter(None, (self.clash.name, *self.clash.other, self.clash.former)):
+        clash = self.clash
+        named = (clash.name, *clash.other, *clash.changing, clash.former, *(f for one in clash.alike for f in one))
+        for name in filter(None, named):
             if name not in self.fields:
                 raise ValueError(f"clash names {name}, which is no field of the register")
         return self

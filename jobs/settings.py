@@ -38,7 +38,14 @@ class Settings(BaseSettings):
     lease_seconds: int = Field(default=120, ge=5, description="how long a writer's lease lives without renewal")
     lease_wait_seconds: int = Field(default=300, ge=0, description="how long a writer waits for another's lease")
     max_cell_bytes: int = Field(default=1 << 20, ge=1024, description="a larger cell sends its row to quarantine")
+    max_record_bytes: int = Field(default=16 << 20, ge=1024, description="a longer record (or line) goes to quarantine")
     max_file_bytes: int = Field(default=64 << 30, ge=1024, description="a larger delivery is refused")
+    max_columns: int = Field(default=16_384, ge=1, description="a wider table is refused")
+    max_cells: int = Field(default=100_000_000, ge=1, description="a worksheet that spans more cells is refused")
+    max_depth: int = Field(default=64, ge=2, description="deeper JSON or XML is refused")
+    max_unpacked_bytes: int = Field(default=16 << 30, ge=1024, description="what unpacks to more is refused")
+    max_expansion: int = Field(default=300, ge=2, description="what unpacks to more times its size is refused")
+    max_members: int = Field(default=1_000, ge=1, description="an archive of more files is refused")
 
     @cached_property
     def home(self) -> Path:

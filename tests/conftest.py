@@ -1,12 +1,14 @@
 """What all tests share: the project's schemas, an empty lake, one warm engine, and a loud word on what did not run.
 
 A test that asks for the fixture `engine` is marked `spark` by itself. Where Java or the engine's jars are missing such
-tests cannot run: they are left out and listed at the end of the run; under LAKE_CI=1 each of them fails instead.
+tests cannot run (nor those of `postgres` without a server): they are left out and listed at the end of the run; under
+LAKE_CI=1 each of them fails instead.
 """
 
 from __future__ import annotations
 
 import os
+import shutil
 from collections import Counter
 from collections.abc import Iterator
 from functools import cache
@@ -84,6 +86,17 @@ def missing_part() -> str | None:
     return None
 
 
+def missing_server() -> str | None:
+    """Return what the tests of a real PostgreSQL lack on this machine, with the remedy; None when nothing."""
+    if any(Path("/usr/lib/postgresql").glob("*/bin/initdb")) or shutil.which("initdb"):
+        return None
+    return "there is no PostgreSQL server. Remedy: install Debian's postgresql."
+
+
+def _needs_server(item: pytest.Item) -> bool:
+    return "postgres" in getattr(item, "fixturenames", ())
+
+
 def _needs_engine(item: pytest.Item) -> bool:
     return any(item.get_closest_marker(name) for name in NEEDS_ENGINE)
 
@@ -96,12 +109,14 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     config.stash[LEFT_OUT] = Counter()
-    stopped = [item for item in items if _needs_engine(item)]
-    if os.environ.get("LAKE_CI") or not stopped or missing_part() is None:
+    if os.environ.get("LAKE_CI"):
         return
+    stopped = [item for item in items if _needs_server(item)] if missing_server() else []
+    if any(_needs_engine(item) for item in items) and missing_part():
+        stopped += [item for item in items if _needs_engine(item)]
     config.stash[LEFT_OUT].update(item.location[0] for item in stopped)
     config.hook.pytest_deselected(items=stopped)
-    items[:] = [item for item in items if not _needs_engine(item)]
+    items[:] = [item for item in items if item not in stopped]
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -113,6 +128,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     left_out = config.stash.get(LEFT_OUT, Counter())
     if left_out:
         terminalreporter.section("TESTS THAT DID NOT RUN", sep="!", red=True, bold=True)
-        terminalreporter.line(f"{left_out.total()} tests need the engine. {missing_part()}", red=True)
+        missing = " ".join(filter(None, (missing_part(), missing_server())))
+        terminalreporter.line(f"{left_out.total()} tests need what is not here. {missing}", red=True)
         for file, number in sorted(left_out.items()):
             terminalreporter.line(f"{number:6} in {file}")

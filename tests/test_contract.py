@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from jobs.catalogue import check_references, load_catalogue, read_catalogue
-from jobs.contract import Source, json_schema
+from jobs.contract import json_schema
 from jobs.errors import ContractError, RequestError
 from jobs.settings import PROJECT
+from jobs.source import Source
 
 SCHEMAS = PROJECT / "schemas"
 
@@ -42,7 +43,7 @@ DEATHS = "civil_affairs/deaths.yaml"
     [
         ("steward:", "stewart:", 1, "steward"),
         ("load: {mode: merge", "load: {mode: upsert", 6, "mode"),
-        ("type: resident_id", "type: passport", 14, "no type 'passport'"),
+        ("type: resident_id", "type: shoe_size", 14, "no type 'shoe_size'"),
         ("register: person", "register: persons", 8, "no register 'persons'"),
         ("codes: sex", "codes: sexes", 16, "no code list 'sexes'"),
         ("key: [registration_no]", "key: [number]", 6, "'number' is no field"),
@@ -67,8 +68,8 @@ def test_a_key_given_twice_is_an_error_not_the_last_one_wins(schemas: Path) -> N
 
 
 def test_loading_a_broken_folder_raises_with_place_and_remedy(schemas: Path) -> None:
-    _spoil(schemas, DEATHS, "type: resident_id", "type: passport")
-    with pytest.raises(ContractError, match=r"deaths\.yaml:14: .*passport.* Remedy: types:"):
+    _spoil(schemas, DEATHS, "type: resident_id", "type: shoe_size")
+    with pytest.raises(ContractError, match=r"deaths\.yaml:14: .*shoe_size.* Remedy: types:"):
         load_catalogue(schemas)
 
 

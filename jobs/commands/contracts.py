@@ -1,4 +1,4 @@
-"""Verbs about contracts, all without Java: check, new, precheck, identify, approve."""
+"""Verbs about contracts, all without Java: check, new, precheck."""
 
 from __future__ import annotations
 
@@ -88,9 +88,9 @@ def precheck(
     settings = Settings()
     catalogue = load_catalogue(settings.schemas)
     contract = catalogue.contract(dataset)
-    day = date.date() if date else _today()
+    day = date.date() if date else today()
     with progress(f"checking {file.name}"):
-        codes, limits = CodeBook.load(catalogue.root / "codes"), Limits(settings.max_cell_bytes)
+        codes, limits = CodeBook.load(catalogue.root / "codes"), Limits.of(settings)
         result = checking.precheck(file, contract, catalogue.types, codes, limits, day)
         workbook = out or file.with_name(f"{file.stem}_precheck.xlsx")
         if result.quarantined:
@@ -113,36 +113,8 @@ def precheck(
         raise typer.Exit(1)
 
 
-def _today() -> date:
+def today() -> date:
+    """Return the day in Shanghai."""
     from zoneinfo import ZoneInfo
 
     return datetime.now(UTC).astimezone(ZoneInfo("Asia/Shanghai")).date()
-
-
-def identify(
-    file: Annotated[Path, typer.Argument(help="a CSV file with a header; - reads standard input")],
-    column: Annotated[str, typer.Option("--column", help="the column with the numbers")],
-    kind: Annotated[str | None, typer.Option("--kind", help="what the column should hold")] = None,
-) -> None:
-    """Say of every number what it is: CSV on stdout with value, kind, normalised form, verdicts and reasons.
-
-    Example: lake identify firms.csv --column 统一社会信用代码 --kind credit_code
-    """
-    import sys
-
-    import polars as pl
-
-    from jobs.errors import RequestError
-    from jobs.rows.codes import CodeBook
-    from jobs.rows.identifiers import identify as judge
-    from jobs.settings import Settings
-
-    rows = pl.read_csv(sys.stdin.buffer if str(file) == "-" else file, infer_schema=False)
-    if column not in rows.columns:
-        raise RequestError("the file has no such column.", where=column, remedy=f"columns: {', '.join(rows.columns)}.")
-    found = judge(rows[column], CodeBook.load(Settings().schemas / "codes"), _today(), kind)
-    flat = [
-        pl.col(name).list.join(";") if isinstance(dtype, pl.List) else pl.col(name)
-        for name, dtype in found.schema.items()
-    ]
-    typer.echo(found.select(flat).write_csv(), nl=False)

@@ -37,11 +37,17 @@ def ingest(
 
     Example: lake ingest civil_affairs/deaths deaths_20260302.jsonl
     """
+    from jobs.errors import RequestError
     from jobs.stages import conform, land, load
     from jobs.storage.tables import Lake
 
     with Lake.open() as lake, progress(f"taking in {dataset}"):
         landed = land.run(lake, dataset, files=files, data_date=date.date() if date else None)[0]
+        if landed.batch in lake.retracted(dataset):
+            raise RequestError(
+                "these bytes are a withdrawn delivery.", dataset=dataset, where=f"batch {landed.batch}",
+                remedy=f"`lake retract {dataset} --batch {landed.batch} --undo`, then deliver again.",
+            )
         if landed.outcome == "known":
             say(f"batch {landed.batch} was delivered before; it is accounted for once.")
         for stage in (load, conform):
@@ -81,7 +87,10 @@ def run(
 
 
 def retract(
-    dataset: Dataset, batch: Annotated[str, typer.Option("--batch", help="the batch to withdraw")], json: AsJson = False
+    dataset: Dataset,
+    batch: Annotated[str, typer.Option("--batch", help="the batch to withdraw")],
+    undo: Annotated[bool, typer.Option("--undo", help="reinstate a withdrawn batch; conform takes it")] = False,
+    json: AsJson = False,
 ) -> None:
     """Withdraw a delivery; the registers refold what it said at their next resolve.
 
@@ -90,8 +99,8 @@ def retract(
     from jobs.stages import retract as stage
     from jobs.storage.tables import Lake
 
-    with Lake.open() as lake, progress(f"withdrawing {batch}"):
-        reports = stage.run(lake, dataset, batch=batch)
+    with Lake.open() as lake, progress(f"{'reinstating' if undo else 'withdrawing'} {batch}"):
+        reports = stage.run(lake, dataset, batch=batch, undo=undo)
     if json:
         emit([report_row(report) for report in reports])
     else:

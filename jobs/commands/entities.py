@@ -1,96 +1,86 @@
-"""Verbs about the registers: entity, why, history, cases."""
+"""Verbs about the registers: entity, resolve, why, history."""
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from jobs.commands.printing import AsJson, emit, say, table
+from jobs.operation.masking import shown
 
 if TYPE_CHECKING:
-    from jobs.storage.ledgers import Ledger
+    from jobs.operation.enquiries import Desk
     from jobs.storage.tables import Lake
 
-Entity = Annotated[str, typer.Argument(help="an entity id; `-` reads a raw number from standard input")]
+Entity = Annotated[str, typer.Argument(help="an id of a key, a party or an entity; `-` reads a number from stdin")]
 RegisterOption = Annotated[str | None, typer.Option("--register", help="which register; default: whichever knows it")]
+AsOf = Annotated[datetime | None, typer.Option("--as-of", formats=["%Y-%m-%d"], help="what was so on a day")]
+KnownAt = Annotated[int | None, typer.Option("--known-at", help="as the register stood after this commit")]
+Unmask = Annotated[
+    bool, typer.Option("--unmask", help="show names, addresses and telephones in full; for those whose role allows it")
+]
+_ID = re.compile(r"[A-Z2-7]{26}")
 
 
-def _find(lake: Lake, entity: str, register: str | None) -> tuple[Ledger, str]:
-    """Return the ledger that knows an entity, and the entity's id."""
-    import polars as pl
-
+def _find(lake: Lake, entity: str, register: str | None) -> tuple[Desk, str]:
     from jobs.errors import RequestError
-    from jobs.layers import Layer
-    from jobs.storage.ledgers import Ledger
+    from jobs.operation.enquiries import find
 
     ids = [entity]
     if entity == "-":
-        ids = _ids_of_number(lake, typer.get_text_stream("stdin").readline().strip())
-    for name in [register] if register else sorted(lake.catalogue.registers):
-        ledger = Ledger(lake, name)
-        if not lake.has(Layer.REGISTERS, ledger.versions):
-            continue
-        known = lake.scan(Layer.REGISTERS, ledger.versions).filter(pl.col("_entity_id").is_in(ids))
-        found = known.select("_entity_id").head(1).collect()
-        if found.height:
-            return ledger, str(found.item())
-    raise RequestError(
-        "no register knows this entity.", remedy="`lake runs` shows whether the registers were resolved."
-    )
+        ids = _ids_of_number(lake, typer.get_text_stream("stdin").readline().strip(), register)
+    elif not _ID.fullmatch(entity):
+        raise RequestError("an id has 26 letters and digits.", remedy="give a number by standard input: `-`.")
+    return find(lake, ids, register)
 
 
-def _ids_of_number(lake: Lake, number: str) -> list[str]:
+def _ids_of_number(lake: Lake, number: str, register: str | None) -> list[str]:
     """Return the ids a raw number may have; the number itself is never printed, logged or stored."""
     import polars as pl
 
     from jobs.privacy.keyring import secret
-    from jobs.registers.keys import KEY_KINDS, entity_ids
+    from jobs.registers.keys import PARTS, entity_ids
 
     text = number.strip().upper()
-    kinds, keys = [], []
-    for field_type, kind in KEY_KINDS.items():
-        kinds.append(kind)
-        keys.append(text[8:17] if field_type == "credit_code" else text)
+    found = []
+    for name in [register] if register else sorted(lake.catalogue.registers):
+        for kind in lake.catalogue.registers[name].kinds if name in lake.catalogue.registers else ():
+            found.append((kind, text))
+            if kind in PARTS:
+                part, start, length = PARTS[kind]
+                found.append((part, text[start : start + length]))
+    kinds, keys = zip(*found, strict=True) if found else ((), ())
     return entity_ids(pl.Series(kinds), pl.Series(keys), secret(lake.objects, "register")).to_list()
 
 
 def entity(
-    entity: Entity,
-    register: RegisterOption = None,
-    as_of: Annotated[
-        datetime | None, typer.Option("--as-of", formats=["%Y-%m-%d"], help="what was so on a day")
-    ] = None,
-    known_at: Annotated[int | None, typer.Option("--known-at", help="as the register stood after this commit")] = None,
-    json: AsJson = False,
+    entity: Entity, register: RegisterOption = None, as_of: AsOf = None, known_at: KnownAt = None,
+    unmask: Unmask = False, json: AsJson = False,
 ) -> None:
     """Show one register entry, each value with its source and as-of date.
 
     Example: lake entity - --register person   (then type the number)
     """
-    import polars as pl
-
-    from jobs.registers.fold import fold, valid_on
     from jobs.storage.tables import Lake
 
     with Lake.open() as lake:
-        ledger, found = _find(lake, entity, register)
-        declared = lake.catalogue.registers[ledger.register]
-        if as_of is not None:
-            claims = valid_on(ledger.claims_on(found), as_of.date())
-            rows = fold(claims, declared, lake.catalogue.types, lake.feeders(declared.name))
-        else:
-            rows = ledger.scan_current(known_at).filter(pl.col("_entity_id") == found).collect()
-    if rows.is_empty():
-        say("the register held nothing about this entity then.")
-        raise typer.Exit(1)
-    row = rows.row(0, named=True)
+        desk, found = _find(lake, entity, register)
+        day = as_of.date() if as_of else None
+        found = desk.resolve(found, day, known_at)["entity"] or found
+        row = desk.row(found, day, known_at)
+        declared = desk.register
+        if row is None:
+            say("the register held nothing about this entity then.")
+            raise typer.Exit(1)
+        values = shown(lake.catalogue, declared.name, {n: row[n] for n in declared.fields}, unmask=unmask)
     document: dict[str, Any] = {
         "entity": found, "register": declared.name, "status": row["_status"], "claims": row["_claims"],
         "held": row["_held"] or [],
         "fields": {
-            name: {"value": row[name], "source": row[f"{name}_source"], "as_of": row[f"{name}_as_of"]}
+            name: {"value": values[name], "source": row[f"{name}_source"], "as_of": row[f"{name}_as_of"]}
             for name in declared.fields
         },
     }
@@ -101,93 +91,130 @@ def entity(
     table([{"field": n, **v} for n, v in document["fields"].items()], ("field", "value", "source", "as_of"))
 
 
-def why(
-    entity: Entity, field: Annotated[str | None, typer.Argument(help="one field only")] = None,
-    register: RegisterOption = None, json: AsJson = False,
+def resolve(
+    entity: Entity, register: RegisterOption = None, as_of: AsOf = None, known_at: KnownAt = None, json: AsJson = False
 ) -> None:
-    """Show every claim behind an entry: which delivery, file and row said what about which field, and which won.
+    """Show where an id went: active, redirect, ambiguous, held or unknown, with path and why; unknown exits with 1.
 
-    Example: lake why ABCDEFGHIJKLMNOPQRSTUVWXYZ birth_date
+    Example: lake resolve ABCDEFGHIJKLMNOPQRSTUVWXYZ --known-at 12
     """
-    import polars as pl
-
+    from jobs.errors import RequestError
+    from jobs.operation.enquiries import UNKNOWN
     from jobs.storage.tables import Lake
 
     with Lake.open() as lake:
-        ledger, found = _find(lake, entity, register)
-        declared = lake.catalogue.registers[ledger.register]
-        claims = ledger.claims_on(found).sort("_as_of", "_delivered_on", "_dataset", "_source_row")
-        current = ledger.scan_current().filter(pl.col("_entity_id") == found).collect()
-    held = {tuple(one.values()) for one in (current["_held"][0] if current.height else [])}
-    rows = []
-    for claim in claims.iter_rows(named=True):
-        origin = (claim["_dataset"], claim["_batch_id"], claim["_source_file"], claim["_source_row"])
-        for name in [field] if field else declared.fields:
-            if claim.get(name) is None:
-                continue
-            best = current.height and current[name][0] == claim[name] and current[f"{name}_source"][0] == origin[0]
-            state = "held" if origin in held else "believed" if best else "outweighed"
-            rows.append(
-                {"field": name, "state": state, "dataset": origin[0], "batch": origin[1], "file": origin[2],
-                 "row": origin[3], "as_of": claim["_as_of"], "value": claim[name]}
-            )
-    rows.sort(key=lambda row: (row["field"], row["state"]))
+        try:
+            desk, found = _find(lake, entity, register)
+            answer = {"register": desk.register.name, **desk.resolve(found, as_of.date() if as_of else None, known_at)}
+        except RequestError as error:
+            if entity != "-" and not _ID.fullmatch(entity):
+                raise
+            shown_id = None if entity == "-" else entity
+            answer = {"register": register, "id": shown_id, "state": UNKNOWN, "entity": None, "parties": [],
+                      "path": [], "why": error.what}
     if json:
-        emit(rows)
+        emit(answer)
     else:
-        table(rows, ("field", "state", "value", "as_of", "dataset", "batch", "file", "row"))
+        table([{**answer, "parties": "\n".join(answer["parties"]), "path": "\n".join(answer["path"])}], list(answer))
+    if answer["state"] == UNKNOWN:
+        raise typer.Exit(1)
+
+
+def why(
+    entity: Entity, field: Annotated[str | None, typer.Argument(help="one field only")] = None,
+    register: RegisterOption = None, unmask: Unmask = False, json: AsJson = False,
+) -> None:
+    """Show why an entity is what it is: keys, edges with evidence, decisions, redirects; of a field, every claim.
+
+    Example: lake why ABCDEFGHIJKLMNOPQRSTUVWXYZ birth_date
+    """
+    from jobs.errors import RequestError
+    from jobs.storage.tables import Lake
+
+    with Lake.open() as lake:
+        desk, found = _find(lake, entity, register)
+        if field is None:
+            document = desk.why(found)
+        elif field not in desk.register.fields:
+            raise RequestError(f"the register has no field {field!r}.",
+                               remedy=f"fields: {', '.join(desk.register.fields)}.")
+        else:
+            document = _field(lake, desk, desk.entity_of(found), field, unmask=unmask)
+    if json:
+        emit(document)
+        return
+    if field is None:
+        say(f"{document['register']} {document['id']} · {document['state']} · entity {document['entity'] or '-'}")
+        for name, columns in {
+            "keys": ("id", "kind", "state"), "edges": ("left", "right", "rule", "as_of", "evidence"),
+            "decisions": ("case", "judgement", "by", "reason", "decided_at", "undone"),
+            "redirects": ("commit", "id", "state", "became", "why"),
+        }.items():
+            table(document[name], columns, title=name.capitalize())
+        return
+    say(f"believed by {document['rule']}")
+    table(document["claims"], ("state", "value", "as_of", "dataset", "batch", "file", "row"), title=field)
+    table(document["before"], ("commit", "value", "source", "as_of"), title="what the register said")
+
+
+def _field(lake: Lake, desk: Desk, entity: str, field: str, *, unmask: bool) -> dict[str, Any]:
+    """Return every claim on one field of an entity, which won and by which rule, and what was believed before."""
+    declared = desk.register.fields[field]
+    name = desk.register.name
+
+    def value(found: Any) -> Any:
+        return shown(lake.catalogue, name, {field: found}, unmask=unmask)[field]
+
+    row = desk.row(entity)
+    claims = desk.claims_of(entity).sort("_as_of", "_delivered_on", "_dataset", "_source_row", descending=True)
+    told = []
+    for claim in claims.iter_rows(named=True):
+        if claim[field] is None:
+            continue
+        believed = row is not None and (row[field], row[f"{field}_source"], row[f"{field}_as_of"]) == (
+            claim[field], claim["_dataset"], claim["_as_of"])
+        state = "held" if claim["_waits"] else "believed" if believed else "outweighed"
+        told.append({
+            "state": state, "value": value(claim[field]), "as_of": claim["_as_of"], "dataset": claim["_dataset"],
+            "batch": claim["_batch_id"], "file": claim["_source_file"], "row": claim["_source_row"],
+        })
+    before: list[dict[str, Any]] = []
+    for version in desk.ledger.history(entity).iter_rows(named=True):
+        said = {"value": value(version[field]), "source": version[f"{field}_source"],
+                "as_of": version[f"{field}_as_of"]}
+        if not before or any(before[-1][part] != said[part] for part in said):
+            before.append({"commit": version["_commit"], **said})
+    sources = ", ".join(declared.prefer) or "no source"
+    rule = (f"preferred: {sources} first, then the latest date" if declared.policy == "preferred"
+            else f"latest: the latest date, then {sources} first")
+    return {"entity": entity, "register": name, "field": field, "rule": rule, "claims": told, "before": before}
 
 
 def history(entity: Entity, register: RegisterOption = None, json: AsJson = False) -> None:
-    """Show an entry's versions, oldest first: commit by commit, what changed.
+    """Show an entry's versions, oldest first: commit by commit, what changed, and where its id went.
 
     Example: lake history ABCDEFGHIJKLMNOPQRSTUVWXYZ
     """
     from jobs.storage.tables import Lake
 
     with Lake.open() as lake:
-        ledger, found = _find(lake, entity, register)
-        fields = list(lake.catalogue.registers[ledger.register].fields)
-        versions = ledger.history(found)
-    rows, before = [], dict.fromkeys(fields)
+        desk, found = _find(lake, entity, register)
+        fields = list(desk.register.fields)
+        versions, moves = desk.ledger.history(found), desk.court.changes_of([found])
+    rows: list[dict[str, Any]] = []
+    before = dict.fromkeys(fields)
     for version in versions.iter_rows(named=True):
         changed = [name for name in fields if version[name] != before[name]]
-        rows.append({"commit": version["_commit"], "status": version["_status"], "changed": ", ".join(changed)})
+        rows.append({"commit": version["_commit"], "status": version["_status"], "changed": ", ".join(changed),
+                     "became": version["_became"]})
         before = {name: version[name] for name in fields}
+    rows += [
+        {"commit": move["_commit"], "status": f"id {move['state']}", "changed": move["why"] or "",
+         "became": move["entity"]}
+        for move in moves.iter_rows(named=True)
+    ]
+    rows.sort(key=lambda row: row["commit"])
     if json:
         emit(rows)
     else:
-        table(rows, ("commit", "status", "changed"), title=found)
-
-
-def cases(register: RegisterOption = None, json: AsJson = False) -> None:
-    """List held rows: claims that contradict their key and wait for a decision.
-
-    Example: lake cases --register person
-    """
-    import polars as pl
-
-    from jobs.layers import Layer
-    from jobs.storage.ledgers import Ledger
-    from jobs.storage.tables import Lake
-
-    rows: list[dict[str, Any]] = []
-    with Lake.open() as lake:
-        for name in [register] if register else sorted(lake.catalogue.registers):
-            ledger = Ledger(lake, name)
-            if not lake.has(Layer.REGISTERS, ledger.versions):
-                continue
-            held = ledger.scan_current().filter(pl.col("_held").list.len() > 0)
-            held = held.select("_entity_id", "_status", "_held").sort("_entity_id")
-            for entity, status, found in held.collect().iter_rows():
-                rows += [
-                    {"register": name, "entity": entity, "status": status, "dataset": one["_dataset"],
-                     "batch": one["_batch_id"], "file": one["_source_file"], "row": one["_source_row"]}
-                    for one in found
-                ]
-    if json:
-        emit(rows)
-    elif rows:
-        table(rows, list(rows[0]))
-    else:
-        say("no row is held.")
+        table(rows, ("commit", "status", "changed", "became"), title=found)

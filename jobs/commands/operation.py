@@ -39,6 +39,24 @@ def synth(
     typer.echo(str(summary))
 
 
+def score(
+    truth: Annotated[Path, typer.Option("--truth", help="the truth that `lake synth` wrote")], json: AsJson = False
+) -> None:
+    """Score the registers against a synthetic city's truth: precision, recall, wrong merges, by class of dirt.
+
+    Example: lake score --truth city/truth
+    """
+    from jobs.operation.score import score as judged
+    from jobs.storage.tables import Lake
+
+    with Lake.open() as lake:
+        rows = judged(lake, truth)
+    if json:
+        emit(rows)
+    else:
+        table(rows, ("register", "dirt", "claims", "held", "precision", "recall", "wrong"))
+
+
 def demo(
     people: Annotated[int, typer.Option("--people", min=2_000)] = 20_000,
     days: Annotated[int, typer.Option("--days", min=3, max=30)] = 3,
@@ -118,5 +136,12 @@ def runs(
     if json:
         emit(found)
     else:
-        columns = ("recorded_at", "stage", "dataset", "batch", "outcome", "delivered", "accepted", "quarantined")
-        table(found, (*columns, "duplicates", "withheld", "seconds"))
+        told = [
+            {
+                "when": f"{row['recorded_at']:%m-%d %H:%M:%S}", "what": f"{row['stage']} {row['dataset']}",
+                "batch": row["batch"], "outcome": row["outcome"], "in": row["delivered"], "good": row["accepted"],
+                "bad": row["quarantined"], "twice": row["duplicates"], "withheld": row["withheld"], "s": row["seconds"],
+            }
+            for row in found
+        ]
+        table(told, tuple(told[0]) if told else ("when",))

@@ -15,11 +15,13 @@ import yaml
 from jobs.catalogue import read_catalogue
 from jobs.contract import Contract, ContractField, TypeSpec
 from jobs.errors import RequestError
-from jobs.onboarding.precheck import SampleLayout, recognise, records, refusal, refuse_data_as_header
+from jobs.onboarding.headers import refusal, refuse_data_as_header
+from jobs.onboarding.precheck import records
+from jobs.onboarding.recognition import SampleLayout, recognise
 from jobs.rows.casting import cast
 from jobs.rows.cleaning import clean_key, clean_text
 from jobs.rows.codes import CodeBook
-from jobs.rows.identifiers import CHECKS
+from jobs.rows.identifiers import KINDS
 from jobs.rows.identifiers.organisations import LEGACY_KINDS
 from jobs.settings import Settings
 from jobs.storage.readers import Limits
@@ -156,8 +158,8 @@ def draft(dataset: str, sample: Path) -> str:
         raise refusal("a dataset is named department/dataset, in lower-case English.", "such as health/vaccinations.")
     if not sample.is_file():
         raise RequestError("there is no such file.", where=str(sample), remedy="name a delivered file.")
-    layout = recognise(sample)
     settings = Settings()
+    layout = recognise(sample, Limits.of(settings))
     types, codes = read_catalogue(settings.schemas)[0].types, CodeBook.load(settings.schemas / "codes")
     rows = _rows(dataset, sample, layout)
     refuse_data_as_header(layout.columns, rows)
@@ -303,7 +305,7 @@ def _fitting(
 
 def _closed(field: dict[str, Any], types: Mapping[str, TypeSpec]) -> dict[str, Any]:
     """Add a protection that lets nothing out: a pseudonym for identifiers, which may link tables, else nothing."""
-    return {**field, "protect": "pseudonym" if field["type"] in CHECKS and types[field["type"]].closed else "drop"}
+    return {**field, "protect": "pseudonym" if field["type"] in KINDS and types[field["type"]].closed else "drop"}
 
 
 # -- text --------------------------------------------------------------------------------------------------------
@@ -346,7 +348,7 @@ def _required(guesses: dict[str, Guess]) -> list[str]:
     needs one row it rejects.
     """
     full = [name for name, guess in guesses.items() if guess.complete]
-    keys = [name for name in full if guesses[name].field["type"] in CHECKS or name.endswith(("_no", "_id"))]
+    keys = [name for name in full if guesses[name].field["type"] in KINDS or name.endswith(("_no", "_id"))]
     if full or any(guess.field["type"] in _BROKEN for guess in guesses.values()):
         return keys or full[:1]
     return list(guesses)[:1]
@@ -370,6 +372,8 @@ def _target(kind: str) -> tuple[str, str]:
     """Return the field that receives an older kind of identifier, and its type."""
     if kind.startswith("registration_number"):
         return "registration_number", "registration_number"
+    if kind.endswith("taxpayer_number"):
+        return "taxpayer_number", "taxpayer_number"
     return kind, "organisation_code" if kind == "organisation_code" else "text"
 
 

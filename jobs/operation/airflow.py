@@ -116,9 +116,14 @@ class Client:
         return found
 
     def _ask(self, method: str, path: str, **parts: Any) -> httpx.Response:
-        """Ask the API; a server error (SQLite locked for a moment) is asked again."""
+        """Ask the API; a server error (SQLite locked for a moment) or a slow reading is asked again."""
         for _ in range(ATTEMPTS - 1):
-            answer = self._http.request(method, f"/api/v2{path}", **parts)
+            try:
+                answer = self._http.request(method, f"/api/v2{path}", **parts)
+            except httpx.TimeoutException:
+                if method == "POST":
+                    raise  # asked twice, it might be done twice
+                continue
             if answer.status_code < httpx.codes.INTERNAL_SERVER_ERROR:
                 return answer.raise_for_status()
             time.sleep(0.5)
@@ -134,11 +139,11 @@ class Client:
         """Pause a DAG, or let it run again."""
         self._ask("PATCH", f"/dags/{dag}", json={"is_paused": paused})
 
-    def answer(self, dag: str, run: str, task: str, choice: str) -> None:
-        """Answer a task that waits for a person."""
+    def answer(self, dag: str, run: str, task: str, choice: str, *, place: int = -1) -> None:
+        """Answer a task that waits for a person; `place` is its number among mapped ones."""
         body = {"chosen_options": [choice], "params_input": {}}
         try:
-            self._ask("PATCH", f"/dags/{dag}/dagRuns/{run}/taskInstances/{task}/-1/hitlDetails", json=body)
+            self._ask("PATCH", f"/dags/{dag}/dagRuns/{run}/taskInstances/{task}/{place}/hitlDetails", json=body)
         except httpx.HTTPStatusError as error:
             if error.response.status_code != httpx.codes.CONFLICT:
                 raise  # a conflict says: answered already, by the attempt whose reply got lost
@@ -218,7 +223,7 @@ def _dag_count() -> int:
     from jobs.catalogue import load_catalogue
 
     catalogue = load_catalogue(Settings().schemas)
-    return len(catalogue.datasets()) + len(catalogue.registers) + len(catalogue.contracts) + 1
+    return len(catalogue.datasets()) + 2 * len(catalogue.registers) + len(catalogue.contracts) + 1
 
 
 def _home(settings: Settings) -> Path:

@@ -31,6 +31,7 @@ from jobs.synthesis.people import day
 
 MARK = "made by lake demo, removed by the next one"
 ENDED = ("success", "failed")
+CASES_ASKED, CASE_ANSWER = 2, "different"  # a few of each register's cases, so that the flow is seen
 APPROVAL_PAUSE = 2.0  # an answer in the very moment the request appears can be lost (Airflow 3.3)
 LONGEST_SECONDS = 1_800.0
 
@@ -114,6 +115,9 @@ def _act(settings: Settings, clock: Clock, people: int, days: int, seed: int) ->
     _withdraw(settings, folder, clock)
     rounds.trigger([dag_name("register", register) for register in catalogue.registers])
     rounds.until_quiet()
+    for register in catalogue.registers:
+        rounds.trigger([dag_name("cases", register)], limit=CASES_ASKED)
+    rounds.until_quiet()
     for dag in opened:
         operator.pause(dag, paused=False)
     rounds.trigger([*opened, "maintenance"])
@@ -128,12 +132,12 @@ class Rounds:
         self.operator, self.officer, self.clock = operator, officer, clock
         self.failed: list[str] = []
         self._ended: set[tuple[str, str]] = set()
-        self._waiting: dict[tuple[str, str], float] = {}
+        self._waiting: dict[tuple[str, str, int], float] = {}
         self._expected: set[tuple[str, str]] = set()
 
-    def trigger(self, dags: list[str]) -> None:
+    def trigger(self, dags: list[str], **conf: Any) -> None:
         """Trigger DAGs as the operator."""
-        self._expected |= {(dag, self.operator.trigger(dag)) for dag in dags}
+        self._expected |= {(dag, self.operator.trigger(dag, **conf)) for dag in dags}
 
     def until_quiet(self) -> None:
         """Wait until every triggered run has ended and no Asset has woken another one."""
@@ -167,15 +171,16 @@ class Rounds:
         self.clock.say(f"FAILED  {one['dag_id']}  at {broken}")
 
     def _answer(self) -> None:
-        """Approve, as another person than the operator, what has waited for a moment."""
+        """Approve releases and decide cases, as another person than the operator, after a moment."""
         found = self.officer.get("/dags/~/dagRuns/~/hitlDetails", response_received=False, limit=50)["hitl_details"]
         for one in found:
             task = one["task_instance"]
-            key = (task["dag_id"], task["dag_run_id"])
+            key = (task["dag_id"], task["dag_run_id"], task["map_index"])
             since = self._waiting.setdefault(key, time.monotonic())
             if task["state"] == "awaiting_input" and time.monotonic() - since > APPROVAL_PAUSE:
-                self.officer.answer(*key, task["task_id"], "Approve")
-                self.clock.say(f"approved by {airflow.OFFICER}: {one['subject']}")
+                choice = "Approve" if "Approve" in one["options"] else CASE_ANSWER
+                self.officer.answer(*key[:2], task["task_id"], choice, place=task["map_index"])
+                self.clock.say(f"{choice} by {airflow.OFFICER}: {one['subject']}")
 
 
 def _deliver(folder: Path, box: Path, number: int) -> None:

@@ -11,12 +11,15 @@ from typing import Any
 import polars as pl
 
 from jobs.layers import Layer
+from jobs.operation.score import score
 from jobs.releases import listing
+from jobs.storage.court import Court
 from jobs.storage.ledgers import REGISTERS, Ledger
 from jobs.storage.tables import Lake
 
 COUNTS = ("delivered", "accepted", "quarantined", "duplicates", "withheld")
 LEAST_RELEASES = 4
+PLANTED = ("reused", "filler", "nothing", "scientific", "spreadsheet_tail", "wrong_check")  # keys that mislead
 TOKEN = re.compile(r"[0-9A-Za-z]{11,18}")
 SEARCHED = {
     ".log", ".csv", ".json", ".jsonl", ".jsonld", ".html", ".txt", ".md", ".ttl", ".yaml", ".atom", ".xml", ".sig", "",
@@ -29,6 +32,8 @@ class Found:
 
     accounting: list[dict[str, Any]] = field(default_factory=list)
     registers: list[dict[str, Any]] = field(default_factory=list)
+    cases: list[dict[str, Any]] = field(default_factory=list)
+    score: list[dict[str, Any]] = field(default_factory=list)
     releases: list[dict[str, Any]] = field(default_factory=list)
     stages: list[dict[str, Any]] = field(default_factory=list)
     identifiers: dict[str, int] = field(default_factory=dict)
@@ -49,12 +54,18 @@ def collect(lake: Lake, truth: Path | None = None) -> Found:
         ledger = Ledger(lake, name)
         if lake.has(REGISTERS, ledger.versions):
             found.registers.append(_register(ledger))
+            found.cases += _cases(lake, name)
     found.releases = [
         {**row, "path": Path(row["path"]).relative_to(lake.settings.home).as_posix()} for row in listing.releases(lake)
     ]
     seconds = runs.group_by("stage", maintain_order=True).agg(pl.len().alias("runs"), pl.col("seconds").sum().round(1))
     found.stages = list(seconds.iter_rows(named=True))
     if truth is not None:
+        found.score = score(lake, truth)
+        found.problems += [
+            f"{row['wrong']} wrong merges in {row['register']} among rows of class {row['dirt']}."
+            for row in found.score if row["wrong"] and row["dirt"] in PLANTED
+        ]
         found.identifiers = _leaks(lake, pl.read_parquet(truth / "identifiers.parquet"))
         leaks = [(place, count) for place, count in found.identifiers.items() if count]
         found.problems += [f"{count} planted identifiers in {place}." for place, count in leaks]
@@ -71,6 +82,11 @@ def show(found: Found, seconds: float, peak_bytes: int) -> None:
     table(found.accounting, ("dataset", "batches", *COUNTS), title="Accounting")
     states = ("entities", "active", "ended", "contested", "claims", "held")
     table(found.registers, ("register", *states), title="Registers")
+    if found.cases:
+        table(found.cases, ("register", "kind", "state", "cases"), title="Cases")
+    if found.score:
+        columns = ("register", "dirt", "claims", "held", "precision", "recall", "wrong")
+        table(found.score, columns, title="Reconciliation against the truth")
     table(found.releases, ("dataset", "version", "rows", "smallest_group", "kept_share", "path"), title="Releases")
     table(found.stages, ("stage", "runs", "seconds"), title="Seconds per stage")
     if found.identifiers:
@@ -89,6 +105,11 @@ def _register(ledger: Ledger) -> dict[str, Any]:
     }
 
 
+def _cases(lake: Lake, register: str) -> list[dict[str, Any]]:
+    counts = Court(lake, register).cases().group_by("kind", "state").agg(pl.len().alias("cases"))
+    return [{"register": register, **row} for row in counts.sort("kind", "state").iter_rows(named=True)]
+
+
 def _leaks(lake: Lake, planted: pl.DataFrame) -> dict[str, int]:
     """Return how many planted identifiers occur in gold, in open, and in anything a process wrote as text."""
     known = set(planted["value"].to_list())
@@ -97,6 +118,8 @@ def _leaks(lake: Lake, planted: pl.DataFrame) -> dict[str, int]:
         "open": _file_texts(lake.objects.local(Layer.OPEN)),
         "logs": _log_texts(lake),
         "runs": iter([lake.runs().drop("recorded_at").write_csv()]),
+        "airflow's database": _database_texts(lake),
+        "left in ops": _file_texts(lake.objects.local(Layer.OPS)),
     }
     tokens = {place: {one for text in texts for one in TOKEN.findall(text)} for place, texts in places.items()}
     return {place: len(found & known) for place, found in tokens.items()}
@@ -114,6 +137,13 @@ def _file_texts(folder: Path) -> Iterator[str]:
             yield pl.read_parquet(path).write_csv()
         elif path.is_file() and path.suffix in SEARCHED:
             yield path.read_text(encoding="utf-8", errors="replace")
+
+
+def _database_texts(lake: Lake) -> Iterator[str]:
+    """Yield what Airflow keeps, results and rendered forms of tasks among it, as far as it can be read as text."""
+    path = lake.objects.local("airflow/airflow.db")
+    if path.is_file():
+        yield path.read_bytes().decode("ascii", errors="replace")
 
 
 def _log_texts(lake: Lake) -> Iterator[str]:

@@ -26,6 +26,7 @@ def perform(
     from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
 
     from jobs.storage.tables import Lake
+    from jobs.storage.translation import unexpected
 
     run = import_module(f"jobs.stages.{stage}").run
     reports: list[StageReport] = []
@@ -42,6 +43,8 @@ def perform(
         raise AirflowFailException(str(error)) from None
     except LakeError as error:
         raise AirflowException(str(error)) from None
+    except Exception as error:
+        raise AirflowException(f"{stage} {name or ''}: {unexpected(error)}") from None  # its text may quote a cell
     if all(report.outcome == "known" for report in reports):
         raise AirflowSkipException("nothing was waiting.")
     return [_counts(report) for report in reports]
@@ -72,6 +75,66 @@ def previewed(name: str) -> dict[str, Any]:
     if found["unchanged"]:
         raise AirflowSkipException("the release would equal the last one.")
     return found
+
+
+def waiting_cases(register: str, limit: int) -> list[str]:
+    """Return the ids of cases that wait for a person, the surest suggestions first, at most `limit`; skips on none."""
+    from airflow.sdk.exceptions import AirflowSkipException
+
+    from jobs.operation.enquiries import Desk
+    from jobs.storage.tables import Lake
+
+    with Lake.open() as lake:
+        desks = Desk.all(lake, register)
+        rows = desks[0].court.cases() if desks else None
+    found = [] if rows is None else [
+        row["id"] for row in rows.sort("confidence", "id", descending=[True, False]).iter_rows(named=True)
+        if row["state"] != "decided"
+    ]
+    if not found:
+        raise AirflowSkipException("no case waits.")
+    return found[:limit]
+
+
+def case_text(register: str, case: str) -> str:
+    """Return a case's evidence side by side for the person who decides: Markdown, names masked, dates by year."""
+    from jobs.operation.enquiries import Desk
+    from jobs.operation.masking import shown
+    from jobs.storage.tables import Lake
+
+    with Lake.open() as lake:
+        found = Desk.of(lake, register).case(case)
+        if found is None:
+            return "The case has been settled meanwhile."
+        rows = [
+            {"side": number, **shown(lake.catalogue, register, said, unmask=False, years=True),
+             "sources": ", ".join(said["sources"])}
+            for number, side in enumerate(found["sides"], 1) for said in side["says"]
+        ]
+    columns = list(rows[0]) if rows else ["side"]
+    lines = [
+        f"{found['kind']}, suggested: {found['suggestion']} ({found['confidence']:.0%}). In full: `lake cases {case}`.",
+        "", "| " + " | ".join(columns) + " |", "|" + "---|" * len(columns),
+        *["| " + " | ".join("" if row[c] is None else str(row[c]) for c in columns) + " |" for row in rows],
+    ]
+    return "\n".join(lines)
+
+
+def answered(register: str, case: str, answer: Mapping[str, Any]) -> str:
+    """Hand a person's answer in as a decision; nobody's answer in time keeps apart, as `unsure`."""
+    from airflow.sdk.exceptions import AirflowFailException
+
+    from jobs.operation.decisions import decide
+    from jobs.storage.tables import Lake
+
+    (judgement,) = answer["chosen_options"]
+    reason = str((answer.get("params_input") or {}).get("reason") or "answered in Airflow")
+    try:
+        with Lake.open() as lake:
+            decide(lake, case, judgement, by=approver(answer) or "nobody in time", reason=reason, register=register)
+    except FINAL as error:
+        raise AirflowFailException(str(error)) from None
+    return case
 
 
 def approver(decision: Mapping[str, Any]) -> str:

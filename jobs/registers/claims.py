@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import polars as pl
 
 from jobs.contract import Contract, Register, TypeSpec
-from jobs.registers.keys import entity_ids, has_key, keyed, ranges
+from jobs.registers.keys import KEYS, has_key, identified, ranges
 from jobs.rows.casting import storage_type
 
 RANGES = 8
 
 ORIGIN: dict[str, Any] = {
-    "_entity_id": pl.String,
+    "_key_id": pl.String,
     "_range": pl.Int32,
     "_kind": pl.String,
+    "_keys": KEYS,
+    "_evidence": pl.String,
+    "_alike": pl.List(pl.String),
     "_dataset": pl.String,
     "_role": pl.String,
     "_batch_id": pl.String,
@@ -43,6 +47,8 @@ def claims(
 ) -> pl.DataFrame:
     """Return the claims of silver rows on one register: one per row and role, equal claims of a batch once.
 
+    Columns as `claim_schema`: `_key_id` is the birth id of the row's best key, `_keys` holds all of them, `_evidence`
+    is a keyed fingerprint of what could contradict another claim, `_alike` of what could suggest a second key.
     A row that neither names the entity by a key nor says anything about it makes no claim. Claims that say the same
     of the same entity on the same date count once, with the first file and row, so that a person insured five ways
     is not five witnesses.
@@ -54,15 +60,15 @@ def claims(
             continue
         says = pl.any_horizontal([pl.col(field).is_not_null() for field in link.fields.values()] or [pl.lit(False)])
         speaking = rows.filter(has_key(link) | says)
-        subject = keyed(speaking, contract, role)
-        ids = entity_ids(subject["_kind"], subject["_key"], register_key)
+        subject = identified(speaking, contract, role, register, register_key)
         as_of = pl.col(contract.load.as_of).cast(pl.Date) if contract.load.as_of else pl.lit(None, pl.Date)
         leads = contract.name in register.lead
         found.append(
             speaking.select(
-                ids.alias("_entity_id"),
-                ranges(ids, RANGES).alias("_range"),
+                subject["_key_id"],
+                ranges(subject["_key_id"], RANGES).alias("_range"),
                 subject["_kind"],
+                subject["_keys"],
                 pl.lit(contract.name).alias("_dataset"),
                 pl.lit(role).alias("_role"),
                 "_batch_id",
@@ -79,13 +85,48 @@ def claims(
         )
     if not found:
         return pl.DataFrame(schema=wanted)
-    said = [c for c in wanted if c not in ("_source_file", "_source_row")]
-    return (
+    said = list(field_schema(register, types))
+    said += [c for c in ORIGIN if c not in ("_keys", "_evidence", "_alike", "_source_file", "_source_row")]
+    rows = (
         pl.concat(found)
         .sort("_source_file", "_source_row")
-        .unique(said, keep="first", maintain_order=True)
-        .select(pl.col(name).cast(kind) for name, kind in wanted.items())
+        .with_columns(pl.col("_keys").list.eval(pl.element().struct.field("id")).list.join("|").alias("_ids"))
+        .unique([*said, "_ids"], keep="first", maintain_order=True)
     )
+    return rows.with_columns(
+        _marks(rows, compared(register), register_key, "_evidence", partial=True),
+        pl.concat_list(
+            [_marks(rows, fields, register_key, str(at), partial=False) for at, fields in
+             enumerate(register.clash.alike)] or [pl.lit(None, pl.String)]
+        ).list.drop_nulls().alias("_alike"),
+    ).select(pl.col(name).cast(kind) for name, kind in wanted.items())
+
+
+def compared(register: Register) -> list[str]:
+    """Return the fields by which claims of one key may contradict each other."""
+    clash = register.clash
+    return [clash.name, *([clash.former] if clash.former else []), *clash.other, *clash.changing]
+
+
+def mark(texts: Sequence[object], register_key: bytes) -> str:
+    """Return a keyed fingerprint of values: 32 hex digits of BLAKE2b (RFC 7693) with the register's key."""
+    text = "\x1f".join("" if one is None else str(one) for one in texts)
+    return hashlib.blake2b(text.encode(), key=register_key, digest_size=16).hexdigest()
+
+
+def _marks(rows: pl.DataFrame, fields: Sequence[str], register_key: bytes, name: str, *, partial: bool) -> pl.Series:
+    """Return fingerprints over fields of rows; unless `partial`, null where any of them is absent."""
+    texts = rows.select(pl.col(field).cast(pl.String) for field in fields)
+    if partial:  # claims with different whole credit codes are different evidence
+        codes = pl.col("_keys").list.eval(pl.element().struct.field("kind") + ":" + pl.element().struct.field("id"))
+        wholes = codes.list.eval(pl.element().filter(pl.element().str.starts_with("credit_code:"))).list.join("|")
+        texts = texts.with_columns(rows.select(wholes.alias("_wholes")))
+    distinct = texts.unique()
+    marks = [
+        mark([*fields, *row], register_key) if partial or None not in row else None for row in distinct.iter_rows()
+    ]
+    table = distinct.with_columns(pl.Series(name, marks, pl.String))
+    return texts.join(table, on=texts.columns, how="left", nulls_equal=True, maintain_order="left")[name]
 
 
 def _said(rows: pl.DataFrame, field: str) -> pl.Expr:

@@ -1,68 +1,116 @@
-"""Clashes: when two claims under one key cannot speak of the same party."""
+"""Clashes: when claims under one key cannot speak of the same party, and which parties they speak of."""
 
 from __future__ import annotations
 
-import polars as pl
+import hashlib
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
 from rapidfuzz import fuzz
 
-from jobs.contract import Clash, Register
-
 LIKE_ORGANISATIONS = 50.0  # rapidfuzz ratio, percent; below it two names share little more than a legal form
+_SIGNS = re.compile(r"[^\w]|_")  # dots, brackets and blanks differ from office to office
 
 
-def held(claims: pl.DataFrame, register: Register) -> pl.Series:
-    """Return for every claim whether it contradicts its key and so must wait for a decision.
+@dataclass(frozen=True)
+class Said:
+    """Hold what some claims of one key say alike of their party.
 
-    The earliest claim of a lead source anchors the key: claims that clash with it are held, the others stay. A
-    clash without any lead claim holds every claim of the key. The answer depends on the claims alone, not on their
-    order.
+    `evidence` is its keyed fingerprint; `fixed` and `changing` follow the register's clash; `codes` are whole credit
+    codes, `keys` the other keys of the same rows, all by id.
     """
-    clash, lead = register.clash, pl.col("_dataset").is_in(register.lead)
-    rows = claims.with_row_index("_at")
-    evidence = [clash.name, *clash.other, *([clash.former] if clash.former else [])]
-    able = rows.filter(pl.col(clash.name).is_not_null())
-    several = able.group_by("_entity_id").agg(pl.col(clash.name).n_unique().alias("n")).filter(pl.col("n") > 1)
-    able = able.join(several.select("_entity_id"), on="_entity_id", how="semi")
-    if able.is_empty():
-        return pl.Series("held", [False] * claims.height, pl.Boolean)
-    order = ["_as_of", "_delivered_on", *evidence, "_dataset", "_batch_id", "_source_file", "_source_row"]
-    anchors = able.filter(lead).sort(order, nulls_last=True).unique("_entity_id", keep="first", maintain_order=True)
-    pairs = able.join(anchors.select("_entity_id", *evidence), on="_entity_id", how="inner", suffix="_other")
-    against = pairs.filter(_clashing(pairs, clash))["_at"]
-    orphans = able.join(anchors, on="_entity_id", how="anti")
-    some = orphans.select("_entity_id", *evidence).unique()
-    pairs = some.join(some, on="_entity_id", how="inner", suffix="_other")
-    contested = pairs.filter(_clashing(pairs, clash)).select("_entity_id").unique()
-    waiting = rows.join(contested, on="_entity_id", how="semi")["_at"]
-    return rows["_at"].is_in(pl.concat([against, waiting]).implode()).alias("held")
+
+    evidence: str
+    names: tuple[str, ...]
+    fixed: tuple[Any, ...]
+    changing: tuple[Any, ...]
+    lead: bool
+    since: date
+    codes: frozenset[str] = frozenset()
+    keys: frozenset[str] = frozenset()
+
+    @property
+    def silent(self) -> bool:
+        """Tell whether nothing is said by which one party differs from another."""
+        return not self.names and all(value is None for value in self.fixed)
 
 
-def _clashing(pairs: pl.DataFrame, clash: Clash) -> pl.Series:
-    """Return whether the names are wholly unlike and another field differs; an absent value contradicts nothing."""
-    differs = pl.any_horizontal([(pl.col(f) != pl.col(f"{f}_other")).fill_null(False) for f in clash.other])
-    suspects = pairs.with_row_index("_pair").filter(differs & (pl.col(clash.name) != pl.col(f"{clash.name}_other")))
-    names = [clash.name, *([clash.former] if clash.former else [])]
-    unlike = [
-        not any(
-            like(mine, theirs)
-            for mine in row[: len(names)]
-            for theirs in row[len(names) :]
-            if mine is not None and theirs is not None
-        )
-        for row in suspects.select(*names, *[f"{name}_other" for name in names]).iter_rows()
-    ]
-    found = suspects["_pair"].filter(pl.Series(unlike, dtype=pl.Boolean))
-    return pairs.with_row_index("_pair")["_pair"].is_in(found.implode())
+Party = list[Said]
+
+
+def clashing(one: Said, other: Said) -> bool:
+    """Tell whether two statements under one key are about two parties.
+
+    Two contradictions among names wholly unlike, fixed and changing fields, or a wholly unlike name where either comes
+    from a source that is not the lead. What the lead itself says later of a name or a changing field is history unless
+    a fixed field differs too. Two whole credit codes on one organisation code need an agreeing name or other key.
+    """
+    named = bool(one.names and other.names)
+    alike = named and any(like(mine, theirs) for mine in one.names for theirs in other.names)
+    unlike, leads = named and not alike, one.lead and other.lead
+    if one.codes and other.codes and not one.codes & other.codes and not alike and not one.keys & other.keys:
+        return True
+    if unlike and not leads:
+        return True
+    fixed, changing = _differing(one.fixed, other.fixed), _differing(one.changing, other.changing)
+    return unlike + fixed + changing > 1 and (fixed > 0 or not leads)
+
+
+def parties(said: Iterable[Said], most: int) -> tuple[list[Party], Party]:
+    """Return the parties that statements under one key speak of, the lead's first, and the statements left over.
+
+    The lead's earliest statement anchors the first party: what agrees with it, or with anything the lead says of that
+    party, belongs to it. Others form parties without a clash inside. Statements that say nothing are left over, and so
+    is what needs more than `most` parties and one. The answer depends on the statements alone, not on their order.
+    """
+    ordered = sorted(said, key=lambda one: (not one.lead, one.since if one.lead else date.min, one.evidence))
+    found: list[Party] = []
+    left: Party = []
+    for one in ordered:
+        home = None if one.silent else next((party for party in found if _belongs(one, party)), None)
+        if home is not None:
+            home.append(one)
+        elif one.silent or len(found) > most:
+            left.append(one)
+        else:
+            found.append([one])
+    return found, left
+
+
+def fingerprint_of(party: Iterable[Said]) -> str:
+    """Return a party's fingerprint: 32 hex digits over the evidence it consists of."""
+    text = "|".join(sorted({one.evidence for one in party}))
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 
 def like(one: str, other: str) -> bool:
     """Tell whether two names may be one party's.
 
     Chinese personal names (up to four characters) are alike when they share a character of the given name, since a
-    shared surname is no evidence; longer names by the share of characters in common.
+    shared surname is no evidence; longer names by the share of characters in common. Signs between the characters
+    (middle dots, brackets of either width) are no difference.
     """
+    if one == other:
+        return True
+    one, other = _SIGNS.sub("", one), _SIGNS.sub("", other)
     if one == other:
         return True
     if max(len(one), len(other)) <= 4:
         return bool(set(one[1:]) & set(other[1:]))
     return fuzz.ratio(one, other) >= LIKE_ORGANISATIONS
+
+
+def _belongs(one: Said, party: Party) -> bool:
+    if one.lead:
+        return not clashing(one, party[0])
+    leads = [member for member in party if member.lead]
+    if leads:
+        return any(not clashing(one, member) for member in leads)
+    return not any(clashing(one, member) for member in party)
+
+
+def _differing(mine: Sequence[Any], theirs: Sequence[Any]) -> int:
+    return sum(a != b for a, b in zip(mine, theirs, strict=True) if a is not None and b is not None)

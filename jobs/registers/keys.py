@@ -6,46 +6,66 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from jobs.contract import Contract, EntityLink
+from jobs.contract import Contract, EntityLink, Register
 from jobs.rows.coarsening import pseudonyms
 
 UNKEYED = "unkeyed"
 
-# Kind of key that a field of each type gives. A credit code's identity is the organisation code inside it
-# (GB 32100-2015, characters 9 to 17): the code changes when an office re-issues it, that part does not.
-KEY_KINDS = {
-    "resident_id": "resident_id",
-    "credit_code": "organisation_code",
-    "organisation_code": "organisation_code",
-    "registration_number": "registration_number",
-}
+# What a field's type gives besides a key of its own kind. A credit code's identity is the organisation code inside it
+# (GB 32100-2015, characters 9 to 17): the code changes when an office re-issues it, that part does not. The whole code
+# is a key of a lower kind that leads to it.
+PARTS = {"credit_code": ("organisation_code", 8, 9)}
+
+KEYS = pl.List(pl.Struct({"kind": pl.String, "id": pl.String}))
 
 
-def keyed(rows: pl.DataFrame, contract: Contract, role: str) -> pl.DataFrame:
-    """Return (`_kind`, `_key`) of the entity each row speaks about in one role; the first present key field wins.
+def kind_ranks(register: Register) -> dict[str, int]:
+    """Return kind → rank, best 0; a row without a key comes last."""
+    return {kind: rank for rank, kind in enumerate((*register.kinds, UNKEYED))}
 
-    A row without any key is its own entity: kind `unkeyed`, key made of the dataset, the role and its row key, or
-    the row's fingerprint where the row key is empty.
+
+def identified(
+    rows: pl.DataFrame, contract: Contract, role: str, register: Register, register_key: bytes
+) -> pl.DataFrame:
+    """Return (`_key_id`, `_kind`, `_keys`) of the entity each row speaks about in one role.
+
+    `_keys` holds every key of the row, best kind first; `_key_id` and `_kind` are the first one's. A row without any
+    key is its own entity: kind `unkeyed`, key made of the dataset, the role and its row key, or the row's fingerprint
+    where the row key is empty.
     """
     link = contract.entities[role]
-    parts = [(KEY_KINDS[contract.fields[name].type], _key(contract, name)) for name in link.key]
+    ranks = kind_ranks(register)
+    found: list[tuple[str, pl.Expr]] = []
+    for name in link.key:
+        kind = contract.fields[name].type
+        if kind in PARTS:
+            part, start, length = PARTS[kind]
+            found.append((part, pl.col(name).str.slice(start, length)))
+        if kind in ranks:
+            found.append((kind, pl.col(name)))
+    found.sort(key=lambda one: ranks.get(one[0], len(ranks)))
+    present = pl.any_horizontal([pl.col(name).is_not_null() for name in link.key])
+    found.append((UNKEYED, pl.when(~present).then(_own(contract, role))))
+    ids = rows.select(key.alias(str(at)) for at, (_, key) in enumerate(found))
+    ids = pl.DataFrame([pseudonyms(ids[str(at)], register_key, kind).alias(str(at)) for at, (kind, _) in
+                        enumerate(found)])
+    entries = [
+        pl.when(pl.col(str(at)).is_not_null()).then(pl.struct(pl.lit(kind).alias("kind"), pl.col(str(at)).alias("id")))
+        for at, (kind, _) in enumerate(found)
+    ]
+    keys = ids.select(pl.concat_list(entries).list.drop_nulls().cast(KEYS).alias("_keys"))
+    first = pl.col("_keys").list.first().struct
+    return keys.select(first.field("id").alias("_key_id"), first.field("kind").alias("_kind"), "_keys")
+
+
+def _own(contract: Contract, role: str) -> pl.Expr:
     row_key = pl.concat_str(
         [pl.col(name).cast(pl.String).fill_null("") for name in contract.load.key] or [pl.lit("")], separator="|"
     )
     has_row_key = pl.any_horizontal([pl.col(name).is_not_null() for name in contract.load.key] or [pl.lit(False)])
-    own = pl.concat_str(
+    return pl.concat_str(
         pl.lit(f"{contract.name}|{role}|"), pl.when(has_row_key).then(row_key).otherwise(pl.col("_fingerprint"))
     )
-    kind = pl.coalesce(
-        *[pl.when(key.is_not_null()).then(pl.lit(kind)) for kind, key in parts], pl.lit(UNKEYED)
-    )
-    return rows.select(kind.alias("_kind"), pl.coalesce(*[key for _, key in parts], own).alias("_key"))
-
-
-def _key(contract: Contract, field: str) -> pl.Expr:
-    if contract.fields[field].type == "credit_code":
-        return pl.col(field).str.slice(8, 9)
-    return pl.col(field)
 
 
 def has_key(link: EntityLink) -> pl.Expr:
@@ -61,10 +81,16 @@ def entity_ids(kinds: pl.Series, keys: pl.Series, register_key: bytes) -> pl.Ser
     return ids.alias("_entity_id")
 
 
+def party_ids(key_id: str, parties: Sequence[str], register_key: bytes) -> list[str]:
+    """Return the ids of the parties that a decision tells apart under one key, from their fingerprints."""
+    texts = pl.Series("party", [f"{key_id}|{party}" for party in parties], pl.String)
+    return pseudonyms(texts, register_key, "party").to_list()
+
+
 def ranges(ids: pl.Series, count: int) -> pl.Series:
     """Return which of `count` key ranges (a power of two up to 32) an id lies in; ranges follow the ids' order."""
     return (ids.str.slice(0, 1).replace_strict(_ORDER, return_dtype=pl.Int32) * count // 32).cast(pl.Int32)
 
 
-_ALPHABET: Sequence[str] = "234567ABCDEFGHIJKLMNOPQRSTUVWXYZ"  # RFC 4648 base32 in bytewise order
-_ORDER = {character: place for place, character in enumerate(_ALPHABET)}
+ALPHABET = "234567ABCDEFGHIJKLMNOPQRSTUVWXYZ"  # RFC 4648 base32 in bytewise order
+_ORDER = {character: place for place, character in enumerate(ALPHABET)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -70,12 +71,17 @@ def csv_bytes(table: pl.DataFrame) -> bytes:
     A text that a spreadsheet would take for a formula (it begins with = + - @, tab or return) has an apostrophe before
     it; Parquet has it as it is.
     """
+    return without_formulas(table).write_csv(line_terminator="\r\n").encode()
+
+
+def without_formulas(table: pl.DataFrame) -> pl.DataFrame:
+    """Return rows whose texts (and column names) no spreadsheet takes for a formula: an apostrophe stands before it."""
     texts = [name for name, kind in table.schema.items() if kind == pl.String]
     safe = table.with_columns(
         pl.when(pl.col(name).str.contains(_FORMULA)).then("'" + pl.col(name)).otherwise(pl.col(name)).alias(name)
         for name in texts
     )
-    return safe.write_csv(line_terminator="\r\n").encode()
+    return safe.rename({name: f"'{name}" for name in table.columns if re.match(_FORMULA, name)})
 
 
 def read_csv(path: Path) -> pl.DataFrame:

@@ -18,7 +18,7 @@ from jobs.errors import ContractError
 from jobs.rows.cleaning import TEXT_LIMIT, blank_placeholders, clean_free_text, clean_key, clean_text
 from jobs.rows.codes import CodeBook
 from jobs.rows.dates import out_of_range, read_dates, read_timestamps
-from jobs.rows.identifiers import CHECKS
+from jobs.rows.identifiers import KINDS, judged
 from jobs.rows.money import AMOUNT, read_money
 from jobs.rows.names import clean_address, clean_organisation_name, clean_person_name, clean_phone
 
@@ -37,16 +37,14 @@ STORAGE: dict[str, pl.DataType] = {
 _NUMBER_AS_NAME = r"^[\dXx ()+-]{6,}$|\d{11}"
 TRUE = frozenset(["是", "有", "真", "对", "1", "true", "t", "yes", "y", "√", "✓"])
 FALSE = frozenset(["否", "无", "没有", "假", "错", "0", "false", "f", "no", "n", "×", "✗"])
-# Some registers print no unit; what they mean then is 10,000 yuan.
-_ASSUMED_UNIT = {"registered_capital": "万元", "money": "元"}
 
 
 @dataclass(frozen=True)
 class Cast:
     """Hold a column's typed values and, per rule, where it is broken or worth a remark.
 
-    `currency` goes with money. `legacy` names the kind of older identifier a cell turned out to be, else
-    null.
+    `currency` goes with money. `legacy` names the kind of older identifier a cell turned out to be, else null, and
+    `older` is that identifier in its normal form.
     """
 
     values: pl.Series
@@ -54,6 +52,7 @@ class Cast:
     warnings: Masks = field(default_factory=dict)
     currency: pl.Series | None = None
     legacy: pl.Series | None = None
+    older: pl.Series | None = None
 
 
 Caster = Callable[[pl.Series, ContractField, CodeBook, date], Cast]
@@ -133,19 +132,16 @@ def _decimal(cells: pl.Series, _spec: ContractField, _codes: CodeBook, _on: date
 
 
 def _money(cells: pl.Series, spec: ContractField, _codes: CodeBook, _on: date) -> Cast:
-    found = read_money(
-        cells, unit=spec.unit, currency=spec.currency, assumed=_ASSUMED_UNIT.get(spec.type, "元")
-    )
-    # Ten thousand yuan and one yuan are both written as a bare number: without a unit it is no amount, and no guess.
+    found = read_money(cells, unit=spec.unit, currency=spec.currency)
     return Cast(
-        found.values.set(found.unit_missing, None),
+        found.values,
         {"not_money": found.not_money},
         {
             "unit_missing": found.unit_missing,
             "amount_missing": found.amount_missing,
             "rounded": found.rounded,
         },
-        currency=found.currencies.set(found.unit_missing, None),
+        currency=found.currencies,
     )
 
 
@@ -208,21 +204,21 @@ def _looked_up(cells: pl.Series, distinct: pl.Series, found: pl.Series, rule: st
 
 
 def _identifier(cells: pl.Series, spec: ContractField, codes: CodeBook, on: date) -> Cast:
-    filled = blank_placeholders(cells)
-    verdicts = CHECKS[spec.type](filled, codes, on)
-    legacy = verdicts["legacy"]
-    moved = legacy.is_in(list(spec.legacy)).fill_null(value=False)
-    reasons = _masks(verdicts["reasons"])
-    warnings = _masks(verdicts["warnings"])
+    found = judged(spec.type, blank_placeholders(cells), codes, on)
+    reasons, warnings = found.masks(rejecting=True), found.masks(rejecting=False)
+    moved = found.legacy.is_in(list(spec.legacy)).fill_null(value=False)
     if moved.any():
         # A declared older identifier is no fault of the row; it moves to its own field.
         reasons = {rule: mask & ~moved for rule, mask in reasons.items()}
-        warnings |= {f"legacy_{kind}": (legacy == kind).fill_null(value=False) for kind in spec.legacy}
-    return Cast(verdicts["value"], reasons, warnings, legacy=legacy.set(~moved, None))
+        warnings |= {f"legacy_{kind}": (found.legacy == kind).fill_null(value=False) for kind in spec.legacy}
+    # The words of a certificate are kept as they stand; a number moves in its one spelling, so that it is one key.
+    words = (found.legacy == "certificate_text").fill_null(value=False)
+    older = clean_text(cells).zip_with(words, found.normalised).set(~moved, None)
+    return Cast(found.accepted, reasons, warnings, legacy=found.legacy.set(~moved, None), older=older)
 
 
 CASTERS: dict[str, Caster] = {
-    **dict.fromkeys(CHECKS, _identifier),
+    **dict.fromkeys(KINDS, _identifier),
     "text": _text,
     "free_text": _free_text,
     "person_name": _person_name,
@@ -259,17 +255,3 @@ def _ungrouped(cells: pl.Series) -> pl.Series:
 
 def _is_numeral(cells: pl.Series) -> pl.Series:
     return cells.str.contains(r"^[+-]?(\d+(\.\d*)?|\.\d+)$").fill_null(value=False)
-
-
-def _masks(rules: pl.Series) -> Masks:
-    """Turn a List(Utf8) of rule names per row into one Boolean column per rule that occurs."""
-    failing = rules.list.len().fill_null(0) > 0
-    if not failing.any():
-        return {}
-    rows = pl.DataFrame({"row": failing.arg_true(), "rule": rules.filter(failing)}).explode("rule")
-    masks: Masks = {}
-    for rule in rows["rule"].unique().sort().to_list():
-        mask = pl.Series(dtype=pl.Boolean).extend_constant(value=False, n=len(rules))
-        mask[rows.filter(pl.col("rule") == rule)["row"]] = True
-        masks[rule] = mask
-    return masks

@@ -11,12 +11,10 @@ from pathlib import Path
 import polars as pl
 
 from jobs.errors import ContractError
+from jobs.rows.divisions import Divisions
 
 DIVISION = "division"
 COLUMNS = ("code", "label_zh", "label_en", "aliases", "valid_from", "valid_to")
-
-# Counties that cards carry though no list of the Ministry of Civil Affairs has them: 市辖区, 城区, 郊区, 市区.
-SYNTHETIC_COUNTIES = ("01", "02", "11", "20")
 
 
 @dataclass(frozen=True)
@@ -84,37 +82,7 @@ class CodeBook:
         ]
         return pl.concat(parts).drop_nulls("spelling").filter(pl.col("spelling") != "")
 
-    # -- divisions (GB/T 2260) -------------------------------------------------------------------------------------
     @cached_property
-    def _divisions(self) -> frozenset[str]:
-        return frozenset(self.table(DIVISION)["code"].to_list())
-
-    @cached_property
-    def divisions_since(self) -> int:
-        """Return the first year the table of divisions knows; of earlier years it says nothing."""
-        first = self.table(DIVISION)["valid_from"].cast(pl.Int32).min()
-        return first if isinstance(first, int) else 0
-
-    def division_known(self, codes: pl.Series) -> tuple[pl.Series, pl.Series]:
-        """Return for six-digit codes whether the division ever existed, and whether only as a synthetic county.
-
-        A synthetic county (市辖区 01, 城区 02, 郊区 11, 市区 20) counts when its prefecture existed.
-        """
-        listed = codes.is_in(pl.Series(sorted(self._divisions)).implode())
-        county, prefecture = codes.str.slice(4, 2), codes.str.slice(0, 4) + "00"
-        child = county.is_in(pl.Series(SYNTHETIC_COUNTIES).implode())
-        synthetic = ~listed & child & prefecture.is_in(pl.Series(sorted(self._divisions)).implode())
-        return listed | synthetic, synthetic
-
-    def division_in_force(self, codes: pl.Series, years: pl.Series) -> pl.Series:
-        """Return whether each code was in force in the year beside it (end years excluded)."""
-        spans = self.table(DIVISION).select(
-            "code",
-            pl.col("valid_from").cast(pl.Int32).fill_null(0).alias("begin"),
-            pl.col("valid_to").cast(pl.Int32).fill_null(9999).alias("end"),
-        )
-        asked = pl.DataFrame({"code": codes, "year": years.cast(pl.Int32)}).with_row_index("row")
-        hits = asked.join(spans, on="code", how="inner").filter(
-            (pl.col("begin") <= pl.col("year")) & (pl.col("year") < pl.col("end"))
-        )
-        return asked["row"].is_in(hits["row"].unique().implode()).alias(codes.name)
+    def divisions(self) -> Divisions:
+        """Return the divisions of GB/T 2260 through time."""
+        return Divisions(self.table(DIVISION))

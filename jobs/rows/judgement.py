@@ -12,7 +12,7 @@ import polars as pl
 
 from jobs.contract import Contract, ContractField, TypeSpec
 from jobs.rows.casting import Cast, Masks, cast, silver_schema
-from jobs.rows.cleaning import clean_key, clean_text
+from jobs.rows.cleaning import clean_text
 from jobs.rows.codes import CodeBook
 from jobs.rows.rules import RULES, violations
 
@@ -77,10 +77,10 @@ class _Judged:
             cells = _cells(rows, spec)
             found = cast(cells, spec, types, codes, on)
             self._take(name, found)
-            if found.legacy is not None and found.legacy.null_count() < len(cells):
+            if found.legacy is not None and found.older is not None and found.legacy.null_count() < len(cells):
                 satisfied[name] = found.legacy.is_not_null()
                 for kind, target in spec.legacy.items():
-                    here = _moved(cells, found.legacy, kind)
+                    here = found.older.set((found.legacy != kind).fill_null(value=True), None)
                     moved[target] = moved[target].fill_null(here) if target in moved else here
         for target, texts in moved.items():
             self._receive(target, texts)
@@ -125,12 +125,6 @@ def _cells(rows: pl.DataFrame, spec: ContractField) -> pl.Series:
     if spec.from_ is not None and spec.from_ in rows.columns:
         return rows[spec.from_].cast(pl.String)
     return pl.Series(dtype=pl.String).extend_constant(None, rows.height)
-
-
-def _moved(cells: pl.Series, legacy: pl.Series, kind: str) -> pl.Series:
-    here = (legacy == kind).fill_null(value=False)
-    texts = cells.set(~here, None)
-    return clean_text(texts) if kind.endswith("_text") else clean_key(texts).str.to_uppercase()
 
 
 def _deleted(rows: pl.DataFrame, contract: Contract) -> pl.Series:

@@ -1,4 +1,4 @@
-"""Read amounts of money as registers write them: 137(万元人民币), 1,000万美元, 人民币伍佰万元整, 5().
+"""Read amounts of money as registers write them: 137(万元人民币), 1,000万美元, 人民币伍佰万元整.
 
 The result is the amount in the currency's main unit (yuan, dollar), Decimal(24, 4), and its ISO 4217 code.
 """
@@ -105,29 +105,32 @@ def read_unit(text: str) -> Unit | None:
     return Unit(power, currency, named)
 
 
-def read_money(cells: pl.Series, *, unit: str | None, currency: str | None, assumed: str) -> Amounts:
+def read_money(cells: pl.Series, *, unit: str | None = None, currency: str | None = None) -> Amounts:
     """Read a column of money.
 
-    `unit` and `currency` are what the contract declares for cells that name none; without a declared unit a bare number
-    is read in the `assumed` one and marked `unit_missing`. A unit without a number is a missing amount.
+    `unit` and `currency` are what the contract declares for cells that name none. Without a declared unit a bare
+    number is no amount and marked `unit_missing`: it may be yuan or ten thousand yuan, and nothing is guessed. A unit
+    without a number is a missing amount.
     """
     cleaned = _western(clean_key(cells))
     numbers = cleaned.str.extract(_NUMBER, 1)
     around = cleaned.str.replace(_NUMBER, "\u0001")
-    default = read_unit(unit or assumed) or Unit(0, None, named=True)
+    default = (read_unit(unit) if unit else None) or Unit(0, None, named=True)
     table = _units(around.drop_nulls().unique(), default, currency or default.currency or "CNY")
     read = pl.DataFrame({"around": around}).join(table, on="around", how="left", maintain_order="left")
     known = read["known"].fill_null(value=False)
     digits = numbers.str.replace_all("[,，]", "").set(~known, None)
-    values, rounded = _scaled(digits, read["power"])
+    found, rounded = _scaled(digits, read["power"])
     missing = known & numbers.is_null() & cleaned.is_not_null()
+    bare = found.is_not_null() & ~read["named"].fill_null(value=True) & pl.Series([unit is None])
+    values = found.set(bare, None)
     return Amounts(
         values=values,
         currencies=read["currency"].set(values.is_null(), None),
-        not_money=cleaned.is_not_null() & values.is_null() & ~missing,
-        unit_missing=values.is_not_null() & ~read["named"].fill_null(value=True) & pl.Series([unit is None]),
+        not_money=cleaned.is_not_null() & found.is_null() & ~missing,
+        unit_missing=bare,
         amount_missing=missing,
-        rounded=rounded,
+        rounded=rounded & ~bare,
     )
 
 
@@ -176,10 +179,12 @@ def _western(cells: pl.Series) -> pl.Series:
     if not spoken.any():
         return cells
     table = cells.filter(spoken).unique().to_list()
-    read = {
-        text: _CHINESE_AMOUNT.sub(lambda found: str(_spoken(found.group())), text, count=1) for text in table
-    }
-    return cells.replace(read)
+    return cells.replace({text: _CHINESE_AMOUNT.sub(_digits, text, count=1) for text in table})
+
+
+def _digits(numeral: re.Match[str]) -> str:
+    """Write a Chinese numeral as digits; one that counts in ten thousands names its unit, as 500万 does."""
+    return f"{_spoken(numeral.group())}{'元' if re.search('[万萬亿億]', numeral.group()) else ''}"
 
 
 def _spoken(numeral: str) -> Decimal:

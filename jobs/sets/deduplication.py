@@ -37,19 +37,6 @@ def telling_fields(rows: pl.DataFrame) -> list[str]:
     return [name for name in rows.columns if not name.startswith("_") or name in _TELLING]
 
 
-def mark_exact_duplicates(rows: pl.DataFrame) -> pl.Series:
-    """Mark (True) every row that says exactly what an earlier row of the same batch says.
-
-    Earlier is by source file and row where the rows carry them, so the order given does not matter.
-    """
-    marks = fingerprint(rows, telling_fields(rows))
-    place = [rows[name] for name in ("_source_file", "_source_row") if name in rows.columns]
-    numbered = pl.DataFrame([marks, *place]).with_row_index("_row")
-    ordered = numbered.sort([*(p.name for p in place), "_row"])
-    first = ordered.select("_row", duplicate=~pl.col("fingerprint").is_first_distinct()).sort("_row")
-    return first["duplicate"]
-
-
 def current(rows: pl.DataFrame, contract: Contract) -> pl.DataFrame:
     """Return the rows in force: one per key, the newest; a withdrawn key has none.
 

@@ -21,7 +21,7 @@ from jobs.rows.judgement import judge, silver_schema
 from jobs.sets.deduplication import fingerprint
 from jobs.stages.pending import each
 from jobs.storage.frames import mapped
-from jobs.storage.tables import Lake
+from jobs.storage.tables import Lake, Staged
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -65,7 +65,17 @@ def _conform(lake: Lake, contract: Contract, batch: Batch) -> StageReport:
         judged_rows, contract=contract, catalogue_types=dict(catalogue.types),
         codes=CodeBook.load(catalogue.root / "codes"), data_date=batch.data_date,
     )
-    judged = lake.staged(name, mapped(bronze, function, judged_schema))
+    try:
+        return _divide(lake, contract, batch, lake.staged(name, mapped(bronze, function, judged_schema)))
+    finally:
+        lake.unstage(name)  # staged rows are personal; a withheld batch leaves none behind
+
+
+def _divide(lake: Lake, contract: Contract, batch: Batch, judged: Staged) -> StageReport:
+    """Put judged rows where they belong: rejected ones into quarantine, good ones into silver if the gate agrees."""
+    from pyspark.sql import functions as f
+
+    silver = schema(contract, lake.catalogue.types)
     rows, report = judged.rows, account(judged.scan(), contract, batch)
     rejected = rows.where(f.size("_reasons") > 0).select(*QUARANTINE)
     if report.quarantined or lake.count(Layer.QUARANTINE, contract.name, batch.id):
@@ -84,7 +94,6 @@ def _conform(lake: Lake, contract: Contract, batch: Batch) -> StageReport:
         error.report = report
         raise error
     lake.replace_batch(Layer.SILVER, contract.name, batch.id, _first_of_equals(rows).select(*silver))
-    lake.unstage(name)
     return report
 
 
@@ -102,11 +111,26 @@ def judged_rows(
     rows = judge(cells, contract, catalogue_types, codes, data_date)
     raw = pl.struct(cells.select(contract.source_columns)).struct.json_encode()
     rejected = rows["_reasons"].list.len() > 0
+    said = [*silver_schema(contract, catalogue_types), "_deleted", "_extra"]
+    unread = _unread(cells, rows, contract)
     return rows.with_columns(
         pl.lit(data_date).alias("_data_date"),
-        fingerprint(rows, [*silver_schema(contract, catalogue_types), "_deleted"]).alias("_fingerprint"),
+        fingerprint(rows.with_columns(unread), [*said, *(one.name for one in unread)]).alias("_fingerprint"),
         pl.when(rejected).then(cells.select(raw.alias("_cells"))["_cells"]).alias("_cells"),
     )
+
+
+def _unread(cells: pl.DataFrame, rows: pl.DataFrame, contract: Contract) -> list[pl.Series]:
+    """Return the raw cells that a remark left without a value, so that 5() and 6() do not become one row."""
+    remarks = rows.select(pl.int_range(pl.len()).alias("row"), field="_warnings").explode("field").drop_nulls()
+    remarks = remarks.with_columns(pl.col("field").str.split(".").list.first())
+    unread = []
+    for name in remarks["field"].unique().sort():
+        spec = contract.fields.get(name)
+        if spec is not None and spec.from_ in cells.columns:
+            here = pl.int_range(rows.height, eager=True).is_in(remarks.filter(pl.col("field") == name)["row"].implode())
+            unread.append(cells[spec.from_].set(~here | rows[name].is_not_null(), None).alias(f"{name}="))
+    return unread
 
 
 def account(staged: pl.LazyFrame, contract: Contract, batch: Batch) -> StageReport:

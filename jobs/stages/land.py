@@ -146,6 +146,8 @@ def _take(lake: Lake, contract: Contract, files: list[Path], part: PurePosixPath
     for file in files:
         size, digest = lake.objects.add_file(file, part / file.name)
         landed.append(LandedFile(file.name, size, digest))
+    if source.reader == "rest" and not files:
+        return [_dumped_rest(lake, contract, part)]
     if source.reader != "database" or source.table is None:
         return landed
     from jobs.storage.readers import dump_database
@@ -175,12 +177,35 @@ def _take(lake: Lake, contract: Contract, files: list[Path], part: PurePosixPath
     return dumped
 
 
+def _dumped_rest(lake: Lake, contract: Contract, part: PurePosixPath) -> LandedFile:
+    """Fetch every page of a REST source into one file of JSON lines."""
+    from jobs.storage.reading.rest import dump_rest
+
+    source, name = contract.source, f"{contract.dataset}.jsonl"
+    assert source is not None
+    assert source.url is not None
+    headers = {key: _filled(lake, contract, value) for key, value in source.headers.items()}
+    target = lake.objects.local(part / f"dump-{name}")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        dump_rest(
+            source, _filled(lake, contract, source.url), headers, target, max_bytes=lake.settings.max_file_bytes
+        )
+    except SourceError as error:
+        raise SourceError(
+            error.what, dataset=contract.name, layer="landing", where=error.where, remedy=error.remedy
+        ) from None
+    size, digest = lake.objects.add_file(target, part / name)
+    target.unlink()
+    return LandedFile(name, size, digest)
+
+
 def _filled(lake: Lake, contract: Contract, url: str) -> str:
-    """Return a database URL with its {NAMES} filled, where secrets belong."""
+    """Return a source's URL or header with its {NAMES} filled, where secrets belong."""
     try:
         return lake.settings.filled(url)
     except KeyError as error:
         raise ContractError(
-            f"the source's url names {error}, which the environment does not have.",
+            f"the source's url or header names {error}, which the environment does not have.",
             dataset=contract.name, remedy="set it, for example from an Airflow connection.",
         ) from None

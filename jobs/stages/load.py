@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from jobs import layers
 from jobs.batch import Batch, StageReport
 from jobs.contract import Contract
-from jobs.errors import SourceError
+from jobs.errors import SourceError, StorageError
 from jobs.layers import Layer
 from jobs.stages.pending import each
 from jobs.storage.tables import Lake
@@ -19,6 +19,8 @@ from jobs.storage.translation import carried
 if TYPE_CHECKING:
     import pyarrow as pa
     from pyspark.sql import DataFrame
+
+    from jobs.storage.readers import Limits
 
 RECORD = {
     "_batch_id": "string", "_source_file": "string", "_source_row": "int64", "_defect": "string", "_extra": "string"
@@ -60,29 +62,46 @@ def bronze_schema(contract: Contract) -> pa.Schema:
 
 
 def _records(lake: Lake, contract: Contract, batch: Batch) -> DataFrame:
-    """Return the batch's records as a Spark frame; each file is read where Spark decides, as a stream."""
+    """Return the batch's records as a Spark frame; each file, or piece of one, is read where Spark decides."""
     from pyspark.sql.pandas.types import from_arrow_schema
 
+    from jobs.storage.readers import Limits
+
     folder = lake.objects.local(layers.landing_path(contract.name, batch.id))
-    files = lake.spark.createDataFrame([(str(folder / file.name),) for file in batch.files], "file string")
-    read = partial(_read_files, contract=contract, batch=batch.id, max_cell_bytes=lake.settings.max_cell_bytes)
-    return files.repartition(len(batch.files)).mapInArrow(read, from_arrow_schema(bronze_schema(contract)))
+    files = [folder / file.name for file in batch.files]
+    parts = [(str(file), *piece) for file in files for piece in _pieces(file, contract)]
+    descriptors = lake.spark.createDataFrame(parts, "file string, start long, first long, stop long, end long")
+    read = partial(_read_files, contract=contract, batch=batch.id, limits=Limits.of(lake.settings))
+    schema = from_arrow_schema(bronze_schema(contract))
+    return descriptors.repartition(len(parts)).mapInArrow(read, schema)
+
+
+def _pieces(file: Path, contract: Contract) -> list[tuple[int | None, ...]]:
+    """Return a file's pieces as rows of a table of descriptors; all null for a file read as a whole."""
+    from jobs.storage.readers import plan
+
+    found = plan(file, contract)
+    if len(found) == 1:
+        return [(None, None, None, None)]
+    return [(one.start, one.first, one.stop, one.end) for one in found]
 
 
 def _read_files(
-    descriptors: Iterator[pa.RecordBatch], *, contract: Contract, batch: str, max_cell_bytes: int
+    descriptors: Iterator[pa.RecordBatch], *, contract: Contract, batch: str, limits: Limits
 ) -> Iterator[pa.RecordBatch]:
     import pyarrow as pa
 
-    from jobs.storage.readers import Limits, read
+    from jobs.storage.readers import Piece, read
 
     schema = bronze_schema(contract)
     for descriptor in descriptors:
-        for file in descriptor.column(0).to_pylist():
+        for part in descriptor.to_pylist():
+            file = Path(part.pop("file"))
+            piece = None if part["start"] is None else Piece(**part)
             try:
-                for records in read(Path(file), contract, Limits(max_cell_bytes=max_cell_bytes)):
+                for records in read(file, contract, limits, piece):
                     ids = pa.array([batch] * records.num_rows, pa.string())
                     named = records.rename_columns([layers.column_name(name) for name in records.schema.names])
                     yield named.append_column("_batch_id", ids).select(schema.names)
-            except SourceError as error:
+            except (SourceError, StorageError) as error:
                 raise carried(error) from None

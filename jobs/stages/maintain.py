@@ -10,7 +10,7 @@ from jobs import layers
 from jobs.batch import StageReport
 from jobs.layers import Layer
 from jobs.quality import docs
-from jobs.storage.ledgers import REGISTERS, Ledger
+from jobs.storage.ledgers import LOGS, REGISTERS, Ledger
 from jobs.storage.tables import Lake
 
 LEFTOVER_AGE = timedelta(days=1)  # older than any task may run
@@ -48,7 +48,7 @@ def _tables(lake: Lake) -> list[tuple[Layer, str]]:
         kinds = (Layer.GOLD,) if contract.is_product else (Layer.BRONZE, Layer.SILVER, Layer.QUARANTINE, Layer.GOLD)
         found += [(layer, contract.name) for layer in kinds]
     for register in lake.catalogue.registers:
-        found += [(REGISTERS, f"{register}{suffix}") for suffix in ("", "_versions", "_claims")]
+        found += [(REGISTERS, f"{register}{suffix}") for suffix in ("", *LOGS)]
     return [(layer, name) for layer, name in found if lake.has(layer, name)]
 
 

@@ -11,11 +11,12 @@ from jobs.layers import Layer
 from jobs.storage.tables import Lake
 
 
-def run(lake: Lake, dataset: str, *, batch: str) -> list[StageReport]:
+def run(lake: Lake, dataset: str, *, batch: str, undo: bool = False) -> list[StageReport]:
     """Withdraw one batch: recorded first, then taken out of silver; its bytes, bronze and quarantine stay as evidence.
 
-    The registers fed by the dataset refold the entities it spoke about at their next resolve. Withdrawing twice
-    changes nothing. Raises RequestError for a batch the dataset never delivered.
+    The registers fed by the dataset refold the entities it spoke about at their next resolve. With `undo` a withdrawn
+    batch is reinstated: it waits for conform again. Doing either twice changes nothing. Raises RequestError for a
+    batch the dataset never delivered.
     """
     started, contract = time.monotonic(), lake.catalogue.contract(dataset)
     with lake.writing(f"silver.{layers.slug(dataset)}"):
@@ -23,7 +24,12 @@ def run(lake: Lake, dataset: str, *, batch: str) -> list[StageReport]:
             raise RequestError(
                 f"there is no batch {batch}.", dataset=dataset, remedy=f"`lake batches {dataset}` lists what there is."
             )
-        known = batch in lake.retracted(dataset)
+        known = (batch in lake.retracted(dataset)) != undo
+        if undo:
+            report = StageReport("retract", dataset, batch, "known" if known else "reinstated")
+            if not known:
+                lake.record(report)
+            return [report]
         rows = lake.count(Layer.SILVER, contract.name, batch)
         outcome: Outcome = "known" if known else "retracted"
         report = StageReport("retract", dataset, batch, outcome, withheld=rows, delivered=rows)

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 import pyarrow as pa
 
-from jobs.errors import LakeError
-from jobs.storage.translation import carried
+from jobs.storage.translation import carrying
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -57,11 +56,9 @@ def mapped(rows: DataFrame, function: Callable[[pl.DataFrame], pl.DataFrame], sc
 
     def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
-            try:
-                result = function(pl.DataFrame(pl.from_arrow(batch)))
-            except LakeError as error:
-                raise carried(error) from None
-            yield from to_arrow(result, schema).to_batches()
+            with carrying():
+                result = to_arrow(function(pl.DataFrame(pl.from_arrow(batch))), schema)
+            yield from result.to_batches()
 
     return rows.mapInArrow(run, spark_schema(schema))
 
@@ -76,10 +73,8 @@ def cogrouped(
     """Apply a pure function to both sides' rows of each group; its result has the given schema."""
 
     def run(one: pa.Table, other: pa.Table) -> pa.Table:
-        try:
+        with carrying():
             return to_arrow(function(pl.DataFrame(pl.from_arrow(one)), pl.DataFrame(pl.from_arrow(other))), schema)
-        except LakeError as error:
-            raise carried(error) from None
 
     return left.groupBy(by).cogroup(right.groupBy(by)).applyInArrow(run, spark_schema(schema))
 
@@ -90,9 +85,7 @@ def grouped(
     """Apply a pure function to the rows of each group; its result has the given schema."""
 
     def run(group: pa.Table) -> pa.Table:
-        try:
+        with carrying():
             return to_arrow(function(pl.DataFrame(pl.from_arrow(group))), schema)
-        except LakeError as error:
-            raise carried(error) from None
 
     return rows.groupBy(by).applyInArrow(run, spark_schema(schema))

@@ -11,6 +11,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import psutil
 
@@ -43,18 +44,48 @@ def _stale(holder: dict[str, object]) -> bool:
     return _dead(holder) or float(str(holder["until"])) < time.time()
 
 
-def _evict(objects: Folder, name: str, holder: dict[str, object]) -> bool:
-    """Remove a stale lease unless somebody else has done so; tell whether this call removed it."""
+@contextmanager
+def _if_held(objects: Folder, name: str, owner: object) -> Iterator[bool]:
+    """Tell whether an owner holds a lease, and let nobody take it over meanwhile."""
     path = objects.local(name)
+    path.parent.mkdir(parents=True, exist_ok=True)
     with path.with_suffix(".lock").open("w") as guard:
         fcntl.flock(guard, fcntl.LOCK_EX)
         try:
-            if json.loads(path.read_bytes())["id"] != holder["id"]:
-                return False
+            yield bool(json.loads(path.read_bytes())["id"] == owner)
         except (FileNotFoundError, ValueError):
-            return False
-        path.unlink()
-        return True
+            yield False
+
+
+def _release(objects: Folder, name: str, owner: object) -> bool:
+    """Remove a lease unless somebody else holds it by now; tell whether this call removed it."""
+    with _if_held(objects, name, owner) as held:
+        if held:
+            objects.remove(name)
+        return held
+
+
+@dataclass(frozen=True)
+class Lease:
+    """Name a lease that is held: of which table, by which owner."""
+
+    objects: Folder
+    table: str
+    owner: str
+
+    def check(self) -> None:
+        """Raise ConflictError when the lease ran out, as in a process that was stopped, and another run took it."""
+        with _if_held(self.objects, _name(self.table), self.owner) as held:
+            if held:
+                return
+        raise ConflictError(
+            "this run lost its lease: it stood still for too long and another one may be writing.",
+            where=self.table, remedy="run again; every step may be repeated.",
+        )
+
+
+def _name(table: str) -> str:
+    return f"ops/leases/{table}.json"
 
 
 @contextmanager
@@ -65,14 +96,15 @@ def lease(
     seconds: int,
     wait_seconds: int,
     on_takeover: Callable[[str], None] | None = None,
-) -> Iterator[str]:
-    """Hold the write lease of one table; yield the owner's id.
+) -> Iterator[Lease]:
+    """Hold the write lease of one table; yield it, to be checked before every commit.
 
     A lease lives `seconds` without renewal; the holder renews it three times in that span. A lease whose holder is
     a dead process of this host is taken over at once, any other when it has run out; `on_takeover` then gets the
-    former owner's id, so that work it left running can be stopped. Raises ConflictError after `wait_seconds`.
+    former owner's id, so that work it left running can be stopped. A holder that comes back finds its lease lost and
+    leaves its successor's alone. Raises ConflictError after `wait_seconds`.
     """
-    name, owner, deadline = f"ops/leases/{table}.json", _owner(), time.monotonic() + wait_seconds
+    name, owner, deadline = _name(table), _owner(), time.monotonic() + wait_seconds
 
     def stamp() -> bytes:
         return json.dumps({**owner, "until": time.time() + seconds}).encode()
@@ -83,7 +115,7 @@ def lease(
         except (FileNotFoundError, ValueError):
             continue
         if _stale(holder):
-            if _evict(objects, name, holder) and on_takeover:
+            if _release(objects, name, holder["id"]) and on_takeover:
                 on_takeover(str(holder["id"]))
             continue
         if time.monotonic() > deadline:
@@ -98,13 +130,16 @@ def lease(
 
     def renew() -> None:
         while not stop.wait(seconds / 3):
-            objects.write(name, stamp())
+            with _if_held(objects, name, owner["id"]) as held:
+                if not held:
+                    return
+                objects.write(name, stamp())
 
     keeper = threading.Thread(target=renew, name=f"lease {table}", daemon=True)
     keeper.start()
     try:
-        yield str(owner["id"])
+        yield Lease(objects, table, str(owner["id"]))
     finally:
         stop.set()
         keeper.join()
-        objects.remove(name)
+        _release(objects, name, owner["id"])

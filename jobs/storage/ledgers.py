@@ -17,23 +17,27 @@ import polars as pl
 
 from jobs import layers
 from jobs.layers import Layer
+from jobs.registers.claims import RANGES
 from jobs.registers.fold import REMOVED
+from jobs.registers.keys import ranges
 from jobs.storage.tables import Lake
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 REGISTERS = Layer.REGISTERS
+LOGS = ("_versions", "_claims", "_assertions", "_id_changes", "_cases", "_decisions")
 Consumed = tuple[str, str, str]  # dataset, batch, fingerprint of the contract that conformed it
 
 
 @dataclass(frozen=True)
 class Commit:
-    """Hold one step of a register: which batches join its claims, which leave them."""
+    """Hold one step of a register: which batches join its claims, which leave them, which decisions it takes up."""
 
     number: int
     add: tuple[Consumed, ...]
     remove: tuple[Consumed, ...]
+    decisions: tuple[str, ...] = ()
 
 
 class Ledger:
@@ -53,17 +57,21 @@ class Ledger:
         done = set(rows.filter(pl.col("state") == "done")["commit"].to_list())
         planned = rows.filter(pl.col("state") == "planned").sort("commit")
         return [
-            (Commit(n, _pairs(add), _pairs(remove)), n in done)
-            for n, add, remove in planned.select("commit", "add", "remove").iter_rows()
+            (Commit(n, _pairs(add), _pairs(remove), tuple(json.loads(decisions))), n in done)
+            for n, add, remove, decisions in planned.select("commit", "add", "remove", "decisions").iter_rows()
         ]
 
-    def consumed(self) -> set[Consumed]:
-        """Return the batches whose claims the register holds: the fold of its done commits."""
+    def consumed(self, known_at: int | None = None) -> set[Consumed]:
+        """Return the batches whose claims the register holds, or held after a commit: the fold of its done commits."""
         held: set[Consumed] = set()
         for commit, done in self.plans():
-            if done:
+            if done and (known_at is None or commit.number <= known_at):
                 held = (held - set(commit.remove)) | set(commit.add)
         return held
+
+    def decisions(self) -> set[str]:
+        """Return the decisions taken up by done commits."""
+        return {one for commit, done in self.plans() if done for one in commit.decisions}
 
     def write_commit(self, commit: Commit, state: str) -> None:
         """Append one line to the commits: `planned` before the tables change, `done` after."""
@@ -75,11 +83,13 @@ class Ledger:
             "state": state,
             "add": json.dumps(commit.add),
             "remove": json.dumps(commit.remove),
+            "decisions": json.dumps(commit.decisions),
             "recorded_at": datetime.now(UTC),
         }
         schema = pa.schema(
             [
                 ("commit", pa.int64()), ("state", pa.string()), ("add", pa.string()), ("remove", pa.string()),
+                ("decisions", pa.string()),
                 ("recorded_at", pa.timestamp("us", tz="UTC")),
             ]
         )
@@ -102,13 +112,17 @@ class Ledger:
         newest = Window.partitionBy("_entity_id").orderBy(f.col("_commit").desc())
         return rows.withColumn("_age", f.row_number().over(newest)).where("_age = 1").drop("_age")
 
-    def scan_current(self, known_at: int | None = None) -> pl.LazyFrame:
-        """Return the living rows natively; with `known_at`, as the register stood after that commit (log only)."""
-        rows = self.lake.scan(REGISTERS, self.versions)
+    def scan_current(self, known_at: int | None = None, *, among: Iterable[str] | None = None) -> pl.LazyFrame:
+        """Return the living rows natively, all or those of some entities.
+
+        With `known_at` as the register stood after that commit (from the log alone).
+        """
+        rows = self._versions_of(among)
         if known_at is not None:
             rows = rows.filter(pl.col("_commit") <= known_at)
         elif self.lake.has(REGISTERS, self.register):
             snapshot = self.lake.scan(REGISTERS, self.register)
+            snapshot = snapshot if among is None else snapshot.filter(_within(among))
             rows = pl.concat([snapshot, rows.filter(pl.col("_commit") > self.covered())], how="diagonal")
         newest = rows.sort("_commit", descending=True).unique("_entity_id", keep="first", maintain_order=True)
         return newest.filter(pl.col("_status") != REMOVED)
@@ -118,13 +132,40 @@ class Ledger:
         snapshot = self.lake.scan(REGISTERS, self.register)
         return int(snapshot.select(pl.col("_commit").max().fill_null(0)).collect().item())
 
+    def _versions_of(self, among: Iterable[str] | None) -> pl.LazyFrame:
+        rows = self.lake.scan(REGISTERS, self.versions)
+        return rows if among is None else rows.filter(_within(among))
+
     def history(self, entity: str) -> pl.DataFrame:
         """Return every version of one entity, oldest first."""
-        return self.lake.scan(REGISTERS, self.versions).filter(pl.col("_entity_id") == entity).sort("_commit").collect()
+        return self._versions_of([entity]).sort("_commit").collect()
 
-    def claims_on(self, entity: str) -> pl.DataFrame:
-        """Return every claim about one entity."""
-        return self.lake.scan(REGISTERS, self.claims).filter(pl.col("_entity_id") == entity).collect()
+    def status(self, entity: str, known_at: int | None = None) -> str | None:
+        """Return an entity's status now or after a commit, removed ones included; None when it never had a row."""
+        rows = self._versions_of([entity]).select("_commit", "_status").collect()
+        known = rows if known_at is None else rows.filter(pl.col("_commit") <= known_at)
+        return str(known.sort("_commit")["_status"][-1]) if known.height else None
+
+    def kind(self, entity: str) -> str | None:
+        """Return the kind of the key that an entity's id was made of."""
+        rows = self._versions_of([entity]).select("_kind").head(1).collect()
+        return str(rows.item()) if rows.height else None
+
+    def known(self, ids: Iterable[str]) -> str | None:
+        """Return the first of some ids that ever had a row."""
+        rows = self._versions_of(ids).select("_entity_id").head(1).collect()
+        return str(rows.item()) if rows.height else None
+
+    def claims_under(self, keys: Iterable[str]) -> pl.DataFrame:
+        """Return every claim made under some keys."""
+        return self.lake.scan(REGISTERS, self.claims).filter(pl.col("_key_id").is_in(list(keys))).collect()
+
+
+def _within(ids: Iterable[str]) -> pl.Expr:
+    """Return which rows are of some entities, naming their key ranges too, so that other files are left unread."""
+    wanted = pl.Series(list(ids), dtype=pl.String)
+    places = ranges(wanted, RANGES).unique().to_list()
+    return pl.col("_range").is_in(places) & pl.col("_entity_id").is_in(wanted.to_list())
 
 
 def _pairs(text: str) -> tuple[Consumed, ...]:
@@ -145,5 +186,4 @@ def accepted(lake: Lake, datasets: Iterable[str]) -> set[Consumed]:
 
 def table_names(register: str) -> list[str]:
     """Return the paths of a register's Delta tables, the snapshot first."""
-    suffixes = ("", "_versions", "_claims", "_commits")
-    return [str(layers.table_path(REGISTERS, f"{register}{suffix}")) for suffix in suffixes]
+    return [str(layers.table_path(REGISTERS, f"{register}{suffix}")) for suffix in ("", *LOGS, "_commits")]

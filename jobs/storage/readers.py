@@ -2,76 +2,161 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+import errno
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pyarrow as pa
 
 from jobs.contract import Contract
-from jobs.errors import SourceError
+from jobs.errors import LakeError, SourceError, StorageError
+from jobs.source import Source
+from jobs.storage.reading import pieces
+from jobs.storage.reading.archive import unpacked
 from jobs.storage.reading.database import dump_database
+from jobs.storage.reading.dbf import read_dbf
 from jobs.storage.reading.delimited import read_delimited
+from jobs.storage.reading.fixed_width import read_fixed_width
+from jobs.storage.reading.json_document import read_json
 from jobs.storage.reading.json_lines import read_json_lines
-from jobs.storage.reading.layout import Layout, Record
+from jobs.storage.reading.layout import Layout, Record, Records, Sound
+from jobs.storage.reading.limits import Limits
+from jobs.storage.reading.ods import read_ods
+from jobs.storage.reading.old_workbook import read_old_workbook
+from jobs.storage.reading.parquet import read_parquet
+from jobs.storage.reading.text import Piece
 from jobs.storage.reading.workbook import read_workbook
+from jobs.storage.reading.xml import read_xml
 
-__all__ = ["Limits", "dump_database", "read"]
+__all__ = ["Limits", "Piece", "dump_database", "read"]
 
 BATCH_ROWS = 20_000
-_READERS = {
-    "csv": read_delimited, "jsonl": read_json_lines, "database": read_json_lines, "xlsx": read_workbook,
+BATCH_CHARACTERS = 32 << 20  # of waiting records, so that a few huge ones do not fill the memory
+_READERS: dict[str, Callable[[Path, Source, Layout, Limits], Records]] = {
+    "csv": read_delimited, "fixed_width": read_fixed_width, "xlsx": read_workbook, "xls": read_old_workbook,
+    "ods": read_ods, "json": read_json, "jsonl": read_json_lines, "xml": read_xml, "parquet": read_parquet,
+    "dbf": read_dbf, "database": read_json_lines, "rest": read_json_lines,
+}
+# What the machine refuses is not the file's fault.
+_MACHINE = {
+    errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EIO, errno.EMFILE, errno.ENOENT, errno.EROFS,
+    errno.ESTALE, errno.ENOMEM,
 }
 
 
-@dataclass(frozen=True)
-class Limits:
-    """Bound what one record may hold: a larger cell sends its row to quarantine."""
-
-    max_cell_bytes: int = 1 << 20
-
-
-def read(file: Path, contract: Contract, limits: Limits) -> Iterator[pa.RecordBatch]:
+def read(file: Path, contract: Contract, limits: Limits, piece: Piece | None = None) -> Iterator[pa.RecordBatch]:
     """Yield a file's records: the contract's source columns as strings, then where each record came from.
 
-    `_source_file` and `_source_row` say where; `_defect` says why a record cannot be trusted as a whole (for example
-    `record.column_count`); `_extra` holds, as JSON, unknown columns to keep and the raw text of a defective record.
-    Raises SourceError when the file as a whole is not what the contract declares.
+    `_source_file` and `_source_row` say where (a packed file's name is followed by the one inside it); `_defect` says
+    why a record cannot be trusted as a whole (for example `record.column_count`); `_extra` holds, as JSON, unknown
+    columns to keep and the raw text of a defective record. `piece` asks for one piece of a large csv, as `plan` cut it.
+    Raises SourceError when the file as a whole is not what the contract declares, and for anything a format's library
+    does not survive.
     """
     source = contract.source
     if source is None:
         raise SourceError("a product has no files.", dataset=contract.name)
     layout = Layout.of(contract)
-    waiting: list[Record] = []
     seen = 0
+    shown = file.name
     try:
-        if file.stat().st_size == 0:
-            raise SourceError("the file is empty.", remedy="deliver it again.")
-        for record in _READERS[source.reader](file, source, layout):
-            waiting.append(record)
-            seen += 1
-            if len(waiting) == BATCH_ROWS:
-                yield _batch(waiting, layout, file.name, limits)
-                waiting = []
-    except SourceError as error:
-        where = f"{file.name}:{error.where}" if error.where else file.name
-        raise SourceError(error.what, dataset=contract.name, where=where, remedy=error.remedy) from None
-    if not seen and contract.rows.min:
+        with _bounded_failures():
+            if file.stat().st_size == 0:
+                raise SourceError("the file is empty.", remedy="deliver it again.")
+            with unpacked(file, source, limits) as files:
+                for name, path in files:
+                    shown = name
+                    for batch in _batches(_records(path, source, layout, limits, piece), layout, name, limits):
+                        seen += batch.num_rows
+                        yield batch
+            shown = file.name
+            if not seen and contract.rows.min and piece is None:
+                raise SourceError("the file has a header and no record.", remedy="deliver it again.")
+    except (SourceError, StorageError) as error:
+        where = f"{shown}:{error.where}" if error.where else shown
+        raise type(error)(error.what, dataset=contract.name, where=where, remedy=error.remedy) from None
+
+
+def plan(file: Path, contract: Contract) -> list[Piece]:
+    """Return the pieces a file may be read in, side by side."""
+    assert contract.source is not None
+    return pieces.plan(file, contract.source)
+
+
+def _records(path: Path, source: Source, layout: Layout, limits: Limits, piece: Piece | None) -> Records:
+    if path.stat().st_size == 0:
+        raise SourceError("the file is empty.", remedy="deliver it again.")
+    if piece is not None and source.reader == "csv":
+        return read_delimited(path, source, layout, limits, piece)
+    return _READERS[source.reader](path, source, layout, limits)
+
+
+class _bounded_failures:  # noqa: N801 (used like a function)
+    """Let nothing out but the lake's own errors: a library's message may quote a cell, so only its kind is kept."""
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
+        if error is None or isinstance(error, LakeError | GeneratorExit | KeyboardInterrupt | SystemExit):
+            return
+        number = getattr(error, "errno", None)
+        if isinstance(error, OSError) and number in _MACHINE:
+            raise StorageError(
+                f"the file could not be read ({errno.errorcode.get(number, number)}).",
+                remedy="look at the machine: space, rights, open files; then run again.",
+            ) from None
+        what = "needs more memory than there is" if isinstance(error, MemoryError) else "cannot be read"
         raise SourceError(
-            "the file has a header and no record.", dataset=contract.name, where=file.name, remedy="deliver it again."
-        )
-    yield _batch(waiting, layout, file.name, limits)
+            f"the file {what} ({type(error).__name__}).",
+            remedy="open it where it was made, save it again and deliver it.",
+        ) from None
 
 
-def _batch(records: list[Record], layout: Layout, file: str, limits: Limits) -> pa.RecordBatch:
-    bounded = [record.bounded(limits.max_cell_bytes) for record in records]
-    columns = [[record.cells.get(name) for record in bounded] for name in layout.columns]
+def _batches(records: Records, layout: Layout, file: str, limits: Limits) -> Iterator[pa.RecordBatch]:
+    waiting: list[Record] = []
+    size, given = 0, False
+    for found in records:
+        if isinstance(found, Sound):
+            if waiting:
+                yield _batch(waiting, layout, file)
+                waiting, size = [], 0
+            yield _sound_batch(found, layout, file)
+            given = True
+            continue
+        record = found.bounded(limits.max_cell_bytes)
+        waiting.append(record)
+        size += record.size()
+        if len(waiting) == BATCH_ROWS or size > BATCH_CHARACTERS:
+            yield _batch(waiting, layout, file)
+            waiting, size, given = [], 0, True
+    if waiting or not given:
+        yield _batch(waiting, layout, file)
+
+
+def _batch(records: list[Record], layout: Layout, file: str) -> pa.RecordBatch:
+    columns = [pa.array([record.cells.get(name) for record in records], pa.string()) for name in layout.columns]
+    rows = pa.array([record.row for record in records], pa.int64())
+    defects = pa.array([record.defect for record in records], pa.string())
+    extra = pa.array([record.extra_json() for record in records], pa.string())
+    return _with_origin(columns, layout, file, rows, defects, extra)
+
+
+def _sound_batch(sound: Sound, layout: Layout, file: str) -> pa.RecordBatch:
+    none = pa.nulls(len(sound.rows), pa.string())
+    columns = [_whole(sound.cells[name]) if name in sound.cells else none for name in layout.columns]
+    return _with_origin(columns, layout, file, sound.rows, none, none)
+
+
+def _whole(column: pa.Array | pa.ChunkedArray) -> pa.Array:
+    return column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+
+
+def _with_origin(
+    columns: list[pa.Array], layout: Layout, file: str, rows: pa.Array, defects: pa.Array, extra: pa.Array
+) -> pa.RecordBatch:
     origin = {
-        "_source_file": pa.array([file] * len(bounded), pa.string()),
-        "_source_row": pa.array([record.row for record in bounded], pa.int64()),
-        "_defect": pa.array([record.defect for record in bounded], pa.string()),
-        "_extra": pa.array([record.extra_json() for record in bounded], pa.string()),
+        "_source_file": pa.array([file] * len(rows), pa.string()), "_source_row": rows.cast(pa.int64()),
+        "_defect": defects, "_extra": extra,
     }
-    return pa.RecordBatch.from_arrays(
-        [pa.array(column, pa.string()) for column in columns] + list(origin.values()), [*layout.columns, *origin]
-    )
+    return pa.RecordBatch.from_arrays([*columns, *origin.values()], [*layout.columns, *origin])

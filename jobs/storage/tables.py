@@ -24,7 +24,7 @@ from jobs.catalogue import Catalogue, load_catalogue
 from jobs.errors import RequestError
 from jobs.layers import Layer
 from jobs.settings import Settings
-from jobs.storage.leases import lease
+from jobs.storage.leases import Lease, lease
 from jobs.storage.objects import Folder, storage_errors
 from jobs.storage.translation import translated
 
@@ -58,7 +58,7 @@ class Lake:
         self.settings = settings
         self.catalogue = catalogue
         self.objects = Folder(settings.home)
-        self._owner = ""
+        self._lease: Lease | None = None
 
     @classmethod
     @contextmanager
@@ -151,24 +151,26 @@ class Lake:
             seconds=self.settings.lease_seconds,
             wait_seconds=self.settings.lease_wait_seconds,
             on_takeover=stop_leftovers,
-        ) as owner:
-            self._owner = f"lease-{owner}"
+        ) as held:
+            self._lease = held
             try:
                 yield
             finally:
-                self._owner = ""
+                self._lease = None
 
     @contextmanager
     def engine_call(self, where: str) -> Iterator[None]:
-        """Tag the work with the lease's owner; turn the engine's failures into the lake's errors."""
-        if self._owner:
-            self.spark.addTag(self._owner)
+        """Check the lease, tag the work with its owner; turn the engine's failures into the lake's errors."""
+        held = self._lease
+        if held is not None:
+            held.check()
+            self.spark.addTag(f"lease-{held.owner}")
         try:
             with translated(where):
                 yield
         finally:
-            if self._owner:
-                self.spark.removeTag(self._owner)
+            if held is not None:
+                self.spark.removeTag(f"lease-{held.owner}")
 
     def replace_batch(self, layer: Layer, name: str, batch: str, rows: DataFrame) -> None:
         """Put exactly one batch's rows into a table in one commit, whatever was there of that batch."""
@@ -289,11 +291,20 @@ class Lake:
         return scan_delta(str(self.objects.local(RUNS))).sort("recorded_at").collect()
 
     def judged(self, stage: str, dataset: str) -> dict[str, dict[str, Any]]:
-        """Return batch → its latest run of one stage, oldest first; a refused batch is judged until it is named."""
+        """Return batch → its latest run of one stage, oldest first; a refused batch is judged until it is named.
+
+        What conform said of a batch before it was withdrawn and reinstated no longer counts.
+        """
         import polars as pl
 
-        rows = self.runs().filter((pl.col("stage") == stage) & (pl.col("dataset") == dataset))
-        return {row["batch"]: row for row in rows.iter_rows(named=True)}
+        runs = self.runs().filter(pl.col("dataset") == dataset)
+        judged: dict[str, dict[str, Any]] = {}
+        for row in runs.iter_rows(named=True):
+            if row["stage"] == stage:
+                judged[row["batch"]] = row
+            elif stage == "conform" and row["outcome"] == "reinstated":
+                judged.pop(row["batch"], None)
+        return judged
 
     def last_report(self, stage: str, dataset: str, batch: str) -> StageReport:
         """Return the latest accounting of one batch at one stage; raise RequestError when there is none."""
@@ -326,8 +337,8 @@ class Lake:
         return sorted(found, key=lambda batch: (batch.data_date, batch.id))
 
     def retracted(self, dataset: str) -> set[str]:
-        """Return the batches of a dataset that were withdrawn."""
-        return set(self.judged("retract", dataset))
+        """Return the batches of a dataset that are withdrawn."""
+        return {batch for batch, row in self.judged("retract", dataset).items() if row["outcome"] != "reinstated"}
 
 
 def scan_delta(uri: str) -> pl.LazyFrame:

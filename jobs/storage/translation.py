@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from jobs.errors import EngineError, LakeError, QualityGateError, SourceError, StorageError
+from jobs.settings import PROJECT
 
 _CARRIED = {kind.__name__: kind for kind in (SourceError, QualityGateError, StorageError, LakeError)}
 _CARRIER = re.compile(r"lake-error:(\{.*?\}):lake-error")
@@ -17,6 +20,28 @@ def carried(error: LakeError) -> RuntimeError:
     """Wrap a lake error so that it survives the way from a Spark worker to the client."""
     parts = {n: getattr(error, n) for n in ("what", "dataset", "layer", "where", "remedy")}
     return RuntimeError(f"lake-error:{json.dumps({'kind': type(error).__name__, **parts})}:lake-error")
+
+
+@contextmanager
+def carrying() -> Iterator[None]:
+    """Let a worker's failures leave it without the values they may quote.
+
+    The lake's own errors go whole; of any other its kind and the line of this project it came from.
+    """
+    try:
+        yield
+    except LakeError as error:
+        raise carried(error) from None
+    except Exception as error:
+        raise carried(LakeError(unexpected(error), remedy="this is a fault of the lake: report it.")) from None
+
+
+def unexpected(error: BaseException) -> str:
+    """Return what may be told of a foreign exception: its kind and the last line of this project it passed."""
+    frames = traceback.extract_tb(error.__traceback__)
+    ours = [frame for frame in frames if Path(frame.filename).is_relative_to(PROJECT / "jobs")]
+    place = f" in {Path(ours[-1].filename).relative_to(PROJECT)}:{ours[-1].lineno}" if ours else ""
+    return f"unexpected {type(error).__name__}{place}."
 
 
 @contextmanager

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import csv
+import gzip
 import io
 import json
 import random
 import shutil
 import sqlite3
+import zipfile
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import openpyxl
+import polars as pl
 import pytest
 
 from jobs.catalogue import Catalogue, check_references, read_catalogue
@@ -115,6 +119,55 @@ def _json_lines(path: Path) -> Path:
     return _write(path, ("\n".join(lines) + "\n").encode())
 
 
+def _objects() -> list[dict[str, str]]:
+    return [dict(zip(HEADER, row, strict=True)) for row in _rows()]
+
+
+def _json(document: Any) -> bytes:
+    return json.dumps(document, ensure_ascii=False, indent=1).encode()
+
+
+def _quoted(quote: str) -> bytes:
+    lines = (",".join(f"{quote}{cell}{quote}" for cell in row) for row in [HEADER, *_rows()])
+    return "\n".join(lines).encode()
+
+
+def _fixed_width() -> bytes:
+    rows = [[cell.encode("gb18030") for cell in row] for row in [HEADER, *_rows()]]
+    widths = [max(map(len, column)) + 2 for column in zip(*rows, strict=True)]
+    return b"".join(b"".join(c.ljust(w) for c, w in zip(row, widths, strict=True)) + b"\r\n" for row in rows)
+
+
+def _zip(path: Path, files: dict[str, bytes]) -> Path:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return path
+
+
+def _xml() -> bytes:
+    records = "".join(f"<jab>{''.join(f'<{n}>{c}</{n}>' for n, c in one.items())}</jab>" for one in _objects())
+    head = "<?xml version='1.0' encoding='GBK'?>"
+    return f"{head}<all><head><unit>疾控</unit></head><list>{records}</list></all>".encode("gbk")
+
+
+def _parquet(path: Path) -> Path:
+    pl.DataFrame(_rows(), schema=HEADER, orient="row").write_parquet(path)
+    return path
+
+
+def _ods(path: Path) -> Path:
+    names = " ".join(f'xmlns:{n}="urn:oasis:names:tc:opendocument:xmlns:{n}:1.0"' for n in ("office", "table", "text"))
+    cells = [
+        "".join(f"<table:table-cell><text:p>{cell}</text:p></table:table-cell>" for cell in row)
+        for row in [["绝密标题"], HEADER, *_rows()]
+    ]
+    rows = "".join(f"<table:table-row>{row}</table:table-row>" for row in cells)
+    body = f'<office:spreadsheet><table:table table:name="a">{rows}</table:table></office:spreadsheet>'
+    document = f"<office:document-content {names}><office:body>{body}</office:body></office:document-content>"
+    return _zip(path, {"content.xml": document.encode()})
+
+
 PREAMBLE = "绝密标题二零二五年度接种登记汇总表\r\n\r\n填报单位：某某疾控中心内部,负责人：王某某某\r\n"
 LAYOUTS: dict[str, Callable[[Path], Path]] = {
     "csv": lambda folder: _write(folder / "jab_20260302.csv", _csv(",", "utf-8")),
@@ -123,6 +176,16 @@ LAYOUTS: dict[str, Callable[[Path], Path]] = {
     "utf16_pipe": lambda folder: _write(folder / "jab.txt", _csv("|", "utf-16")),
     "preamble": lambda folder: _write(folder / "jab.csv", _csv(",", "gb18030", PREAMBLE)),
     "json_lines": lambda folder: _json_lines(folder / "jab.jsonl"),
+    "carriage_returns": lambda folder: _write(folder / "jab.csv", _csv(",", "gb18030").replace(b"\r\n", b"\r")),
+    "apostrophes": lambda folder: _write(folder / "jab.csv", _quoted("'")),
+    "fixed_width": lambda folder: _write(folder / "jab.txt", _fixed_width()),
+    "gzip": lambda folder: _write(folder / "jab.csv.gz", gzip.compress(_csv(",", "gb18030"))),
+    "zip": lambda folder: _zip(folder / "jab_20260302.zip", {"说明.txt": b"x", "jab.csv": _csv(";", "gb18030")}),
+    "json": lambda folder: _write(folder / "jab.json", _json({"total": 30, "data": {"rows": _objects()}})),
+    "json_array": lambda folder: _write(folder / "jab.json", _json(_objects())),
+    "xml": lambda folder: _write(folder / "jab.xml", _xml()),
+    "parquet": lambda folder: _parquet(folder / "jab.parquet"),
+    "ods": lambda folder: _ods(folder / "jab.ods"),
     "workbook": lambda folder: _workbook(folder / "接种 2026_03_02.xlsx"),
     "database": lambda folder: _database(folder / "jab 50%#?.sqlite"),
 }
@@ -134,6 +197,19 @@ def test_a_layout_never_seen_before_is_onboarded_by_its_draft_alone(layout: str,
     contract, catalogue, _ = onboarded(sample)
     assert set(HEADER) <= set(contract.source_columns)
     assert _checked(sample, contract, catalogue) == (30, 30)
+
+
+def test_big5_and_two_header_rows_are_recognised(tmp_path) -> None:
+    text = "姓名,住址\n" + "".join(f"陳大文,臺北市中正區重慶南路{n}段\n" for n in range(30))
+    assert "encoding: big5" in draft("a/b", _write(tmp_path / "a.csv", text.encode("big5")))
+    book = openpyxl.Workbook()
+    people = [[f"A{n}", "2020-01-05", "某地"] for n in range(9)]
+    for row in (["某表"], ["证号", "出生", None], [None, "日期", "地点"], *people):
+        book.active.append(row)
+    book.save(tmp_path / "b.xlsx")
+    drafted = draft("a/c", tmp_path / "b.xlsx")
+    assert "header_rows: 2" in drafted
+    assert all(name in drafted for name in ("证号", "出生 日期", "出生 地点"))
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
@@ -286,7 +362,7 @@ def test_a_sample_without_a_header_is_refused_without_quoting_it(content: str, t
         (b" \r\n\r\n", "empty"),
         (b",,,\n,,,\n", "no header"),
         (b"a,a\n1,2\n", "twice"),
-        (b'[{"a": 1}]', "JSON array"),
+        (b"[1, 2]", "no array of objects"),
         (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600), "password"),
         (b"PK\x03\x04 half a workbook", "cannot be read"),
         (b"SQLite format 3\x00 half a database", "cannot be read"),

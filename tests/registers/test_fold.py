@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jobs.contract import Register, TypeSpec
-from jobs.registers.claims import claim_schema
-from jobs.registers.fold import changes, fold, valid_on
+from jobs.registers.claims import compared, mark
+from jobs.registers.fold import changes, fold, placed_schema, valid_on
 
 LEAD, OTHER, THIRD = "police/residents", "welfare/deaths", "labour/insured"
 
@@ -46,19 +46,22 @@ def _register(**policies: Any) -> Register:
 
 
 PERSON = _register()
-SCHEMA = claim_schema(PERSON, TYPES)
+SCHEMA = placed_schema(PERSON, TYPES)
 
 
 def claim(entity: str, dataset: str, row: int, as_of: date, **said: Any) -> dict[str, Any]:
+    evidence = mark([said.get(field) for field in compared(PERSON)], b"k" * 32)
     return {
-        **dict.fromkeys(SCHEMA), "_entity_id": entity, "_range": 0, "_kind": "resident_id", "_dataset": dataset,
-        "_role": "subject", "_batch_id": f"batch-{row}", "_source_file": "f.csv", "_source_row": row, "_as_of": as_of,
+        **dict.fromkeys(SCHEMA), "_entity_id": entity, "_entity_kind": "resident_id", "_key_id": entity, "_range": 0,
+        "_kind": "resident_id", "_keys": [{"kind": "resident_id", "id": entity}], "_evidence": evidence,
+        "_dataset": dataset, "_role": "subject", "_batch_id": f"batch-{row}", "_source_file": "f.csv",
+        "_source_row": row, "_as_of": as_of,
         "_delivered_on": date(2026, 3, 1), "_withdrawn": False, **said,
     }
 
 
 def folded(*claims: dict[str, Any], register: Register = PERSON, feeders: dict[str, list[str]] | None = None) -> Any:
-    rows = fold(pl.DataFrame(list(claims), schema=SCHEMA), register, TYPES, feeders or {})
+    rows = fold(pl.DataFrame(list(claims), schema=SCHEMA), register, TYPES, feeders or {}, {})
     return {row["_entity_id"]: row for row in rows.iter_rows(named=True)}
 
 
@@ -111,14 +114,15 @@ def test_without_a_lead_claim_a_contested_key_says_nothing() -> None:
     ("mine", "theirs", "birth", "held"),
     [
         ("王小明", "王晓明", date(1951, 1, 1), 0),  # one character of the given name is shared
-        ("李红", "赵国强", date(1980, 1, 1), 0),  # wholly unlike, but nothing else differs
-        ("李红", "赵国强", None, 0),  # nothing else is said
+        ("李红", "赵国强", date(1980, 1, 1), 1),  # wholly unlike, and not the lead says so
+        ("李红", "赵国强", None, 1),
         ("李红", "李刚", date(1951, 1, 1), 1),  # a shared surname is no evidence
+        ("买买提·艾力", "买买提•艾力", date(1951, 1, 1), 0),
         ("华夏第一机械制造有限公司", "华夏第一机械制造厂", date(1951, 1, 1), 0),
         ("华夏第一机械制造有限公司", "蓝天餐饮管理服务中心", date(1951, 1, 1), 1),
     ],
 )
-def test_only_wholly_unlike_names_with_another_difference_clash(
+def test_a_wholly_unlike_name_from_another_source_than_the_lead_clashes(
     mine: str, theirs: str, birth: date | None, held: int
 ) -> None:
     row = folded(
@@ -148,18 +152,18 @@ def test_what_was_so_on_a_day_counts_only_claims_up_to_that_day() -> None:
         [claim("A", LEAD, 1, date(2020, 1, 1), phone="1"), claim("A", LEAD, 2, date(2026, 1, 1), phone="2")],
         schema=SCHEMA,
     )
-    assert fold(valid_on(claims, date(2021, 1, 1)), PERSON, TYPES, {})["phone"].to_list() == ["1"]
+    assert fold(valid_on(claims, date(2021, 1, 1)), PERSON, TYPES, {}, {})["phone"].to_list() == ["1"]
 
 
 def test_only_changed_rows_are_new_versions_and_an_entity_without_claims_is_removed() -> None:
     claims = pl.DataFrame(
         [claim(entity, LEAD, row, date(2020, 1, 1), phone="1") for row, entity in enumerate("ABC")], schema=SCHEMA
     )
-    current = fold(claims, PERSON, TYPES, {})
+    current = fold(claims, PERSON, TYPES, {}, {})
     later = pl.concat([claims, pl.DataFrame([claim("B", LEAD, 9, date(2026, 1, 1), phone="2")], schema=SCHEMA)])
-    found = changes(later.filter(pl.col("_entity_id") != "C"), current, PERSON, TYPES, {})
+    found = changes(later.filter(pl.col("_entity_id") != "C"), current, PERSON, TYPES, {}, {})
     assert sorted(found.select("_entity_id", "_status").rows()) == [("B", "active"), ("C", "removed")]
-    assert changes(claims, current, PERSON, TYPES, {}).is_empty()
+    assert changes(claims, current, PERSON, TYPES, {}, {}).is_empty()
 
 
 names = st.sampled_from(["李红", "赵国强", "王小明", None])

@@ -50,21 +50,6 @@ def test_a_list_that_does_not_exist_or_lacks_a_column_is_named(codes: CodeBook, 
         CodeBook.load(tmp_path)
 
 
-def test_a_division_is_known_if_any_year_had_it_and_synthetic_if_only_its_prefecture_exists(codes: CodeBook) -> None:
-    known, synthetic = codes.division_known(_series("110105", "440524", "440401", "999901", "110199", None))
-    assert known.to_list()[:5] == [True, True, True, False, False]
-    assert synthetic.to_list()[:5] == [False, False, True, False, False]
-
-
-def test_a_division_is_in_force_from_its_first_year_to_before_its_last(codes: CodeBook) -> None:
-    years = pl.Series([1982, 1983, 1992, 1993])
-    assert codes.division_in_force(_series(*["440524"] * 4), years).to_list() == [False, True, True, False]
-
-
-def test_the_table_of_divisions_says_nothing_before_its_first_year(codes: CodeBook) -> None:
-    assert codes.divisions_since == 1981
-
-
 def test_every_shipped_list_has_unique_codes_but_for_those_that_change_with_time(codes: CodeBook) -> None:
     assert len(codes.tables) > 10
     for name, table in codes.tables.items():

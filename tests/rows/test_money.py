@@ -6,8 +6,8 @@ import pytest
 from jobs.rows.money import CURRENCIES, read_money, read_unit
 
 
-def read(cell, unit=None, currency=None, assumed="万元"):
-    return read_money(pl.Series([cell], dtype=pl.String), unit=unit, currency=currency, assumed=assumed)
+def read(cell, unit=None, currency=None):
+    return read_money(pl.Series([cell], dtype=pl.String), unit=unit, currency=currency)
 
 
 @pytest.mark.parametrize(
@@ -37,6 +37,7 @@ def read(cell, unit=None, currency=None, assumed="万元"):
         ("人民币壹仟贰佰万元", "12000000", "CNY"),
         ("一亿二千万元", "120000000", "CNY"),
         ("十万美元", "100000", "USD"),
+        ("五百万", "5000000", "CNY"),
         ("0.00005万元", "0.5", "CNY"),
         ("-3万元", "-30000", "CNY"),
     ],
@@ -50,15 +51,22 @@ def test_amounts_are_read_with_their_unit_and_currency(cell, amount, currency):
     assert not (found.rounded.any())
 
 
-@pytest.mark.parametrize("cell", ["5()", "5", "5.000", "5（）"])
-def test_an_amount_without_a_unit_takes_the_usual_one_and_says_so(cell):
+@pytest.mark.parametrize("cell", ["5()", "5", "5.000", "5（）", "9,999,999()", "424.100000", "五十"])
+def test_an_amount_without_a_unit_is_no_amount_and_no_guess(cell):
     found = read(cell)
-    assert found.values.to_list() == [Decimal(50000)]
+    assert found.values.to_list() == [None]
+    assert found.currencies.to_list() == [None]
     assert found.unit_missing.to_list() == [True]
+    assert not found.not_money.any()
+
+
+@pytest.mark.parametrize("cell", ["5()", "5（）", "5.000", "五"])
+def test_a_declared_unit_holds_for_cells_that_name_none(cell):
+    assert read(cell, unit="万元").values.to_list() == [Decimal(50000)]
 
 
 def test_a_unit_declared_by_the_contract_is_no_assumption():
-    found = read("5360.00", unit="元", currency="CNY", assumed="元")
+    found = read("5360.00", unit="元", currency="CNY")
     assert found.values.to_list() == [Decimal(5360)]
     assert not found.unit_missing.any()
 

@@ -119,5 +119,7 @@ def test_a_complete_rule_has_no_problem():
 def test_every_rule_is_explained_to_stewards():
     explained = yaml.safe_load((ROOT / "expectations/rules.yaml").read_text(encoding="utf-8"))
     assert set(RULES) <= set(explained)
-    assert len({entry["code"] for entry in explained.values()}) == len(explained)
+    # An L_ code names an older kind of identifier, whether it came in the wrong column or in its own.
+    own = [entry["code"] for entry in explained.values() if not entry["code"].startswith("L_")]
+    assert len(set(own)) == len(own)
     assert all(entry["en"] and entry["zh"] for entry in explained.values())

@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from jobs.contract import Contract
-from jobs.sets.deduplication import current, fingerprint, mark_exact_duplicates
+from jobs.sets.deduplication import current, fingerprint
 
 FIRST, SECOND, THIRD = date(2026, 3, 2), date(2026, 3, 3), date(2026, 3, 4)
 
@@ -72,18 +72,6 @@ def test_a_fingerprint_does_not_depend_on_column_order_scale_or_empty_columns():
 def test_values_cannot_imitate_another_row():
     tricky = pl.DataFrame({"a": ["x", "x\x1fb=y", None, "", "x"], "b": ["y", None, "x", None, "\x1f"]})
     assert fingerprint(tricky, tricky.columns).n_unique() == 5
-
-
-def test_exact_duplicates_are_marked_but_the_first_by_source_row():
-    table = pl.DataFrame({"a": ["1", "1", "2", "1"], "_source_file": ["f"] * 4, "_source_row": [9, 2, 3, 4]})
-    assert mark_exact_duplicates(table).to_list() == [True, False, False, True]
-
-
-def test_rows_that_differ_only_in_withdrawal_or_unknown_columns_are_no_duplicates():
-    table = pl.DataFrame(
-        {"a": ["1", "1", "1"], "_deleted": [False, True, False], "_extra": [None, None, '{"x":1}']}
-    )
-    assert mark_exact_duplicates(table).to_list() == [False, False, False]
 
 
 def test_the_newest_row_of_a_key_is_current_in_any_order_of_arrival():

@@ -15,6 +15,7 @@ import sys
 from typing import Any
 
 from jobs.stages import conform, desensitise, land, load, resolve
+from jobs.storage.court import Court
 from jobs.storage.ledgers import Ledger
 from jobs.storage.objects import Folder
 from jobs.storage.tables import Lake
@@ -23,6 +24,7 @@ DURABLE = (
     (Folder, ("write", "create", "add_file", "move")),
     (Lake, ("replace_batches", "delete_batch", "overwrite", "append_once", "staged", "record")),
     (Ledger, ("write_commit",)),
+    (Court, ("write",)),
 )
 
 

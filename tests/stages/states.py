@@ -7,6 +7,7 @@ from typing import Any
 import polars as pl
 
 from jobs.layers import Layer
+from jobs.storage.court import Court
 from jobs.storage.ledgers import REGISTERS, Ledger
 from jobs.storage.tables import Lake
 
@@ -23,6 +24,10 @@ def state(lake: Lake, datasets: list[str]) -> dict[str, Any]:
         if lake.has(REGISTERS, ledger.versions):
             found[f"register.{register}"] = _rows(ledger.scan_current().drop("_commit").collect())
             found[f"claims.{register}"] = _rows(lake.scan(REGISTERS, ledger.claims).collect())
+            court = Court(lake, register)
+            found[f"ledger.{register}"] = _rows(court.force())
+            found[f"ids.{register}"] = _rows(court.id_map())
+            found[f"cases.{register}"] = _rows(court.cases())
     return found
 
 

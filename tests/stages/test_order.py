@@ -90,7 +90,7 @@ def test_days_and_datasets_in_any_order_with_repeats_give_the_same_lake(
         assert state(lake, DATASETS) == undisturbed
 
 
-def test_a_withdrawn_delivery_leaves_the_lake_as_if_it_had_never_come(
+def test_a_withdrawn_delivery_leaves_the_lake_as_if_it_had_never_come_and_a_reinstated_one_as_if_it_had_stayed(
     tmp_path: Path, deliveries: Path, keys: Path, engine: str
 ) -> None:
     dataset = DATASETS[0]
@@ -110,12 +110,18 @@ def test_a_withdrawn_delivery_leaves_the_lake_as_if_it_had_never_come(
         load.run(lake, dataset)
         conform.run(lake, dataset)
         resolve.run(lake, "person")
+        before = state(lake, [dataset])
         retract.run(lake, dataset, batch=batch)
         retract.run(lake, dataset, batch=batch)
         resolve.run(lake, "person")
         after = state(lake, [dataset])
+        retract.run(lake, dataset, batch=batch, undo=True)
+        conform.run(lake, dataset)
+        resolve.run(lake, "person")
+        again = state(lake, [dataset])
     for part in ("silver.public_security/household_register", "register.person", "claims.person"):
         assert after[part] == never[part]
+        assert again[part] == before[part]
 
 
 def test_a_run_killed_again_and_again_before_and_after_its_writes_ends_the_same(

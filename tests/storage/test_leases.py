@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 import threading
@@ -49,8 +50,8 @@ def test_the_lease_of_a_killed_process_is_taken_over_at_once(tmp_path: Path) -> 
     code = (
         "import os, signal, sys; from pathlib import Path\n"
         "from jobs.storage.leases import lease; from jobs.storage.objects import Folder\n"
-        "with lease(Folder(Path(sys.argv[1])), 'silver.x', seconds=3600, wait_seconds=0) as owner:\n"
-        "    print(owner, flush=True); os.kill(os.getpid(), signal.SIGKILL)\n"
+        "with lease(Folder(Path(sys.argv[1])), 'silver.x', seconds=3600, wait_seconds=0) as held:\n"
+        "    print(held.owner, flush=True); os.kill(os.getpid(), signal.SIGKILL)\n"
     )
     killed = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=False)
     assert killed.returncode == -9
@@ -69,3 +70,30 @@ def test_a_lease_of_another_host_is_kept_until_it_runs_out(tmp_path: Path) -> No
     store.write("ops/leases/silver.x.json", json.dumps({**holder, "until": 1}).encode())
     with lease(store, "silver.x", seconds=30, wait_seconds=0):
         pass
+
+
+def test_a_writer_that_stood_still_finds_its_lease_lost_and_leaves_its_successors_alone(tmp_path: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from jobs.errors import ConflictError\n"
+        "from jobs.storage.leases import lease; from jobs.storage.objects import Folder\n"
+        "with lease(Folder(Path(sys.argv[1])), 'silver.x', seconds=1, wait_seconds=0) as held:\n"
+        "    print('inside', flush=True); sys.stdin.readline()\n"
+        "    try:\n        held.check()\n"
+        "    except ConflictError:\n        print('lost', flush=True)\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as first:
+        assert first.stdout is not None
+        assert first.stdout.readline().strip() == "inside"
+        first.send_signal(signal.SIGSTOP)
+        try:
+            with lease(Folder(tmp_path), "silver.x", seconds=30, wait_seconds=30) as second:
+                first.send_signal(signal.SIGCONT)
+                told, _ = first.communicate("\n", timeout=30)
+                assert told.strip() == "lost"
+                second.check()
+                with pytest.raises(ConflictError), lease(Folder(tmp_path), "silver.x", seconds=30, wait_seconds=0):
+                    pass
+        finally:
+            first.send_signal(signal.SIGCONT)

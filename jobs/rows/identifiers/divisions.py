@@ -2,36 +2,40 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 
+import numpy as np
 import polars as pl
 
 from jobs.rows.codes import CodeBook
-from jobs.rows.identifiers.verdicts import normalised, placed, verdicts
+from jobs.rows.identifiers.spelling import Spelling, truth
+from jobs.rows.identifiers.verdicts import Findings, Verdicts
 
 
-def check_division_code(cells: pl.Series, codes: CodeBook, on: date) -> pl.DataFrame:
+def judge(spelling: Spelling, codes: CodeBook, on: date) -> Verdicts:
     """Judge division codes; a statistical code of 9 or 12 digits is cut to its county.
 
-    Reasons: length, alphabet, division (no year of the table knows it). Warnings: division_cut, division_synthetic,
-    division_not_in_force.
+    Reasons: length, alphabet, division (no year of the table knows it). Remarks: division_cut, division_synthetic,
+    division_not_in_force (on the data date).
     """
-    text, warnings = normalised(cells)
-    long = text.str.contains(r"^\d{9}(\d{3})?$").fill_null(value=False)
-    text = text.zip_with(~long, text.str.slice(0, 6))
-    regular = text.str.contains(r"^\d{6}$").fill_null(value=False)
-    found = text.filter(regular)
-    known, synthetic = codes.division_known(found)
-    now = codes.division_in_force(found, pl.Series(dtype=pl.Int32).extend_constant(on.year, len(found)))
-    digits = text.str.contains(r"^\d+$")
-    reasons = {
-        "length": text.is_not_null() & digits & ~regular,
-        "alphabet": text.is_not_null() & ~digits,
-        "division": placed(regular, ~known),
-    }
-    warnings |= {
-        "division_cut": long,
-        "division_synthetic": placed(regular, synthetic),
-        "division_not_in_force": placed(regular, known & ~synthetic & ~now),
-    }
-    return verdicts(text, reasons, warnings)
+    long = spelling.matches("^[0-9]{9}(?:[0-9]{3})?$")
+    if long.any():
+        cut = spelling.text.zip_with(pl.Series(~long), spelling.text.str.slice(0, 6))
+        spelling = replace(spelling, text=cut)
+    findings = Findings(spelling)
+    there = ~truth(spelling.text.is_null())
+    numeric = spelling.matches("^[0-9]+$")
+    regular = numeric & (spelling.lengths() == 6)
+    places = spelling.text.filter(pl.Series(regular)).cast(pl.Int64).to_numpy()
+    known, synthetic = codes.divisions.known(places)
+    now = codes.divisions.in_force(places, np.full(len(places), on.year))
+    findings.division_known[regular] = known
+    findings.division_in_force[regular] = now
+    findings.mark("length", numeric & ~regular)
+    findings.mark("alphabet", there & ~numeric)
+    findings.mark("division_cut", long)
+    findings.mark_in("division", regular, ~known)
+    findings.mark_in("division_synthetic", regular, synthetic)
+    findings.mark_in("division_not_in_force", regular, known & ~synthetic & ~now)
+    return findings.verdicts()

@@ -8,142 +8,218 @@ from __future__ import annotations
 
 from datetime import date
 
+import numpy as np
 import polars as pl
 
 from jobs.rows.codes import CodeBook
 from jobs.rows.identifiers.characters import (
-    CREDIT_ALPHABET,
+    Matrix,
     credit_check,
+    digits,
     matrix,
+    number,
     organisation_check,
     registration_check,
+    within,
 )
-from jobs.rows.identifiers.verdicts import PLACEHOLDER, SPREADSHEET, normalised, nowhere, placed, verdicts
+from jobs.rows.identifiers.resident_id import PERSONAL_TAX, filler, personal_tax
+from jobs.rows.identifiers.spelling import PLACEHOLDER, SPREADSHEET, Mask, Spelling, truth
+from jobs.rows.identifiers.verdicts import Findings, Verdicts
 
 ISSUED = "issued_credit_codes"  # code list of codes that fail the standard and were issued all the same
-_CREDIT = f"^[{CREDIT_ALPHABET.decode()}]{{18}}$"
-_ORGANISATION = r"^[0-9A-Z]{8}[0-9X]$"
-# 登记管理部门 and the categories it knows (GB 32100-2015, annex); others are a remark.
-_CATEGORIES = {
-    "1": "1239", "2": "19", "3": "123459", "4": "19", "5": "1239", "6": "129", "7": "129", "8": "19", "9": "1239",
-    "A": "19", "N": "1239", "Y": "1",
-}
-_PAIRS = [department + category for department, known in _CATEGORIES.items() for category in known]
-_JUNK_CODES = ("000000000", "123456788")  # pass the check of GB 11714 and mean nothing
+CATEGORIES = "registering_category"  # code list of departments with the categories they register
+NATIONAL = 100_000  # the division of an office of the whole country
+JUNK_CODES = ("000000000", "123456788")  # pass the check of GB 11714 and mean nothing
 LEGACY_KINDS = (
-    "registration_number", "registration_number_13", "organisation_code", "taxpayer_number", "certificate_text"
+    "registration_number", "registration_number_13", "organisation_code", "taxpayer_number",
+    "personal_taxpayer_number", "certificate_text",
 )
+_ORGANISATION = "^[0-9A-Z]{8}[0-9X]$"
+_CERTIFICATE = r"\p{Han}|^[A-Z]{1,4}[0-9]{4,14}$"
 
 
-def check_credit_code(cells: pl.Series, codes: CodeBook, on: date) -> pl.DataFrame:
+def judge_credit_code(spelling: Spelling, codes: CodeBook, on: date) -> Verdicts:
     """Judge unified social credit codes.
 
     Reasons: length, alphabet, check_character, placeholder, spreadsheet_damage, and `legacy_<kind>` for an older
-    identifier, whose kind is in `legacy`. Warnings: embedded_check, department_category, division_unknown,
-    issued_nonconforming, full_width, lower_case. A code that fails the check is accepted when it is on the list of
-    codes issued all the same.
+    identifier, whose kind is in `legacy`. Remarks: embedded_check, department_category, division_unknown,
+    issued_nonconforming. A code that fails the check is accepted when it is on the list of codes issued all the same.
     """
-    text, warnings = normalised(cells)
-    text = text.str.strip_chars("()[]<>（）【】“”\",.;:")
-    text = text.set(text.str.len_chars() == 0, None)
-    damaged = text.str.contains(SPREADSHEET)
-    junk = (text.str.contains(PLACEHOLDER) | text.is_in(list(_JUNK_CODES))) & ~damaged
-    shaped = (text.str.contains(_CREDIT) & ~junk).fill_null(value=False)
-    legacy = _legacy_kinds(text.set((shaped | junk | damaged).fill_null(value=False), None))
-    plain = text.is_not_null() & ~shaped & ~junk & ~damaged & legacy.is_null()
-    found = text.filter(shaped)
-    letters = matrix(found, 18)
-    passes = pl.Series(credit_check(letters) == letters[:, 17], dtype=pl.Boolean)
-    issued = _issued(found, codes, on)
+    findings = Findings(spelling)
+    eighteen = (spelling.lengths() == 18) & spelling.plain()
+    other = ~eighteen & ~truth(spelling.text.is_null())
+    if eighteen.any():
+        letters = matrix(spelling.text if eighteen.all() else spelling.text.filter(pl.Series(eighteen)), 18)
+        junk = filler(letters)
+        shaped = within(letters) & digits(letters[:, 2:8]) & ~junk
+        findings.mark_in("placeholder", eighteen, junk)
+        findings.mark_in("alphabet", eighteen, ~shaped & ~junk)
+        chosen = eighteen.copy()
+        chosen[chosen] = shaped
+        _judge_shaped(findings, letters if shaped.all() else letters[shaped], chosen, codes, on)
+    if other.any():
+        findings.place(other, _judge_others(spelling.filter(other)))
+    return findings.verdicts()
+
+
+def _judge_shaped(findings: Findings, letters: Matrix, rows: Mask, codes: CodeBook, on: date) -> None:
+    places = number(letters, 2, 8)
+    known, _ = codes.divisions.known(places)
+    known |= places == NATIONAL
+    findings.division_known[rows] = known
+    wrong = credit_check(letters) != letters[:, 17]
+    issued = np.zeros_like(wrong)
+    if wrong.any() and codes.has(ISSUED):
+        suspects = findings.normalised.gather(np.flatnonzero(rows)[wrong])
+        issued[wrong] = truth(suspects.is_in(_issued(codes, on).implode()))
     inside = letters[:, 8:17]
-    embedded = pl.Series(organisation_check(inside) == inside[:, 8], dtype=pl.Boolean)
-    listed, _ = codes.division_known(found.str.slice(2, 6))
-    eighteen = text.str.len_chars() == 18
-    reasons = {
-        "length": plain & ~eighteen,
-        "alphabet": plain & eighteen,
-        "placeholder": junk,
-        "spreadsheet_damage": damaged,
-        "check_character": placed(shaped, ~passes & ~issued),
-        **{f"legacy_{kind}": legacy == kind for kind in LEGACY_KINDS},
-    }
-    national = found.str.slice(2, 6) == "100000"
-    warnings |= {
-        "embedded_check": placed(shaped, ~embedded),
-        "department_category": placed(shaped, ~found.str.slice(0, 2).is_in(_PAIRS)),
-        "division_unknown": placed(shaped, ~(listed | national)),
-        "issued_nonconforming": placed(shaped, ~passes & issued),
-    }
-    return verdicts(text, reasons, warnings, legacy)
+    for rule, mask in (
+        ("check_character", wrong & ~issued),
+        ("issued_nonconforming", issued),
+        ("embedded_check", organisation_check(inside) != inside[:, 8]),
+        ("division_unknown", ~known),
+        ("department_category", ~registrable(letters, codes)),
+    ):
+        findings.mark_in(rule, rows, mask)
 
 
-def check_organisation_code(cells: pl.Series, codes: CodeBook, on: date) -> pl.DataFrame:
-    """Judge organisation codes; the hyphen is dropped. Reasons: length, alphabet, check_character, placeholder."""
+def registrable(letters: Matrix, codes: CodeBook) -> Mask:
+    """Return which credit codes begin with a department and a category it registers; all where there is no list."""
+    if not codes.has(CATEGORIES):
+        return np.ones(letters.shape[0], dtype=np.bool_)
+    pairs = np.zeros(65_536, dtype=np.bool_)
+    for pair in codes.table(CATEGORIES)["code"].to_list():
+        pairs[ord(pair[0]) * 256 + ord(pair[1])] = True
+    found: Mask = pairs[letters[:, 0].astype(np.uint16) * np.uint16(256) + letters[:, 1]]
+    return found
+
+
+def legal_entity_kinds(credit_codes: pl.Series, codes: CodeBook) -> pl.Series:
+    """Return which of the plan's five kinds of legal entity each credit code speaks of (list `organisation_kind`).
+
+    Null where the prefix does not tell (91 covers branches and partnerships too, and is taken as enterprise), is on no
+    list, or stands for what is no legal person (92, sole traders). Source: GB 32100-2015 with GB/T 20091.
+    """
+    table = codes.table(CATEGORIES)
+    kinds = dict(table.select("code", "organisation_kind").iter_rows())
+    return credit_codes.str.slice(0, 2).replace_strict(kinds, default=None, return_dtype=pl.String)
+
+
+def judge_organisation_code(spelling: Spelling, codes: CodeBook, on: date) -> Verdicts:
+    """Judge organisation codes; the hyphen is dropped.
+
+    Reasons: length, alphabet, check_character, placeholder. Remarks: local_unit (a statistics marker at the last
+    place), in_house (PDY00001 to PDY99999 are never national).
+    """
     del codes, on
-    text, warnings = normalised(cells)
-    junk = text.str.contains(PLACEHOLDER) | text.is_in(list(_JUNK_CODES))
-    shaped = (text.str.contains(r"^[0-9A-Z]{9}$") & ~junk).fill_null(value=False)
-    local_unit = text.str.ends_with("B") & shaped  # a statistics marker for a local unit, not a check character
-    letters = matrix(text.filter(shaped), 9)
-    wrong = placed(shaped, pl.Series(organisation_check(letters) != letters[:, 8], dtype=pl.Boolean))
-    reasons = {
-        "length": (text.str.len_chars() != 9) & ~junk,
-        "alphabet": (text.str.len_chars() == 9) & ~shaped & ~junk,
-        "check_character": wrong & ~local_unit,
-        "placeholder": junk,
-    }
-    return verdicts(text, reasons, {**warnings, "local_unit": local_unit})
+    findings = Findings(spelling)
+    there = ~truth(spelling.text.is_null())
+    junk = spelling.matches(PLACEHOLDER) | truth(spelling.text.is_in(list(JUNK_CODES)))
+    nine = spelling.lengths() == 9
+    shaped = spelling.matches("^[0-9A-Z]{9}$") & ~junk
+    letters = matrix(spelling.text.filter(pl.Series(shaped)), 9)
+    local = letters[:, 8] == ord("B")
+    findings.mark("placeholder", junk)
+    findings.mark("length", there & ~nine & ~junk)
+    findings.mark("alphabet", nine & ~shaped & ~junk)
+    findings.mark_in("local_unit", shaped, local)
+    findings.mark_in("check_character", shaped, (organisation_check(letters) != letters[:, 8]) & ~local)
+    findings.mark("in_house", spelling.matches("^PDY[0-9]{5}") & shaped)
+    return findings.verdicts()
 
 
-def check_registration_number(cells: pl.Series, codes: CodeBook, on: date) -> pl.DataFrame:
+def judge_registration_number(spelling: Spelling, codes: CodeBook, on: date) -> Verdicts:
     """Judge business registration numbers: 15 digits with a check digit, or 13 free ones from before 2007.
 
-    A wrong check digit is a remark: old offices issued such numbers.
+    A wrong check digit breaks the structure and rejects no row: old offices issued such numbers.
     """
-    del codes, on
-    text, warnings = normalised(cells)
-    junk = text.str.contains(PLACEHOLDER)
-    fifteen = (text.str.contains(r"^\d{15}$") & ~junk).fill_null(value=False)
-    thirteen = (text.str.contains(r"^\d{13}$") & ~junk).fill_null(value=False)
-    digits = matrix(text.filter(fifteen), 15)
-    wrong = placed(fifteen, pl.Series(registration_check(digits) != digits[:, 14], dtype=pl.Boolean))
-    reasons = {"length": text.is_not_null() & ~fifteen & ~thirteen & ~junk, "placeholder": junk}
-    return verdicts(text, reasons, {**warnings, "registration_check": wrong, "registration_13": thirteen})
+    del on
+    findings = Findings(spelling)
+    there = ~truth(spelling.text.is_null())
+    junk, damaged = spelling.matches(PLACEHOLDER), spelling.matches(SPREADSHEET)
+    lengths = spelling.lengths()
+    shaped = spelling.matches("^[0-9]{13}(?:[0-9]{2})?$") & ~junk
+    fifteen = shaped & (lengths == 15)
+    full = matrix(spelling.text.filter(pl.Series(fifteen)), 15)
+    findings.mark("placeholder", junk & ~damaged)
+    findings.mark("spreadsheet_damage", damaged)
+    sized = np.isin(lengths, (13, 15))
+    findings.mark("length", there & ~sized & ~junk & ~damaged)
+    findings.mark("alphabet", sized & ~shaped & ~junk & ~damaged)
+    findings.mark_in("registration_check", fifteen, registration_check(full) != full[:, 14])
+    findings.mark("registration_13", shaped & (lengths == 13))
+    place_office(findings, spelling, shaped, codes)
+    return findings.verdicts()
 
 
-def _issued(found: pl.Series, codes: CodeBook, on: date) -> pl.Series:
-    if not codes.has(ISSUED):
-        return nowhere(len(found))
-    listed = codes.table(ISSUED).filter(pl.col("valid_from").fill_null("0000") <= on.isoformat())
-    return found.is_in(listed["code"].implode())
+def place_office(findings: Findings, spelling: Spelling, rows: Mask, codes: CodeBook, begin: int = 0) -> None:
+    """Say of identifiers with an office's division from place `begin` whether it ever existed."""
+    if not rows.any():
+        return
+    places = spelling.text.filter(pl.Series(rows)).str.slice(begin, 6).cast(pl.Int64).to_numpy()
+    known, _ = codes.divisions.known(places)
+    known |= places == NATIONAL
+    findings.division_known[rows] = known
+    findings.mark_in("division_unknown", rows, ~known)
 
 
-def _legacy_kinds(text: pl.Series) -> pl.Series:
-    """Return the kind of an older identifier, null for what is none.
+def _issued(codes: CodeBook, on: date) -> pl.Series:
+    listed = codes.table(ISSUED)
+    return listed.filter(pl.col("valid_from").fill_null("0000") <= on.isoformat())["code"]
+
+
+def _judge_others(spelling: Spelling) -> Verdicts:
+    findings = Findings(spelling)
+    damaged = spelling.matches(SPREADSHEET)
+    junk = (spelling.matches(PLACEHOLDER) | truth(spelling.text.is_in(list(JUNK_CODES)))) & ~damaged
+    findings.mark("spreadsheet_damage", damaged)
+    findings.mark("placeholder", junk)
+    rest = ~damaged & ~junk
+    for kind, mask in _legacy_kinds(spelling).items():
+        findings.name(kind, mask & rest)
+        rest &= ~mask
+    eighteen = spelling.lengths() == 18
+    findings.mark("length", rest & ~eighteen)
+    findings.mark("alphabet", rest & eighteen)
+    return findings.verdicts()
+
+
+def _legacy_kinds(spelling: Spelling) -> dict[str, Mask]:
+    """Return the kinds of older identifiers, the surest first, with where they are found.
 
     Fifteen digits in an organisation's column are a registration number when the check of GS 15-2006 holds, else a
     taxpayer number when the last nine hold as an organisation code, else a registration number of an office that did
     not follow the standard: most are.
     """
-    kinds = pl.Series("legacy", dtype=pl.String).extend_constant(None, len(text))
-    fifteen = text.str.contains(r"^\d{15}$").fill_null(value=False)
-    mixed = text.str.contains(r"^\d{6}[0-9A-Z]{9}$").fill_null(value=False)
-    nine = text.str.contains(_ORGANISATION).fill_null(value=False)
-    digits = matrix(text.filter(fifteen), 15)
-    registered = placed(fifteen, pl.Series(registration_check(digits) == digits[:, 14], dtype=pl.Boolean))
-    tails = matrix(text.filter(mixed).str.slice(6, 9), 9)
-    taxed = placed(mixed, pl.Series(organisation_check(tails) == tails[:, 8], dtype=pl.Boolean))
-    bodies = matrix(text.filter(nine), 9)
-    coded = placed(nine, pl.Series(organisation_check(bodies) == bodies[:, 8], dtype=pl.Boolean))
-    written = text.str.contains(r"[\p{Han}]").fill_null(value=False) | text.str.contains(
-        r"^[A-Z]{1,4}\d{4,14}$"
-    ).fill_null(value=False)
-    for kind, mask in (
-        ("certificate_text", written),
-        ("organisation_code", coded),
-        ("registration_number_13", text.str.contains(r"^\d{13}$")),
-        ("registration_number", fifteen),
-        ("taxpayer_number", taxed & ~registered),
-    ):
-        kinds = kinds.set(mask.fill_null(value=False), kind)
-    return kinds
+    fifteen = spelling.matches("^[0-9]{15}$")
+    registered = checked_registration(spelling, fifteen)
+    taxed = checked_tail(spelling, spelling.matches("^[0-9]{6}[0-9A-Z]{8}[0-9X]$"), 6) & ~registered
+    personal = spelling.matches(PERSONAL_TAX)
+    if personal.any():
+        personal[personal] = personal_tax(spelling.filter(personal).text)
+    return {
+        "taxpayer_number": taxed,
+        "registration_number": fifteen,
+        "registration_number_13": spelling.matches("^[0-9]{13}$"),
+        "personal_taxpayer_number": personal,
+        "organisation_code": checked_tail(spelling, spelling.matches(_ORGANISATION), 0),
+        "certificate_text": spelling.matches(_CERTIFICATE),
+    }
+
+
+def checked_registration(spelling: Spelling, fifteen: Mask) -> Mask:
+    """Return which numbers of 15 digits hold by the check of GS 15-2006."""
+    found = fifteen.copy()
+    letters = matrix(spelling.text.filter(pl.Series(fifteen)), 15)
+    found[found] = registration_check(letters) == letters[:, 14]
+    return found
+
+
+def checked_tail(spelling: Spelling, rows: Mask, begin: int) -> Mask:
+    """Return which texts hold as an organisation code in the nine places from `begin` on."""
+    found = rows.copy()
+    letters = matrix(spelling.text.filter(pl.Series(rows)).str.slice(begin, 9), 9)
+    found[found] = organisation_check(letters) == letters[:, 8]
+    return found
+
+

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -20,27 +20,53 @@ def dump_database(url: str, table: str, order_by: Sequence[str], target: Path) -
     """
     import sqlalchemy as sa
 
-    engine = sa.create_engine(url)
+    try:
+        engine = sa.create_engine(url)
+    except (sa.exc.ArgumentError, ImportError) as error:
+        raise SourceError(
+            f"the database's url cannot be used ({type(error).__name__}).", remedy="mend url: in the contract."
+        ) from None
+    written = 0
     try:
         try:
             found = sa.Table(table, sa.MetaData(), autoload_with=engine)
         except sa.exc.NoSuchTableError:
             raise SourceError(f"the database has no table {table!r}.", remedy="mend table: in the contract.") from None
+        found.info["dialect"] = engine.dialect.name
         lacking = [name for name in order_by if name not in found.columns]
         if lacking:
             raise SourceError(f"the table has no column {lacking[0]!r}.", remedy="mend order_by: in the contract.")
         order = [*order_by, *(column.name for column in found.columns if column.name not in order_by)]
-        query = sa.select(found).order_by(*[found.columns[name] for name in order])
+        query = sa.select(*map(_as_stored, found.columns)).order_by(*[found.columns[name] for name in order])
         with engine.connect() as connection, target.open("w", encoding="utf-8", newline="\n") as out:
-            for row in connection.execution_options(stream_results=True, yield_per=10_000).execute(query).mappings():
-                out.write(json.dumps({name: _text(value) for name, value in row.items()}, ensure_ascii=False) + "\n")
+            rows = connection.execution_options(stream_results=True, yield_per=1_000).execute(query).mappings()
+            for row in rows:
+                written += 1
+                line = json.dumps({name: _text(value) for name, value in row.items()}, ensure_ascii=False)
+                out.write(line.encode("utf-8", "replace").decode() + "\n")
     except sa.exc.SQLAlchemyError as error:
         raise SourceError(
             f"the database cannot be read ({type(error).__name__}).",
             remedy="check that it is there, whole, and open to this user.",
         ) from None
+    except (ValueError, TypeError, ArithmeticError) as error:
+        raise SourceError(
+            f"a cell is not of its column's type ({type(error).__name__}).",
+            where=f"row {written + 1} or the next ones",
+            remedy="mend it in the database, or read a view that casts the column to text.",
+        ) from None
     finally:
         engine.dispose()
+
+
+def _as_stored(column: Any) -> Any:
+    """Return a column to select: SQLite keeps dates as text, and that text may be no date at all."""
+    import sqlalchemy as sa
+
+    dated = isinstance(column.type, sa.Date | sa.DateTime | sa.Time)
+    if dated and column.table.info.get("dialect") == "sqlite":
+        return sa.type_coerce(column, sa.String()).label(column.name)
+    return column
 
 
 def _text(value: Any) -> str | None:
@@ -50,8 +76,12 @@ def _text(value: Any) -> str | None:
         return "true" if value else "false"
     if isinstance(value, Decimal):
         return format(value, "f")
+    if isinstance(value, datetime) and value.tzinfo is not None:
+        return value.astimezone(UTC).isoformat()  # the server's own zone is no part of the content
     if isinstance(value, datetime | date):
         return value.isoformat()
+    if isinstance(value, list | dict):
+        return json.dumps(value, ensure_ascii=False, sort_keys=True, default=str)
     if isinstance(value, bytes):
         return value.hex()
     return repr(value) if isinstance(value, float) else str(value)

@@ -2,210 +2,132 @@
 
 from __future__ import annotations
 
-import codecs
-import csv
 from collections.abc import Iterator
 from pathlib import Path
 
-from jobs.contract import Source
-from jobs.errors import SourceError
-from jobs.storage.reading.layout import KEPT_RAW, RAW, Layout, Record, check_encoding
+from jobs.source import Source
+from jobs.storage.reading import encodings, fast
+from jobs.storage.reading.diagnosis import check_width, other_kind, wrong_header
+from jobs.storage.reading.dialect import Dialect
+from jobs.storage.reading.framing import Frame
+from jobs.storage.reading.layout import KEPT_RAW, RAW, Layout, Record, Records
+from jobs.storage.reading.limits import Limits
+from jobs.storage.reading.pieces import plan
+from jobs.storage.reading.text import TOO_LARGE, Line, Lines, Piece
 
 MOST_LINES = 100  # of one record: beyond, a quote was never closed
-BAD_SHARE = 0.05  # of the first lines; beyond, the encoding is not the declared one
-PROBED = 1 << 20
-CANDIDATES = ("utf-8", "gb18030", "utf-16")
-_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
-_MAGIC = {
-    b"PK\x03\x04": "a ZIP archive or a workbook", b"\xd0\xcf\x11\xe0": "an old or protected workbook",
-    b"\x1f\x8b": "compressed (gzip)", b"%PDF": "a PDF", b"SQLite format 3": "an SQLite database",
-}
-
-csv.field_size_limit(1 << 30)  # a large cell is a defect of its row, judged later; it must not stop the file
 
 
-def read_delimited(file: Path, source: Source, layout: Layout) -> Iterator[Record]:
-    """Yield the records of a delimited file; blank lines are none.
+def read_delimited(file: Path, source: Source, layout: Layout, limits: Limits, piece: Piece | None = None) -> Records:
+    """Yield the records of a delimited file, or of one piece of it; blank lines are none.
 
     Raises SourceError for another kind of file, an encoding that does not fit, and a header that is not the contract's.
     """
-    _probe(file, source)
-    lines = Lines(file, source.encoding)
-    names: list[str] | None = None
-    for row, text, bad in _records(lines, source):
-        if row < source.header_row:
-            continue
-        if names is None:
-            names = _header(_cells(text, source) or [], file, source, layout)
-            continue
-        cells = None if bad else _cells(text, source)
-        if cells is None:
-            yield Record(row, {}, bad or "record.quoting", {RAW: text[:KEPT_RAW]})
-        elif len(cells) != len(names):
-            partial = layout.record(row, names, cells)
-            yield Record(row, partial.cells, "record.column_count", {RAW: text[:KEPT_RAW]})
-        else:
-            yield layout.record(row, names, cells)
-    if names is None:
-        raise SourceError("the file has no header.", remedy="deliver it again, or mend header_row: in the contract.")
-
-
-class Lines:
-    """Give a file's lines with their numbers, and take lines back that were read too far."""
-
-    def __init__(self, file: Path, encoding: str) -> None:
-        self._lines = _decoded(file, encoding)
-        self._back: list[tuple[int, str, bool]] = []
-
-    def next(self) -> tuple[int, str, bool] | None:
-        """Return number, text and whether its bytes were readable; None at the end."""
-        return self._back.pop() if self._back else next(self._lines, None)
-
-    def give_back(self, lines: list[tuple[int, str, bool]]) -> None:
-        """Take lines back, to be given again in order."""
-        self._back.extend(reversed(lines))
-
-
-def _decoded(file: Path, encoding: str) -> Iterator[tuple[int, str, bool]]:
-    if _wide(encoding):
-        with file.open(encoding=encoding, errors="replace", newline="\n") as text:
-            for number, line in enumerate(text, 1):
-                yield number, line.rstrip("\r\n"), "�" not in line
-        return
-    number = 0
-    # Of the encodings in use here none has a line feed inside a character, so bytes may be cut there.
     with file.open("rb") as stream:
-        while chunk := stream.readlines(PROBED):
-            try:
-                texts = b"".join(chunk).decode(encoding).split("\n")
-                readable = None
-            except UnicodeDecodeError:
-                texts = [line.decode(encoding, "replace").rstrip("\n") for line in chunk]
-                readable = [_reads(line, encoding) for line in chunk]
-            for place in range(len(chunk)):
-                number += 1
-                yield number, texts[place].rstrip("\r"), readable is None or readable[place]
+        start = stream.read(encodings.PROBED)
+    other_kind(start, "csv")
+    encodings.check(start, source.encoding)
+    if source.columns:
+        check_width(file, source)
+    for one in [piece] if piece else plan(file, source):
+        yield from _Reading(file, source, layout, limits).records(one)
 
 
-def _reads(line: bytes, encoding: str) -> bool:
-    try:
-        line.decode(encoding)
-    except UnicodeDecodeError:
-        return False
-    return True
+class _Reading:
+    """Read one piece of a file: its header from the beginning, its records from the piece."""
 
+    def __init__(self, file: Path, source: Source, layout: Layout, limits: Limits) -> None:
+        self.file, self.source, self.layout, self.limits = file, source, layout, limits
+        self.dialect = Dialect(source)
+        self.frame = Frame(source, layout, limits)
 
-def _records(lines: Lines, source: Source) -> Iterator[tuple[int, str, str | None]]:
-    """Yield row number, text and defect of each record; a record ends where its quotes are closed."""
-    while (found := lines.next()) is not None:
-        number, text, readable = found
-        if not readable:
-            yield number, text, "record.encoding"
-        elif not text.strip():
-            continue
-        elif source.quote not in text or not _open(text, source):
-            yield number, text, None
-        else:
-            yield _joined(lines, number, text, source)
+    def records(self, piece: Piece) -> Records:
+        lines = Lines(self.file, self.source, self.limits, Piece(stop=piece.stop) if piece.start == 0 else None)
+        with wrong_header(self.file, self.source, self.layout):
+            first = self._head(lines)
+        self.frame.finish()
+        if piece.start:
+            lines, first = Lines(self.file, self.source, self.limits, piece), None
+        if first is not None:
+            yield first
+        plain = fast.columns(self.source, self.frame) if self.frame.names is not None else None
+        while not self.frame.ended:
+            if plain is not None and (block := lines.block()) is not None:
+                if piece.end is not None and block.first >= piece.end:
+                    return
+                sound = plain.sound(block, self.limits)
+                if sound is None:
+                    lines.put_back(block)
+                else:
+                    yield from sound
+                    continue
+            found = next(self._texts(lines), None)
+            if found is None or (piece.end is not None and found[0] >= piece.end):
+                return
+            if (record := self._record(*found)) is not None:
+                yield record
 
-
-def _joined(lines: Lines, number: int, text: str, source: Source) -> tuple[int, str, str | None]:
-    """Add lines until the record's quotes are closed; when they never are, only its first line is defective."""
-    taken: list[tuple[int, str, bool]] = []
-    whole = text
-    while len(taken) < MOST_LINES and (more := lines.next()) is not None:
-        taken.append(more)
-        whole += f"\n{more[1]}"
-        if source.quote in more[1] and not _open(whole, source):
-            if _cells(whole, source) is None:
-                break  # two stray quotes make no cell; the lines between are records of their own
-            return number, whole, None
-    lines.give_back(taken)
-    return number, text, "record.stray_quote"
-
-
-def _open(text: str, source: Source) -> bool:
-    """Tell whether a quoted cell is still open at the end of a text."""
-    try:
-        next(csv.reader([text], delimiter=source.delimiter, quotechar=source.quote, strict=True), None)
-    except csv.Error as error:
-        return "unexpected end" in str(error)
-    return False
-
-
-def _cells(text: str, source: Source) -> list[str] | None:
-    """Return a record's cells, None when its quoting cannot be read."""
-    if source.quote not in text:
-        return text.split(source.delimiter)
-    try:
-        return next(csv.reader([text], delimiter=source.delimiter, quotechar=source.quote, strict=True), [])
-    except csv.Error:
+    def _head(self, lines: Lines) -> Record | None:
+        """Read up to the end of the header; return the first record where there is no header."""
+        frame = self.frame
+        while frame.names is None:
+            line = lines.next()
+            if line is None:
+                break
+            if frame.is_above(line.number, line.text.lstrip(self.dialect.quote or None)):
+                continue
+            lines.give_back([line])
+            found = next(self._texts(lines), None)
+            if found is None:
+                break
+            if (record := self._record(*found)) is not None:
+                return record
         return None
 
+    def _record(self, number: int, text: str, defect: str | None) -> Record | None:
+        cells = None if defect else self.dialect.cells(text)
+        if cells is not None:
+            return self.frame.take(number, cells, text)
+        if self.frame.names is None and self.source.header_rows:
+            self.frame.take(number, text.split(self.source.delimiter))  # a header is judged by its names alone
+            return None
+        if self.frame.names is None:
+            self.frame.names = self.layout.check_columns(list(self.source.columns))
+        return Record(number, {}, defect or "record.quoting", {RAW: text[:KEPT_RAW]})
 
-def _header(cells: list[str], file: Path, source: Source, layout: Layout) -> list[str]:
-    if not layout.fits(cells) and (fitting := _other_encoding(file, source, layout)):
-        raise SourceError(
-            f"the file is {fitting}, not {source.encoding} as declared.", where="header",
-            remedy="mend encoding: in the contract, or deliver the file in the declared encoding.",
-        )
-    return layout.check_header(cells)
+    def _texts(self, lines: Lines) -> Iterator[tuple[int, str, str | None]]:
+        """Yield number, text and defect of each record; a record ends where its quotes are closed."""
+        comment = self.source.comment
+        while (line := lines.next()) is not None:
+            if line.defect:
+                yield line.number, line.text, line.defect
+            elif not line.text.strip():
+                self.frame.blank()
+                if self.frame.ended:
+                    return
+            elif comment and line.text.startswith(comment):
+                continue
+            elif not self.dialect.is_open(line.text):
+                yield line.number, line.text, None
+            else:
+                lines.give_back([line])
+                yield self._joined(lines)
 
-
-def _other_encoding(file: Path, source: Source, layout: Layout) -> str | None:
-    for encoding in CANDIDATES:
-        if encoding == source.encoding.lower():
-            continue
-        first = _first(file, encoding, source.header_row)
-        found = [text for number, text, ok in first if number == source.header_row and ok]
-        if found and layout.fits(_cells(found[0], source) or []):
-            return encoding
-    return None
-
-
-def _first(file: Path, encoding: str, count: int) -> Iterator[tuple[int, str, bool]]:
-    try:
-        for line in _decoded(file, encoding):
-            yield line
-            if line[0] >= count:
-                return
-    except (UnicodeError, LookupError):
-        return
-
-
-def _probe(file: Path, source: Source) -> None:
-    """Raise SourceError for a file that is no text at all, or not in the declared encoding."""
-    with file.open("rb") as stream:
-        start = stream.read(PROBED)
-    for magic, kind in _MAGIC.items():
-        if start.startswith(magic):
-            raise SourceError(f"the file is {kind}, not delimited text.", remedy="deliver delimited text.")
-    check_encoding(source.encoding)
-    lines = start.split(b"\n")[:-1] or [start]
-    if _wide(source.encoding):
-        # Its characters do not end where bytes say "line feed", so it is judged as a whole.
-        try:
-            codecs.getincrementaldecoder(source.encoding)().decode(start)
-            bad = 0 if source.encoding.lower()[-2:] in ("le", "be") or start.startswith(_MARKS) else len(lines)
-        except UnicodeError:
-            bad = len(lines)
-    else:
-        bad = sum(not _reads(line, source.encoding) for line in lines)
-    if bad > max(1, BAD_SHARE * len(lines)) or (bad and len(lines) < 3):
-        fitting = _fitting(start, lines)
-        hint = f"; {fitting} fits" if fitting else ""
-        raise SourceError(
-            f"{bad} of the first {len(lines)} lines are not {source.encoding}{hint}.",
-            remedy="mend encoding: in the contract, or deliver the file in the declared encoding.",
-        )
-
-
-def _wide(encoding: str) -> bool:
-    """Tell whether an encoding writes every character in two or four bytes."""
-    return encoding.lower().replace("_", "-").startswith(("utf-16", "utf-32", "utf16", "utf32"))
-
-
-def _fitting(start: bytes, lines: list[bytes]) -> str | None:
-    if start.startswith(_MARKS):
-        return "utf-16"
-    return next((e for e in CANDIDATES[:2] if all(_reads(line, e) for line in lines)), None)
+    def _joined(self, lines: Lines) -> tuple[int, str, str | None]:
+        """Add lines until the record's quotes are closed; when they never are, only its first line is defective."""
+        first = lines.next()
+        assert first is not None
+        taken: list[Line] = []
+        texts, size, end = [first.text], len(first.text), first.end
+        while len(taken) < MOST_LINES and (more := lines.next()) is not None:
+            taken.append(more)
+            texts += [end, more.text]
+            end, size = more.end, size + len(more.text)
+            if more.defect == TOO_LARGE or size > self.limits.max_record_bytes:
+                break
+            if self.dialect.quote in more.text and not self.dialect.is_open(whole := "".join(texts)):
+                if self.dialect.cells(whole) is None:
+                    break  # two stray quotes make no cell; the lines between are records of their own
+                return first.number, whole, next((line.defect for line in taken if line.defect), None)
+        lines.give_back(taken)
+        return first.number, first.text, "record.stray_quote"

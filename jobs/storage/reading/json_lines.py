@@ -3,69 +3,90 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from jobs.contract import Source
 from jobs.errors import SourceError
-from jobs.storage.reading.layout import KEPT_RAW, RAW, Layout, Record, check_encoding
+from jobs.source import Source
+from jobs.storage.reading import encodings
+from jobs.storage.reading.diagnosis import other_kind
+from jobs.storage.reading.layout import KEPT_RAW, RAW, Layout, Record, Records
+from jobs.storage.reading.limits import Limits
+from jobs.storage.reading.text import Lines
+
+_LEAST_OBJECTS = 0.05  # share of the first lines that look like objects; fewer, and the file is something else
 
 
-class _RepeatedKeyError(ValueError):
+class RepeatedKeyError(ValueError):
     """A key is given twice in one object."""
-
-
-def read_json_lines(file: Path, source: Source, layout: Layout) -> Iterator[Record]:
-    """Yield one record per non-blank line; a line that is no object is a defective record.
-
-    Raises SourceError for a file that is no JSON lines at all, and for an unknown key where the contract says stop.
-    """
-    check_encoding(source.encoding)
-    with file.open("rb") as stream:
-        for row, line in enumerate(stream, 1):
-            if row == 1:
-                _probe(line)
-            if not line.strip():
-                continue
-            try:
-                text = line.decode("utf-8-sig" if row == 1 else source.encoding)
-            except UnicodeDecodeError:
-                yield Record(row, {}, "record.encoding", {RAW: line.decode("utf-8", "replace")[:KEPT_RAW]})
-                continue
-            yield _record(row, text, layout)
-
-
-def _record(row: int, text: str, layout: Layout) -> Record:
-    try:
-        # Numbers stay text: an 18-digit identifier is not a float.
-        found = json.loads(text, object_pairs_hook=_object, parse_int=str, parse_float=str)
-    except _RepeatedKeyError:
-        return Record(row, {}, "record.duplicate_key", {RAW: text[:KEPT_RAW]})
-    except (ValueError, RecursionError):
-        return Record(row, {}, "record.syntax", {RAW: text[:KEPT_RAW]})
-    if not isinstance(found, dict):
-        return Record(row, {}, "record.syntax", {RAW: text[:KEPT_RAW]})
-    if "\\u" in text and not _is_text(found):
-        return Record(row, {}, "record.syntax", {RAW: text[:KEPT_RAW]})
-    unknown = [name for name in found if name not in layout.columns]
-    layout.check_unknown(unknown, where=f"line {row}", named=len(unknown) < len(found))
-    names = list(found)
-    return layout.record(row, names, [_text(found[name]) for name in names])
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
-        raise _RepeatedKeyError
+        raise RepeatedKeyError
     return found
+
+
+# Numbers stay text: an 18-digit identifier is not a float.
+DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_int=str, parse_float=str)
+
+
+def read_json_lines(file: Path, source: Source, layout: Layout, limits: Limits) -> Records:
+    """Yield one record per non-blank line; a line that is no object is a defective record.
+
+    Raises SourceError for a file that is no JSON lines at all, and for an unknown key where the contract says stop.
+    """
+    with file.open("rb") as stream:
+        start = stream.read(encodings.PROBED)
+    _probe(start, source)
+    lines = Lines(file, source, limits)
+    while (line := lines.next()) is not None:
+        if line.defect:
+            yield Record(line.number, {}, line.defect, {RAW: line.text[:KEPT_RAW]})
+        elif line.text.strip():
+            yield _record(line.number, line.text, layout, limits)
+
+
+def _record(row: int, text: str, layout: Layout, limits: Limits) -> Record:
+    try:
+        found = DECODER.decode(text)
+    except RepeatedKeyError:
+        return Record(row, {}, "record.duplicate_key", {RAW: text[:KEPT_RAW]})
+    except (ValueError, RecursionError):
+        return Record(row, {}, "record.syntax", {RAW: text[:KEPT_RAW]})
+    if not isinstance(found, dict):
+        return Record(row, {}, "record.syntax", {RAW: text[:KEPT_RAW]})
+    return record_of(row, found, layout, f"line {row}", limits)
+
+
+def record_of(row: int, found: dict[str, Any], layout: Layout, where: str, limits: Limits) -> Record:
+    """Return the record an object of JSON is; raise SourceError for unknown keys where the contract says stop."""
+    if not _is_text(found):
+        return Record(row, {}, "record.syntax")
+    if len(found) > limits.max_columns:
+        return Record(row, {}, "record.column_count")
+    unknown = [name for name in found if name not in layout.columns]
+    layout.check_unknown(unknown, where=where, named=len(unknown) < len(found))
+    names = list(found)
+    return layout.record(row, names, [_text(found[name]) for name in names])
+
+
+def skimmed(value: Any) -> str:
+    """Return the beginning of a value as JSON text, to be kept beside a defective record."""
+    try:
+        return json.dumps(value, ensure_ascii=False)[:KEPT_RAW].encode("utf-8", "replace").decode()
+    except RecursionError:
+        return ""
 
 
 def _is_text(found: dict[str, Any]) -> bool:
     """Tell whether everything can be written as text: an escaped half of a surrogate pair cannot."""
     try:
-        json.dumps(found, ensure_ascii=False).encode()
-    except UnicodeEncodeError:
+        for name, value in found.items():
+            name.encode()
+            (value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)).encode()
+    except (UnicodeEncodeError, RecursionError):
         return False
     return True
 
@@ -78,9 +99,15 @@ def _text(value: Any) -> str | None:
     return json.dumps(value, ensure_ascii=False)
 
 
-def _probe(line: bytes) -> None:
-    start = line.lstrip(b"\xef\xbb\xbf \t\r\n")[:1]
-    if start == b"[":
-        raise SourceError("the file is one JSON array, not JSON lines.", remedy="deliver one object per line.")
-    if b"\x00" in line[:100] and not start.startswith(b"{"):
-        raise SourceError("the file is no UTF-8 text.", remedy="deliver JSON lines in UTF-8.")
+def _probe(start: bytes, source: Source) -> None:
+    text = start.lstrip(b"\xef\xbb\xbf \t\r\n")
+    if text[:1] == b"[":
+        raise SourceError(
+            "the file is one JSON array, not JSON lines.", remedy="set reader: json, or deliver one object per line."
+        )
+    other_kind(start, "jsonl")
+    if not encodings.wide(source.encoding) and b"\x00" in start[:100] and not text.startswith(b"{"):
+        raise SourceError(
+            f"the file is no {source.encoding} text.", remedy="deliver JSON lines in UTF-8, or mend encoding:."
+        )
+    encodings.check(start, source.encoding)

@@ -1,141 +1,111 @@
-"""Workbooks (XLSX): one worksheet, its header in the row the contract names, cells as text."""
+"""Workbooks (XLSX, with or without macros, which are never run): one worksheet, cells as text."""
 
 from __future__ import annotations
 
-import re
 import zipfile
 import zlib
-from collections.abc import Iterator
 from pathlib import Path
 
-from jobs.contract import Source
 from jobs.errors import SourceError
-from jobs.storage.reading.layout import Layout, Record
+from jobs.source import Source
+from jobs.storage.reading import grid
+from jobs.storage.reading.diagnosis import OLE, not_of_kind
+from jobs.storage.reading.layout import Layout, Records
+from jobs.storage.reading.limits import Limits
+from jobs.storage.reading.sheet_xml import Sheet, scan
 
-MOST_BYTES = 4 << 30  # unpacked; beyond, or beyond the ratio, the file is a bomb
-MOST_RATIO = 300
-MOST_CELLS = 10_000_000  # a worksheet spans, filled or not; beyond, most of them must be filled
+SPARSE_CELLS = 10_000_000  # a worksheet spans, filled or not; beyond, most of them must be filled
 LEAST_FILLED = 0.01
 
 
-def read_workbook(file: Path, source: Source, layout: Layout) -> Iterator[Record]:
+def read_workbook(file: Path, source: Source, layout: Layout, limits: Limits) -> Records:
     """Yield the records below the header row, numbered as the worksheet shows them; empty rows are none.
 
-    Cells merged over several data rows count in each of them. Raises SourceError for a protected, half-written or
-    bomb-like workbook, a missing worksheet, and a header that is not the contract's.
+    Cells merged over several data rows count in each of them; a formula counts as the value it was saved with. Raises
+    SourceError for a protected, half-written or bomb-like workbook, a missing worksheet, and a header that is not the
+    contract's.
     """
-    _probe(file)
     import fastexcel
 
+    probe_workbook(file)
     try:
+        sheet = scan(file, source.sheet, limits)
+        _refuse_sparse(sheet, limits)
         workbook = fastexcel.read_excel(file)
-        sheet = source.sheet or workbook.sheet_names[0]
-        if sheet not in workbook.sheet_names:
-            raise SourceError(f"there is no worksheet {sheet!r}.", remedy="mend sheet: in the contract.")
-        xml = _sheet_xml(file, sheet)
-        _refuse_sparse(xml)
-        table = workbook.load_sheet(sheet, header_row=None, skip_rows=0, dtypes="string").to_polars()
+        table = workbook.load_sheet(sheet.name, header_row=None, skip_rows=0, dtypes="string").to_polars()
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError):
+        raise SourceError("the workbook is damaged or half-written.", remedy="deliver it again.") from None
     except fastexcel.FastExcelError as error:
         raise SourceError(
             f"the workbook cannot be read ({type(error).__name__}).", remedy="open and save it again, then deliver it."
         ) from None
-    rows = table.rows()  # from the worksheet's first row on, filled or not; columns from the first filled one on
-    head = source.header_row - 1
-    if head >= len(rows):
-        raise SourceError("the header row is not there.", where=f"row {source.header_row}", remedy="mend header_row:.")
-    names = layout.check_header([cell or "" for cell in rows[head]])
-    spread = _merged_down(xml, len(rows), table.width)
-    for row, cells in enumerate(rows[head + 1 :], source.header_row + 1):
-        values = list(cells)
-        for column, first in spread.get(row, {}).items():
-            values[column] = rows[first - 1][column]
-        if all(cell is None or not cell.strip() for cell in values):
-            continue
-        yield layout.record(row, names, values)
+    # Rows come from the worksheet's first one on, filled or not; columns from the first filled one on.
+    limits.check_cells(table.height * table.width)
+    rows, begin = table.rows(), min(sheet.columns, default=0)
+    merged = [(top, bottom, left - begin, right - begin) for top, bottom, left, right in sheet.merged]
+    downwards = grid.spread(merged, len(rows), table.width, limits)
+    yield from grid.records(grid.filled(rows, downwards), source, layout, limits, frozenset(sheet.unvalued))
 
 
-def _probe(file: Path) -> None:
-    with file.open("rb") as stream:
-        start = stream.read(8)
-    if start.startswith(b"\xd0\xcf\x11\xe0"):
+def sheet_names(file: Path) -> list[str]:
+    """Return the names of a workbook's worksheets in order."""
+    import fastexcel
+
+    try:
+        return list(fastexcel.read_excel(file).sheet_names)
+    except fastexcel.FastExcelError as error:
         raise SourceError(
-            "the workbook is protected by a password, or an old .xls.", remedy="save it as .xlsx without a password."
+            f"the workbook cannot be read ({type(error).__name__}).", remedy="open and save it again, then deliver it."
+        ) from None
+
+
+def first_rows(file: Path, sheet: str, limits: Limits, count: int) -> list[tuple[str | None, ...]]:
+    """Return a worksheet's first rows as text; raise SourceError for one that cannot be read or is a bomb."""
+    import fastexcel
+
+    probe_workbook(file)
+    _refuse_sparse(scan(file, sheet, limits), limits)
+    try:
+        book = fastexcel.read_excel(file)
+        table = book.load_sheet(sheet, header_row=None, skip_rows=0, n_rows=count, dtypes="string")
+    except fastexcel.FastExcelError as error:
+        raise SourceError(
+            f"the workbook cannot be read ({type(error).__name__}).", remedy="open and save it again, then deliver it."
+        ) from None
+    return list(table.to_polars().rows())
+
+
+def probe_workbook(file: Path) -> None:
+    """Raise SourceError for what is no sound workbook: protected, half-written, bomb-like, or another archive."""
+    with file.open("rb") as stream:
+        start = stream.read(1000)
+    if start.startswith(OLE):
+        raise SourceError(
+            "the workbook is protected by a password, or an old .xls.",
+            remedy="save it as .xlsx without a password, or set reader: xls in the contract.",
         )
+    if not start.startswith(b"PK"):
+        raise not_of_kind(start, "xlsx")
     try:
         with zipfile.ZipFile(file) as archive:
-            unpacked = sum(entry.file_size for entry in archive.infolist())
-            if unpacked > MOST_BYTES or unpacked > MOST_RATIO * max(file.stat().st_size, 1 << 20):
-                raise SourceError("the workbook unpacks to far more than it may.", remedy="deliver an ordinary one.")
-            if not any(entry.filename.startswith("xl/") for entry in archive.infolist()):
-                raise SourceError("the file is an archive, not a workbook.", remedy="deliver an .xlsx workbook.")
+            names = archive.namelist()
     except zipfile.BadZipFile:
         raise SourceError("the workbook is damaged or half-written.", remedy="deliver it again.") from None
+    if "content.xml" in names:
+        raise SourceError("the workbook is ODS, not XLSX.", remedy="set reader: ods in the contract.")
+    if not any(name.startswith("xl/") for name in names):
+        raise SourceError(
+            "the file is an archive, not a workbook.", remedy="deliver an .xlsx workbook, or declare packed: zip."
+        )
 
 
-def _sheet_xml(file: Path, sheet: str) -> str:
-    """Return a worksheet's XML; empty where it cannot be had, which the reader of cells says better."""
-    try:
-        return _unpacked(file, sheet)
-    except (KeyError, RuntimeError, EOFError, zipfile.BadZipFile, zlib.error):
-        return ""
-
-
-def _unpacked(file: Path, sheet: str) -> str:
-    with zipfile.ZipFile(file) as archive:
-        book = archive.read("xl/workbook.xml").decode("utf-8", "replace")
-        names = re.findall(r"<sheet\b[^>]*\bname=\"([^\"]*)\"[^>]*\br:id=\"([^\"]+)\"", book)
-        relations = archive.read("xl/_rels/workbook.xml.rels").decode("utf-8", "replace")
-        target = None
-        for name, identity in names:
-            if _unescaped(name) == sheet:
-                found = re.search(
-                    rf"<Relationship\b(?=[^>]*\bId=\"{re.escape(identity)}\")[^>]*\bTarget=\"([^\"]+)\"", relations
-                )
-                target = found.group(1) if found else None
-        if target is None:
-            return ""
-        path = target.lstrip("/") if target.startswith("/") else f"xl/{target}"
-        return archive.read(path).decode("utf-8", "replace")
-
-
-def _refuse_sparse(xml: str) -> None:
+def _refuse_sparse(sheet: Sheet, limits: Limits) -> None:
     """Raise SourceError where few cells span a huge area: what reads a worksheet makes room for all of it."""
-    places = re.findall(r"\br=[\"']([A-Z]+)(\d+)[\"']", xml)
-    if not places:
+    if not sheet.columns:
         return
-    columns = {_column(letters) for letters in {letters for letters, _ in places}}
-    rows = [int(number) for _, number in places]
-    area = (max(columns) - min(columns) + 1) * (max(rows) + 1)
-    if area > MOST_CELLS and len(places) < LEAST_FILLED * area:
+    area = (max(sheet.columns) - min(sheet.columns) + 1) * (sheet.last_row + 1)
+    if area > SPARSE_CELLS and sheet.cells < LEAST_FILLED * area:
         raise SourceError(
             "a few cells of the worksheet lie far apart from the others.", remedy="delete the stray cells and save it."
         )
-
-
-def _unescaped(text: str) -> str:
-    for entity, character in (("&lt;", "<"), ("&gt;", ">"), ("&quot;", '"'), ("&apos;", "'"), ("&amp;", "&")):
-        text = text.replace(entity, character)
-    return text
-
-
-def _merged_down(xml: str, height: int, width: int) -> dict[int, dict[int, int]]:
-    """Return row → column → the row that holds the value, for cells merged over several rows.
-
-    Columns count from the first one with a filled cell, as the rows read do; a range may claim more than there is.
-    """
-    spread: dict[int, dict[int, int]] = {}
-    merged = re.findall(r"<mergeCell\b[^>]*\bref=\"([A-Z]+)(\d+):([A-Z]+)(\d+)\"", xml)
-    filled = re.findall(r"<c\b[^>]*\br=\"([A-Z]+)\d+\"[^>/]*>", xml) if merged else []
-    begin = min(map(_column, set(filled)), default=0)
-    for left, top, right, bottom in merged:
-        for row in range(int(top) + 1, min(int(bottom), height) + 1):
-            for column in range(max(_column(left) - begin, 0), min(_column(right) - begin + 1, width)):
-                spread.setdefault(row, {})[column] = int(top)
-    return spread
-
-
-def _column(letters: str) -> int:
-    number = 0
-    for letter in letters:
-        number = number * 26 + ord(letter) - ord("A") + 1
-    return number - 1
+    limits.check_cells(area)

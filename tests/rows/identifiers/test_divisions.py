@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from jobs.rows.codes import CodeBook
-from jobs.rows.identifiers.divisions import check_division_code
+from jobs.rows.identifiers import judged
 
 
 @pytest.mark.parametrize(
@@ -30,10 +30,10 @@ from jobs.rows.identifiers.divisions import check_division_code
 def test_a_division_code_is_judged(
     codes: CodeBook, cell: str, value: str | None, reasons: list[str], warnings: list[str]
 ) -> None:
-    found = check_division_code(pl.Series([cell]), codes, date(2026, 3, 2)).row(0, named=True)
+    found = judged("division_code", pl.Series([cell]), codes, date(2026, 3, 2)).frame().row(0, named=True)
     assert (found["value"], found["reasons"], found["warnings"]) == (value, reasons, warnings)
 
 
 def test_the_day_decides_whether_a_division_is_in_force(codes: CodeBook) -> None:
-    found = check_division_code(pl.Series(["440524"]), codes, date(1990, 1, 1))
+    found = judged("division_code", pl.Series(["440524"]), codes, date(1990, 1, 1)).frame()
     assert found["warnings"].to_list() == [[]]

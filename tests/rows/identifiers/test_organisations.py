@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jobs.rows.codes import CodeBook
-from jobs.rows.identifiers import CHECKS
+from jobs.rows.identifiers import judged as judge
 from jobs.rows.identifiers.characters import CREDIT_ALPHABET, matrix, organisation_check, registration_check
+from jobs.rows.identifiers.organisations import legal_entity_kinds
 
 ON = date(2026, 3, 2)
 ALPHABET = CREDIT_ALPHABET.decode()
@@ -31,7 +32,7 @@ credit_codes = bodies.map(lambda body: body + stdnum.cn.uscc.calc_check_digit(bo
 @pytest.fixture(scope="module")
 def verdict(codes: CodeBook) -> Verdict:
     def verdict(kind: str, cell: str | None) -> dict[str, object]:
-        return CHECKS[kind](pl.Series([cell], dtype=pl.String), codes, ON).row(0, named=True)
+        return judge(kind, pl.Series([cell], dtype=pl.String), codes, ON).frame().row(0, named=True)
 
     return verdict
 
@@ -122,7 +123,7 @@ def test_a_code_issued_against_the_standard_is_accepted_from_its_day_on(codes: C
     book = CodeBook({**codes.tables, "issued_credit_codes": listed})
 
     def judged(on: date) -> Mapping[str, object]:
-        return CHECKS["credit_code"](pl.Series(["91350200M000000510"]), book, on).row(0, named=True)
+        return judge("credit_code", pl.Series(["91350200M000000510"]), book, on).frame().row(0, named=True)
 
     assert judged(date(2019, 12, 31))["reasons"] == ["check_character"]
     found = judged(date(2020, 1, 1))
@@ -181,20 +182,20 @@ def test_a_wrong_check_digit_of_a_registration_number_is_a_remark(verdict: Verdi
 
 @given(credit_codes)
 def test_a_code_the_oracle_computes_is_accepted(codes: CodeBook, code: str) -> None:
-    found = CHECKS["credit_code"](pl.Series([code]), codes, ON).row(0, named=True)
+    found = judge("credit_code", pl.Series([code]), codes, ON).frame().row(0, named=True)
     assert (found["value"], found["reasons"]) == (code, [])
 
 
 @given(bodies, st.sampled_from(ALPHABET))
 def test_the_oracle_and_the_lake_agree_on_every_last_character(codes: CodeBook, body: str, last: str) -> None:
-    reasons = CHECKS["credit_code"](pl.Series([body + last]), codes, ON)["reasons"][0].to_list()
+    reasons = judge("credit_code", pl.Series([body + last]), codes, ON).frame()["reasons"][0].to_list()
     assert ("check_character" not in reasons) == stdnum.cn.uscc.is_valid(body + last)
 
 
 @given(credit_codes, st.integers(0, 17), st.sampled_from(ALPHABET))
 def test_one_wrong_character_never_passes(codes: CodeBook, code: str, place: int, letter: str) -> None:
     wrong = code[:place] + letter + code[place + 1 :]
-    found = CHECKS["credit_code"](pl.Series([wrong]), codes, ON).row(0, named=True)
+    found = judge("credit_code", pl.Series([wrong]), codes, ON).frame().row(0, named=True)
     assert (found["value"] is not None) == (wrong == code)
 
 
@@ -222,7 +223,33 @@ def test_one_wrong_digit_changes_the_check_of_a_registration_number(body: str, p
 def test_any_cells_get_one_verdict_each_and_a_value_exactly_without_reasons(
     codes: CodeBook, kind: str, cells: list[str | None]
 ) -> None:
-    found = CHECKS[kind](pl.Series(cells, dtype=pl.String), codes, ON)
+    found = judge(kind, pl.Series(cells, dtype=pl.String), codes, ON).frame()
     assert found.height == len(cells)
     for value, reasons in found.select("value", "reasons").iter_rows():
         assert value is None or not reasons
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [
+        ("11100000000013338W", "1"),
+        ("121526004609138637", "2"),
+        ("91350100M000100Y43", "3"),
+        ("51100000500019541K", "4"),
+        ("52610500MJU60350X1", "4"),
+        ("93110000600037341L", "9"),
+        ("A1110000600037341L", "2"),
+        ("92510100MA61WJ3204", None),  # a sole trader is no legal person
+        ("98110105MA1B3N1N3Q", None),
+        (None, None),
+    ],
+)
+def test_the_prefix_of_a_credit_code_tells_the_kind_of_legal_entity(
+    codes: CodeBook, code: str | None, kind: str | None
+) -> None:
+    assert legal_entity_kinds(pl.Series([code], dtype=pl.String), codes).to_list() == [kind]
+
+
+def test_every_kind_of_legal_entity_named_by_a_category_is_on_the_list_of_kinds(codes: CodeBook) -> None:
+    named = codes.table("registering_category")["organisation_kind"].drop_nulls()
+    assert set(named) == set(codes.table("organisation_kind")["code"])

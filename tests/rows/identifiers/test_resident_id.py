@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jobs.rows.codes import CodeBook
-from jobs.rows.identifiers import birth_date, sex
-from jobs.rows.identifiers.resident_id import check, upgraded
+from jobs.rows.identifiers import birth_date, judged, sex
+from jobs.rows.identifiers.resident_id import upgraded
 
 ON = date(2026, 3, 2)
 Verdict = Callable[[str | None], dict[str, object]]
@@ -22,6 +22,10 @@ places = st.sampled_from(["110105", "310115", "510104", "440582"])
 births = st.dates(date(1900, 1, 1), date(2025, 12, 31))
 orders = st.integers(1, 999).map("{:03}".format)
 bodies = st.builds(lambda place, birth, order: f"{place}{birth:%Y%m%d}{order}", places, births, orders)
+
+
+def check(cells: pl.Series, codes: CodeBook, on: date) -> pl.DataFrame:
+    return judged("resident_id", cells, codes, on).frame()
 
 
 def _numbered(body: str) -> str:
@@ -98,6 +102,9 @@ def test_the_special_sequences_mean_nothing_in_eighteen_digits(verdict: Verdict)
         ("11010519491231002x", ["lower_case"]),
         ("１１０１０５１９４９１２３１００２Ｘ", ["full_width"]),
         (" 110105 19491231 002X ", []),
+        ("'11010519491231002X", []),
+        ('="11010519491231002X"', []),
+        ("（11010519491231002X）", ["full_width"]),
         ("110105-19491231-002X", []),
     ],
 )

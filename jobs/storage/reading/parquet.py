@@ -1,0 +1,110 @@
+"""Parquet: columns as text, a few thousand rows at a time."""
+
+from __future__ import annotations
+
+import base64
+import json
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from jobs.errors import SourceError
+from jobs.source import Source
+from jobs.storage.reading.diagnosis import PARQUET, not_of_kind
+from jobs.storage.reading.layout import Layout, Record, Records, Sound
+from jobs.storage.reading.limits import SMALL, Limits
+
+_ROWS = 20_000
+
+
+def read_parquet(file: Path, _: Source, layout: Layout, limits: Limits) -> Records:
+    """Yield the rows of a Parquet file, numbered from 1: decimals and dates as they are written, bytes as base64.
+
+    Raises SourceError for a damaged file, one that unpacks to too much, and columns that are not the contract's.
+    """
+    with file.open("rb") as stream:
+        start = stream.read(1000)
+    if not start.startswith(PARQUET):
+        raise not_of_kind(start, "parquet")
+    try:
+        with pq.ParquetFile(file) as table:
+            yield from _records(table, file.stat().st_size, layout, limits)
+    except (pa.ArrowException, OSError) as error:
+        if getattr(error, "errno", None):
+            raise
+        raise SourceError(
+            f"the Parquet file is damaged, cut off or encrypted ({type(error).__name__}).", remedy="deliver it again."
+        ) from None
+
+
+def _records(table: pq.ParquetFile, size: int, layout: Layout, limits: Limits) -> Records:
+    names = list(table.schema_arrow.names)
+    limits.check_columns(len(names))
+    shown = layout.check_header(names)
+    unpacked = sum(table.metadata.row_group(n).total_byte_size for n in range(table.metadata.num_row_groups))
+    # Runs of one value take no room at all, so the cells count too.
+    limits.check_unpacked(max(unpacked, table.metadata.num_rows * len(names)), max(size, SMALL))
+    wanted = [n for n, name in enumerate(shown) if name in layout.columns or (name and layout.unknown == "keep")]
+    row = 1
+    for batch in table.iter_batches(_ROWS, columns=[names[n] for n in wanted], use_threads=False):
+        cells = {shown[n]: _texts(batch.column(place)) for place, n in enumerate(wanted)}
+        if layout.unknown == "keep" and set(cells) - set(layout.columns):
+            columns = [one.to_pylist() for one in cells.values()]
+            for number, values in enumerate(zip(*columns, strict=True), row):
+                yield layout.record(number, list(cells), values)
+        else:
+            rows = pa.array(range(row, row + batch.num_rows), pa.int64())
+            yield from _bounded(Sound(rows, cells), limits)
+        row += batch.num_rows
+
+
+def _bounded(sound: Sound, limits: Limits) -> list[Record | Sound]:
+    """Return sound records as they are, or one by one where a cell may be a defect."""
+    large = any((pc.max(pc.binary_length(one)).as_py() or 0) > limits.max_cell_bytes for one in sound.cells.values())
+    odd = large or any(pc.any(pc.match_substring(one, "\x00")).as_py() for one in sound.cells.values())
+    if not odd:
+        return [sound]
+    columns = [one.to_pylist() for one in sound.cells.values()]
+    rows = sound.rows.to_pylist()
+    return [
+        Record(row, dict(zip(sound.cells, values, strict=True)))
+        for row, values in zip(rows, zip(*columns, strict=True), strict=True)
+    ]
+
+
+def _texts(column: pa.Array) -> pa.Array:
+    """Return a column as strings; an empty string is no value."""
+    kind = column.type
+    if pa.types.is_dictionary(kind):
+        column, kind = column.dictionary_decode(), kind.value_type
+    if pa.types.is_boolean(kind):
+        found = pc.if_else(column, "true", "false")
+    elif pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_integer(kind):
+        found = column.cast(pa.string())
+    elif pa.types.is_date(kind):
+        found = column.cast(pa.date32()).cast(pa.string())
+    elif pa.types.is_decimal(kind):
+        found = pa.array([None if v is None else format(v, "f") for v in column.to_pylist()], pa.string())
+    else:
+        found = pa.array([_text(scalar) for scalar in column], pa.string())
+    return pc.if_else(pc.equal(found, ""), None, found)
+
+
+def _text(scalar: pa.Scalar) -> str | None:
+    if not scalar.is_valid:
+        return None
+    if pa.types.is_timestamp(scalar.type) or pa.types.is_time(scalar.type):
+        return str(scalar.cast(pa.string()).as_py())
+    value = scalar.as_py()
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode()
+    if isinstance(value, list | dict | tuple):
+        return json.dumps(value, ensure_ascii=False, default=_plain)
+    return repr(value) if isinstance(value, float) else str(value)
+
+
+def _plain(value: Any) -> str:
+    return base64.b64encode(value).decode() if isinstance(value, bytes) else str(value)

@@ -1,0 +1,42 @@
+"""What Airflow's tasks say of a case, and what they do with an answer; the flow itself runs in tests/e2e."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from airflow.sdk.exceptions import AirflowSkipException
+
+from jobs.operation.tasks import answered, case_text, waiting_cases
+from jobs.storage.court import Court
+from jobs.storage.tables import Lake
+from tests.dags.contested import plant
+
+
+@pytest.fixture
+def case(lake_folder: Path) -> str:
+    del lake_folder
+    with Lake.open() as lake:
+        return plant(lake)
+
+
+def test_waiting_cases_are_named_by_id_alone_and_none_skips_the_task(case: str) -> None:
+    assert waiting_cases("person", 5) == [case]
+    with pytest.raises(AirflowSkipException):
+        waiting_cases("organisation", 5)
+
+
+def test_the_person_who_decides_sees_both_sides_masked(case: str) -> None:
+    text = case_text("person", case)
+    assert "李**" in text
+    assert "赵**" in text
+    assert "小红" not in text
+
+
+def test_an_answer_becomes_a_decision_and_nobodys_answer_says_so(case: str) -> None:
+    answer: dict[str, Any] = {"chosen_options": ["unsure"], "params_input": {}, "responded_by_user": None}
+    assert answered("person", case, answer) == case
+    with Lake.open() as lake:
+        (row,) = Court(lake, "person").handed_in().to_dicts()
+    assert (row["judgement"], row["by"], row["case"]) == ("unsure", "nobody in time", case)

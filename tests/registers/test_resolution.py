@@ -1,0 +1,383 @@
+"""Who is who: merges, contested keys, decisions, undo; and that no order of arrival changes any of it."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any
+
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jobs.contract import Register, TypeSpec
+from jobs.registers.assertions import (
+    DIFFERENT,
+    PERSON,
+    SAME,
+    SCHEMA,
+    UNSURE,
+    assertion,
+    difference,
+    frame,
+    in_force,
+    pair,
+    rulings,
+)
+from jobs.registers.cases import Decision, cases, decision, of_pair, undone
+from jobs.registers.claims import claim_schema, compared, mark
+from jobs.registers.fold import fold
+from jobs.registers.identities import identities
+from jobs.registers.keys import kind_ranks
+from jobs.registers.resolution import Resolution, findings, resolved
+
+LEAD, OTHER, THIRD = "market/register", "tax/payers", "labour/employers"
+KEY = b"k" * 32
+TITLE = {"en": "x", "zh": "x"}
+FIELDS = {"name": "text", "established_on": "date", "representative": "text", "phone": "text"}
+TYPES = {
+    name: TypeSpec.model_validate(
+        {"name": name, "title": TITLE, "storage": name, "class": "ordinary", "grade": 1}
+    )
+    for name in ("text", "date")
+}
+FIRM = Register.model_validate(
+    {
+        "name": "firm", "title": TITLE, "description": TITLE, "lead": [LEAD], "most_keys": 6,
+        "kinds": ["organisation_code", "credit_code", "registration_number", "taxpayer_number"],
+        "fields": {name: {"type": kind, "title": TITLE} for name, kind in FIELDS.items()},
+        "clash": {
+            "name": "name", "other": ["established_on"], "changing": ["representative"], "most_parties": 3,
+            "alike": [["name", "established_on", "phone"]],
+        },
+    }
+)
+KINDS = {"A": "organisation_code", "C": "credit_code", "R": "registration_number", "T": "taxpayer_number"}
+RANKS = kind_ranks(FIRM)
+RED, BLUE, GREEN = "红星机械制造厂", "蓝天餐饮管理中心", "绿洲软件开发公司"
+
+
+def claim(keys: str, source: str = OTHER, batch: str = "b1", day: int = 1, **said: Any) -> dict[str, Any]:
+    """A claim whose keys are written `A2 R3`: a kind's letter and a number; both make the id."""
+    ids = sorted(keys.split(), key=lambda key: RANKS[KINDS[key[0]]])
+    row = {
+        **dict.fromkeys(claim_schema(FIRM, TYPES)), "_key_id": ids[0], "_kind": KINDS[ids[0][0]], "_range": 0,
+        "_keys": [{"kind": KINDS[key[0]], "id": key} for key in ids], "_dataset": source, "_role": "firm",
+        "_batch_id": batch, "_source_file": "f", "_source_row": day, "_as_of": date(2026, 1, day),
+        "_delivered_on": date(2026, 2, 1), "_withdrawn": False, **said,
+    }
+    whole = [key for key in ids if key[0] == "C"]
+    row["_evidence"] = mark([*[said.get(name) for name in compared(FIRM)], *whole], KEY)
+    facts = [said.get(name) for name in FIRM.clash.alike[0]]
+    row["_alike"] = [] if None in facts else [mark(facts, KEY)]
+    return row
+
+
+def firms(rows: Sequence[dict[str, Any]]) -> pl.DataFrame:
+    return pl.DataFrame(list(rows), schema=claim_schema(FIRM, TYPES))
+
+
+def resolve(*rows: dict[str, Any], handed: Sequence[dict[str, Any]] = ()) -> Resolution:
+    return resolved(firms(rows), frame(handed), FIRM)
+
+
+def entities(found: Resolution) -> dict[str, list[int]]:
+    """Entity → the days of the claims that count for it."""
+    kept = found.placed.filter(~pl.col("_waits"))
+    return {
+        key: sorted(days) for key, days in kept.group_by("_entity_id").agg(pl.col("_source_row")).sort(
+            "_entity_id").iter_rows()
+    }
+
+
+def state_of(found: Resolution, key: str) -> tuple[str, list[str]]:
+    rows = found.identities.map.filter(pl.col("id") == key)
+    state, parties = rows.select("state", "parties").row(0) if rows.height else ("active", None)
+    return state, parties or []
+
+
+def answer(judgement: str, day: int = 1) -> Decision:
+    return Decision(judgement, "a steward", "looked at the files", f"2026-03-{day:02d}T08:00:00Z")
+
+
+def decided(found: Resolution, judgement: str, kind: str | None = None, day: int = 1) -> list[dict[str, Any]]:
+    rows = found.cases if kind is None else found.cases.filter(pl.col("kind") == kind)
+    return decision(rows.row(0, named=True), answer(judgement, day), KEY)
+
+
+def kinds_of(found: Resolution) -> list[tuple[str, str]]:
+    return sorted(found.cases.select("kind", "state").rows())
+
+
+def test_keys_written_in_one_row_are_one_entity_under_the_best_key() -> None:
+    found = resolve(claim("A2 R2", day=1), claim("R2", day=2), claim("R2 T2", day=3), claim("T2", day=4))
+    assert entities(found) == {"A2": [1, 2, 3, 4]}
+    assert state_of(found, "T2") == ("redirect", [])
+
+
+def test_without_the_row_that_joined_them_keys_are_apart_again() -> None:
+    assert entities(resolve(claim("A2", day=1), claim("R2", day=2))) == {"A2": [1], "R2": [2]}
+
+
+def test_a_whole_credit_code_leads_to_its_organisation_code() -> None:
+    found = resolve(claim("A2 C2", day=1))
+    assert found.force["rule"].to_list() == ["arithmetic@1"]
+    assert state_of(found, "C2") == ("redirect", [])
+
+
+def test_two_credit_codes_on_one_organisation_code_need_an_agreeing_name() -> None:
+    assert entities(resolve(claim("A2 C2", LEAD, day=1, name=RED), claim("A2 C3", LEAD, day=2, name=RED))) == {
+        "A2": [1, 2]
+    }
+    found = resolve(claim("A2 C2", LEAD, day=1, name=RED), claim("A2 C3", LEAD, day=2, name=BLUE))
+    assert entities(found) == {"A2": [1]}
+    assert kinds_of(found) == [("contested_key", "open")]
+    agreeing = [claim(f"A2 C{n} R2", LEAD, day=n, name=name) for n, name in ((2, RED), (3, BLUE))]
+    assert entities(resolve(*agreeing)) == {"A2": [2, 3]}
+
+
+def test_a_firm_renamed_by_its_register_under_a_new_owner_is_the_same_firm() -> None:
+    since = date(2001, 1, 1)
+    found = resolve(
+        claim("A2", LEAD, day=1, name=RED, established_on=since, representative="李红"),
+        claim("A2", LEAD, day=2, name=BLUE, established_on=since, representative="赵国强"),
+        claim("A2", OTHER, day=3, name=RED), claim("A2", OTHER, day=4, name=BLUE),
+    )
+    assert entities(found) == {"A2": [1, 2, 3, 4]}
+
+
+def test_a_registration_number_on_two_firms_joins_nothing_and_is_ambiguous() -> None:
+    found = resolve(claim("A2 R2", day=1), claim("A3 R2", day=2), claim("R2", day=3), claim("R2", LEAD, day=4))
+    assert entities(found) == {"A2": [1], "A3": [2], "R2": [4]}
+    assert state_of(found, "R2") == ("ambiguous", ["A2", "A3"])
+    assert kinds_of(found) == [("shared_key", "open")]
+
+
+def test_two_best_keys_are_never_joined_through_a_chain_of_lesser_ones() -> None:
+    found = resolve(claim("A2 R2"), claim("R2 T2"), claim("T2 R3"), claim("R3 A3"))
+    assert {"A2", "A3"} <= set(entities(found))
+    found = resolve(claim("A2 R2", day=1), claim("A2 A3", day=2))
+    assert set(entities(found)) == {"A2"}  # the row's own entity is its first key; the second is not merged
+    assert state_of(found, "A3") == ("active", [])
+    assert kinds_of(found) == [("two_keys", "open")]
+
+
+def test_a_person_may_join_two_best_keys_and_part_them_again() -> None:
+    rows = (claim("A2 R2", day=1), claim("A3 R2", day=2))
+    first = resolve(*rows)
+    joined = decided(first, SAME)
+    found = resolve(*rows, handed=joined)
+    assert entities(found) == {"A2": [1, 2]}
+    assert state_of(found, "A3") == ("redirect", [])
+    assert state_of(found, "R2") == ("redirect", [])
+    back = undone(frame(joined), found.cases["id"][0], answer("undo", 2))
+    again = resolve(*rows, handed=[*joined, *back])
+    assert entities(again) == entities(first)
+    assert kinds_of(again) == [("shared_key", "open")]
+
+
+def test_telling_apart_two_firms_on_one_number_leaves_it_ambiguous_and_the_case_decided() -> None:
+    rows = (claim("A2 R2", day=1), claim("A3 R2", day=2))
+    found = resolve(*rows, handed=decided(resolve(*rows), DIFFERENT))
+    assert entities(found) == {"A2": [1], "A3": [2]}
+    assert state_of(found, "R2") == ("ambiguous", ["A2", "A3"])
+    assert kinds_of(found) == [("shared_key", "decided")]
+    more = resolve(*rows, claim("A4 R2", day=3), handed=decided(resolve(*rows), DIFFERENT))
+    assert kinds_of(more) == [("shared_key", "reopened")]
+
+
+def test_a_pair_nobody_asked_about_can_be_parted_and_a_split_gives_back_the_birth_id() -> None:
+    rows = (claim("A2 R2", day=1), claim("R2 T2", day=2), claim("T2", day=3))
+    row = of_pair(("R2", "registration_number"), ("T2", "taxpayer_number"), resolve(*rows).force)
+    found = resolve(*rows, handed=decision(row, answer(DIFFERENT), KEY))
+    assert entities(found) == {"A2": [1, 2], "T2": [3]}
+    assert kinds_of(found) == [("two_keys", "decided")]
+    again = resolve(*rows, claim("R2 T2", THIRD, day=4), handed=decision(row, answer(DIFFERENT), KEY))
+    assert kinds_of(again) == [("two_keys", "reopened")]
+    assert entities(again) == {"A2": [1, 2, 4], "T2": [3]}
+
+
+CLASH_ROWS = (
+    claim("A2", LEAD, day=1, name=RED), claim("A2", OTHER, day=2, name=RED), claim("A2", OTHER, day=3, name=BLUE),
+)
+
+
+def test_before_a_decision_the_lead_keeps_a_contested_key_and_others_wait() -> None:
+    found = resolve(*CLASH_ROWS)
+    assert entities(found) == {"A2": [1, 2]}
+    state, parties = state_of(found, "A2")
+    assert (state, parties[0], len(parties)) == ("ambiguous", "A2", 2)
+
+
+def test_without_a_lead_claim_all_wait() -> None:
+    assert entities(resolve(*CLASH_ROWS[1:])) == {}
+
+
+def test_told_apart_each_party_has_an_id_of_its_own_and_the_key_names_nobody() -> None:
+    handed = decided(resolve(*CLASH_ROWS), DIFFERENT)
+    found = resolve(*CLASH_ROWS, handed=handed)
+    assert sorted(entities(found).values()) == [[1, 2], [3]]
+    assert "A2" not in entities(found)
+    assert state_of(found, "A2") == ("ambiguous", sorted(entities(found)))
+    later = resolve(*CLASH_ROWS, claim("A2", THIRD, day=4, name=BLUE), handed=handed)
+    assert sorted(entities(later).values()) == [[1, 2], [3, 4]]
+    assert set(entities(later)) == set(entities(found))
+    third = resolve(*CLASH_ROWS, claim("A2", THIRD, day=4, name=GREEN), handed=handed)
+    assert entities(third) == entities(found)
+    assert kinds_of(third) == [("contested_key", "reopened")]
+
+
+def test_found_to_be_the_same_the_claims_are_released_until_new_evidence_contradicts_all_of_it() -> None:
+    handed = decided(resolve(*CLASH_ROWS), SAME)
+    found = resolve(*CLASH_ROWS, handed=handed)
+    assert entities(found) == {"A2": [1, 2, 3]}
+    assert kinds_of(found) == [("contested_key", "decided")]
+    third = resolve(*CLASH_ROWS, claim("A2", THIRD, day=4, name=GREEN), handed=handed)
+    assert entities(third) == {"A2": [1, 2, 3]}
+    assert kinds_of(third) == [("contested_key", "reopened")]
+
+
+def test_a_later_decision_on_a_case_replaces_the_earlier() -> None:
+    first = resolve(*CLASH_ROWS)
+    handed = [*decided(first, DIFFERENT, day=1), *decided(first, SAME, day=2)]
+    assert entities(resolve(*CLASH_ROWS, handed=handed)) == {"A2": [1, 2, 3]}
+
+
+def test_a_clerks_own_number_on_many_rows_stands_for_nobody() -> None:
+    names = ["赤峰铁矿", "长江航运", "泰山旅游", "珠海光电", "哈尔滨乳业", "昆明花卉"]
+    found = resolve(*[claim("A2 R2", LEAD, day=n + 1, name=name, established_on=date(1990 + n, 1, 1))
+                      for n, name in enumerate(names)])
+    assert entities(found) == {}
+    assert state_of(found, "A2")[0] == "held"
+    assert kinds_of(found) == [("placeholder", "open")]
+
+
+def test_more_keys_than_one_entity_can_have_are_held_and_not_merged() -> None:
+    found = resolve(*[claim(f"A2 R{n}", day=n) for n in range(2, 9)])
+    assert state_of(found, "R3")[0] == "held"
+    assert kinds_of(found) == [("large_component", "open")]
+
+
+def test_two_numbers_with_every_fact_alike_are_suggested_and_not_joined() -> None:
+    said = {"name": RED, "established_on": date(1990, 1, 1), "phone": "1"}
+    found = resolve(claim("A2", day=1, **said), claim("A3", day=2, **said))
+    assert entities(found) == {"A2": [1], "A3": [2]}
+    assert kinds_of(found) == [("two_numbers", "open")]
+    assert entities(resolve(claim("A2", day=1, **said), claim("A3", day=2, **said),
+                            handed=decided(found, SAME))) == {"A2": [1, 2]}
+
+
+def model_edge(one: str, other: str) -> dict[str, Any]:
+    return assertion(SAME, pair(one, other), "splink@7", left=one, left_kind="organisation_code" if one[0] == "A" else
+                     "unkeyed", right=other, right_kind="unkeyed", evidence="{}")
+
+
+def test_a_models_edges_never_glue_two_numbered_firms() -> None:
+    rows = (claim("A2", day=1), claim("A3", day=2))
+    found = resolve(*rows, handed=[model_edge("A2", "U2"), model_edge("U2", "U3"), model_edge("A3", "U3"),
+                                   model_edge("A3", "U4")])
+    assert state_of(found, "U4") == ("redirect", [])
+    assert state_of(found, "U2") == ("ambiguous", ["A2", "A3"])
+    assert entities(found) == {"A2": [1], "A3": [2]}
+
+
+# -- any order -----------------------------------------------------------------------------------------------------
+@dataclass
+class Lake:
+    """A register that takes events one by one and touches only what they touch, as the stage does."""
+
+    claims: list[dict[str, Any]] = field(default_factory=list)
+    gone: set[str] = field(default_factory=set)
+    entries: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema={**SCHEMA, "_commit": pl.Int64}))
+    commit: int = 0
+
+    def take(self, *events: tuple[str, Any]) -> None:
+        self.commit += 1
+        touched: set[str] = set()
+        for what, value in events:
+            if what == "deliver":
+                fresh = [] if value[0]["_batch_id"] in {one["_batch_id"] for one in self.claims} else value
+                self.claims += [one for one in fresh if one["_batch_id"] not in self.gone]
+                touched |= {one["_key_id"] for one in value}
+            elif what == "retract":
+                self.gone.add(value)
+                touched |= {one["_key_id"] for one in self.claims if one["_batch_id"] == value}
+                self.claims = [one for one in self.claims if one["_batch_id"] != value]
+            else:
+                self._enter(frame([value]))
+                touched.add(value["subject"])
+        before = in_force(self.entries)
+        mine = firms([one for one in self.claims if one["_key_id"] in touched])
+        _, wanted = findings(mine, FIRM, rulings(before))
+        rules = before.filter(pl.col("rule") != "alike@1")
+        self._enter(difference(rules, wanted, pl.Series(sorted(touched), dtype=pl.String)))
+
+    def _enter(self, rows: pl.DataFrame) -> None:
+        self.entries = pl.concat([self.entries, rows.with_columns(pl.lit(self.commit, pl.Int64).alias("_commit"))])
+
+    def state(self) -> tuple[Any, ...]:
+        handed = self.entries.filter(pl.col("rule") == PERSON).select(list(SCHEMA))
+        whole = resolved(firms(self.claims), handed, FIRM)
+        force = in_force(self.entries)
+        found = identities(force, RANKS, FIRM.most_keys)
+        rules = whole.force.filter(pl.col("rule") != "alike@1")
+        assert force.rows() == rules.rows()  # what was kept step by step is what all claims together say
+        rows = fold(whole.placed, FIRM, TYPES, {}, {})
+        return force.rows(), found.map.rows(), cases(force, found).rows(), rows.rows()
+
+
+names = st.sampled_from([RED, BLUE, GREEN, "红星机械厂", None])
+drawn_claims = st.builds(
+    lambda keys, source, batch, day, name, born, boss: claim(
+        " ".join(sorted(keys)), source, f"b{batch}", day, name=name, established_on=born, representative=boss
+    ),
+    st.sets(st.sampled_from(["A2", "A3", "C2", "C3", "R2", "R3", "T2"]), min_size=1, max_size=3),
+    st.sampled_from([LEAD, OTHER, THIRD]), st.integers(1, 4), st.integers(1, 9), names,
+    st.sampled_from([date(1990, 1, 1), date(1999, 9, 9), None]), st.sampled_from(["李红", "赵国强", None]),
+)
+
+
+@given(st.lists(drawn_claims, min_size=2, max_size=10), st.integers(0, 10_000), st.data())
+def test_any_order_of_deliveries_retractions_decisions_and_undos_ends_the_same(
+    rows: list[dict[str, Any]], seed: int, data: st.DataObject
+) -> None:
+    for number, row in enumerate(rows):
+        row["_source_row"] = number
+    ids = sorted({row["_batch_id"] for row in rows})
+    batches = {batch: [row for row in rows if row["_batch_id"] == batch] for batch in ids}
+    whole = resolve(*rows)
+    handed: list[dict[str, Any]] = []
+    for case in whole.cases.iter_rows(named=True):
+        for day in range(data.draw(st.integers(0, 2))):
+            chosen = data.draw(st.sampled_from([SAME, DIFFERENT, UNSURE]))
+            handed += decision(case, answer(chosen, day + 1), KEY)
+        if data.draw(st.booleans()):
+            handed += undone(frame(handed), case["id"], answer("undo", 5))
+    parted = of_pair(("A2", KINDS["A"]), ("R2", KINDS["R"]), whole.force)
+    handed += decision(parted, answer(DIFFERENT), KEY) if data.draw(st.booleans()) else []
+    events: list[tuple[str, Any]] = [("deliver", batch) for batch in batches.values()]
+    events += [("decide", row) for row in handed]
+    if data.draw(st.booleans()):
+        events.append(("retract", data.draw(st.sampled_from(sorted(batches)))))
+    calm, wild = Lake(), Lake()
+    calm.take(*events)
+    chance = random.Random(seed)
+    shuffled = chance.sample(events, len(events)) + chance.sample(events, len(events) // 2)
+    while shuffled:
+        size = chance.randint(1, 3)
+        wild.take(*shuffled[:size])
+        shuffled = shuffled[size:]
+    assert wild.state() == calm.state()
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_entities_with_two_best_keys_exist_only_where_a_person_said_so(seed: int) -> None:
+    chance = random.Random(seed)
+    keys = ["A2", "A3", "A4", "R2", "R3", "R4", "T2", "T3"]
+    rows = [claim(" ".join(chance.sample(keys, 2)), day=n + 1) for n in range(8)]
+    found = resolve(*rows).identities.map
+    best = found.filter(pl.col("kind") == "organisation_code")
+    assert best.filter(pl.col("state") == "redirect").is_empty()
