@@ -31,7 +31,10 @@ PANELS = {
     "Registers": (
         entities.entity, entities.resolve, entities.why, entities.history, cases.cases, cases.decide, linking.link,
     ),
-    "Open data": (publishing.approve, publishing.preview, publishing.release, publishing.releases, publishing.verify),
+    "Open data": (
+        publishing.approve, publishing.preview, publishing.release, publishing.releases, publishing.diff,
+        publishing.export, publishing.withdraw, publishing.verify,
+    ),
     "Operation": (
         operation.demo, operation.up, operation.down, operation.engine, operation.runs, operation.synth,
         operation.score,

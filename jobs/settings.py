@@ -24,6 +24,11 @@ class Settings(BaseSettings):
     raw: Path | None = Field(default=None, description="departments' drop boxes; default ROOT/raw")
     schemas: Path = Field(default=PROJECT / "schemas", description="contracts, registers, types, code lists")
     expectations: Path = Field(default=PROJECT / "expectations", description="shared rules of quality")
+    portal: str = Field(
+        default="https://open-data.example.gov/", pattern=r"^https?://.*/$",
+        description="address of the open-data site, with its last slash; descriptions of releases name it",
+    )
+    commit: str | None = Field(default=None, description="commit of the code, where it is deployed without git")
     spark: str | None = Field(default=None, description="sc://host:port or local[N]; unset: the lake's own engine")
     engine_memory: str = Field(default="2g", description="heap of the local engine")
     engine_cores: int = Field(default=2, ge=1, description="worker threads of the local engine")

@@ -13,6 +13,8 @@ from jobs.settings import PROJECT
 
 LONGEST_MODULE = 400
 LONGEST_DAG_FILE = 100
+# Copied alone into every release, so that whoever downloads one can verify it: it cannot be two modules.
+ALONE = {"jobs/releases/verify.py": 700}
 ROOMS = ("jobs", "dags", "tests")
 PURE = ("rows", "sets", "registers")
 PURE_FORBIDDEN = {"os", "time", "random", "socket", "subprocess", "pyspark", "deltalake", "airflow", "httpx", "minio"}
@@ -134,7 +136,7 @@ def test_no_module_is_longer_than_a_reader_can_hold() -> None:
     for room in ROOMS:
         for path in _modules(room):
             lines = len(path.read_text(encoding="utf-8").splitlines())
-            assert lines <= LONGEST_MODULE, f"{_name(path)} has {lines} lines"
+            assert lines <= ALONE.get(_name(path), LONGEST_MODULE), f"{_name(path)} has {lines} lines"
 
 
 def test_names_say_what_a_thing_is() -> None:

@@ -1,4 +1,4 @@
-"""Verbs about open data: approve, release, releases, verify."""
+"""Verbs about open data: approve, preview, release, releases, diff, export, withdraw, verify."""
 
 from __future__ import annotations
 
@@ -48,18 +48,27 @@ def preview(name: Name, json: AsJson = False) -> None:
 
 def release(
     name: Name,
-    by: Annotated[str, typer.Option("--by", help="who approves this release")],
+    by: Annotated[str | None, typer.Option("--by", help="who approves this release")] = None,
+    rebuild: Annotated[str | None, typer.Option("--rebuild", help="make this version again and compare")] = None,
     json: AsJson = False,
 ) -> None:
-    """Release a dataset now; the approver is somebody other than who runs this.
+    """Release a dataset now; the approver is somebody other than who runs this. Or make a version again.
 
     Example: lake release products/population --by dpo@city.example
+
+    Example: lake release products/population --rebuild 1.0.0
     """
+    from jobs.errors import RequestError
     from jobs.stages import publish
     from jobs.storage.tables import Lake
 
+    if (by is None) == (rebuild is None):
+        raise RequestError("a release says who approves it.", remedy="--by WHO, or --rebuild VERSION.")
+    if rebuild is not None:
+        _rebuild(name, rebuild, json)
+        return
     with Lake.open() as lake, progress(f"releasing {name}"):
-        reports = publish.run(lake, name, approved_by=by, triggered_by=getpass.getuser())
+        reports = publish.run(lake, name, approved_by=str(by), triggered_by=getpass.getuser())
     if json:
         emit([report_row(report) for report in reports])
         return
@@ -68,8 +77,22 @@ def release(
         typer.echo(str(report.extra.get("path", "")))
 
 
+def _rebuild(name: str, version: str, json: bool) -> None:
+    from jobs.releases import recipes
+    from jobs.storage.tables import Lake
+
+    with Lake.open() as lake, progress(f"making {name} {version} again"):
+        rows = recipes.rebuild(lake, name, version)
+    if json:
+        emit(rows)
+    else:
+        table(rows, ("file", "result"), title=f"{name} {version}, made again")
+    if any(row["result"] not in ("equal", "withdrawn") for row in rows):
+        raise typer.Exit(1)
+
+
 def releases(json: AsJson = False) -> None:
-    """List every release: dataset, version, rows, smallest group, path.
+    """List every release: dataset, version, rows, smallest group, status, path.
 
     Example: lake releases
     """
@@ -86,19 +109,109 @@ def releases(json: AsJson = False) -> None:
         say("nothing was released yet.")
 
 
-def verify(folder: Annotated[Path, typer.Argument(help="a release's folder")], json: AsJson = False) -> None:
-    """Verify a release: every digest, every row count, the description.
+def diff(
+    name: Name,
+    first: Annotated[str, typer.Argument(help="earlier version")],
+    second: Annotated[str, typer.Argument(help="later version")],
+    sample: Annotated[int, typer.Option(help="public rows to show of each kind", min=0)] = 5,
+    json: AsJson = False,
+) -> None:
+    """Compare two released versions: rows added, removed, changed, with a few of them, and why.
+
+    Example: lake diff products/population 1.0.0 1.0.1
+    """
+    from jobs.releases import comparison
+    from jobs.storage.tables import Lake
+
+    with Lake.open() as lake:
+        document = comparison.compare(lake.objects, name, first, second, sample=sample)
+    if json:
+        emit(document)
+        return
+    counts = [{"rows": kind, "count": count} for kind, count in document["counts"].items()]
+    table(counts, ("rows", "count"), title=f"{name}: {first} to {second}")
+    for kind, rows in document["samples"].items():
+        if rows:
+            table(rows, list(rows[0]), title=f"{kind}, the first {len(rows)}")
+    for reason in document["reasons"]:
+        say(reason)
+
+
+def withdraw(
+    name: Name,
+    versions: Annotated[list[str], typer.Argument(help="versions to withdraw")],
+    reason: Annotated[str, typer.Option("--reason", help="why; it is published")],
+    by: Annotated[str, typer.Option("--by", help="who decided; it is published")],
+    json: AsJson = False,
+) -> None:
+    """Withdraw released versions whole, by a signed statement; their data and the changes that hold it are removed.
+
+    Example: lake withdraw products/population 1.0.0 --reason "a wrong source file" --by dpo@city.example
+    """
+    from jobs.stages import publish
+    from jobs.storage.tables import Lake
+
+    with Lake.open() as lake, progress(f"withdrawing {name}"):
+        touched = publish.withdraw(lake, name, versions, reason=reason, by=by)
+    said = {True: "withdrawn", False: "changes withdrawn"}
+    rows = [{"version": one.version, "status": said[one.withdrawn], "path": str(one.folder)} for one in touched]
+    if json:
+        emit(rows)
+    elif rows:
+        table(rows, ("version", "status", "path"))
+    else:
+        say("these versions were withdrawn already.")
+
+
+def export(
+    name: Name,
+    version: Annotated[str, typer.Argument(help="released version")],
+    out: Annotated[Path, typer.Option("--out", help="file to write; its ending is the format: .xlsx or .jsonl")],
+) -> None:
+    """Write a released version as a workbook or as JSON lines.
+
+    Example: lake export products/population 1.0.0 --out population.xlsx
+    """
+    from jobs.releases import exports, listing
+    from jobs.storage.objects import Folder
+    from jobs.storage.tables import Lake
+
+    with Lake.open() as lake, progress(f"writing {out.name}"):
+        data = exports.export(listing.version(lake.objects, name, version), out.suffix.removeprefix("."))
+        Folder(out.resolve().parent).write(out.name, data)
+    typer.echo(str(out))
+
+
+def verify(
+    where: Annotated[str, typer.Argument(help="a release's folder or address")],
+    key: Annotated[str | None, typer.Option("--key", help="fingerprint of the signer you trust")] = None,
+    head: Annotated[str | None, typer.Option("--head", help="SHA-256 of the manifest you expect")] = None,
+    log: Annotated[Path | None, typer.Option("--log", help="the publisher's log.jsonl")] = None,
+    json: AsJson = False,
+) -> None:
+    """Verify a release: signature, chain, every digest, rows, groups, changes. Nothing of the lake is asked.
 
     Example: lake verify .lake/open/products__population/1.0.0
     """
+    import tempfile
+
+    from jobs.errors import RequestError
+    from jobs.releases.fetching import fetch
     from jobs.releases.verify import verify as verified
 
-    problems = verified(folder)
+    with tempfile.TemporaryDirectory() as scratch:
+        remote = where.startswith(("http://", "https://"))
+        folder = fetch(where, Path(scratch)) if remote else Path(where)
+        if not folder.is_dir():
+            raise RequestError("there is no such folder.", where=where, remedy="name a version's folder.")
+        found = verified(folder, key=key, head=head, log=log)
     if json:
-        emit({"folder": str(folder), "problems": problems})
+        checks = [{"check": check, "verdict": verdict, "found": what} for check, verdict, what in found.rows]
+        emit({"release": where, "status": found.status, "problems": found.problems, "checks": checks})
     else:
-        for problem in problems:
-            say(problem)
-        typer.echo("not as released." if problems else "as released.")
-    if problems:
+        for check, verdict, what in found.rows:
+            say(f"{verdict:5}  {check:20}  {what}")
+        good = "as released." if found.status == "released" else "withdrawn, as the publisher's statement says."
+        typer.echo("not as released." if found.problems else good)
+    if found.problems:
         raise typer.Exit(1)

@@ -21,7 +21,9 @@ COUNTS = ("delivered", "accepted", "quarantined", "duplicates", "withheld")
 LEAST_RELEASES = 4
 PLANTED = ("reused", "filler", "nothing", "scientific", "spreadsheet_tail", "wrong_check")  # keys that mislead
 TOKEN = re.compile(r"[0-9A-Za-z]{11,18}")
-SEARCHED = {".log", ".csv", ".json", ".jsonld", ".html", ".txt", ".md", ""}
+SEARCHED = {
+    ".log", ".csv", ".json", ".jsonl", ".jsonld", ".html", ".txt", ".md", ".ttl", ".yaml", ".atom", ".xml", ".sig", "",
+}
 
 
 @dataclass

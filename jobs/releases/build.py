@@ -1,32 +1,26 @@
-"""Build a release: gold rows to what may leave, and that to one immutable folder of files."""
+"""Draft a release: gold rows to what may leave, and what that measures."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import uuid
-from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import polars as pl
 
-from jobs import layers
 from jobs.catalogue import Catalogue
 from jobs.contract import GROUP_THRESHOLD, Contract
 from jobs.errors import ReleaseRefused
-from jobs.privacy.scanner import scan, scan_text
-from jobs.releases import describe, formats, listing, terms
-from jobs.releases.verify import verify
+from jobs.releases import describe, formats, terms
+from jobs.releases.manifest import decimal
+from jobs.releases.metadata.entry import column_document
 from jobs.rows.codes import CodeBook
 from jobs.rows.protection import coarsen, generalise, gold_column, ladders, protection_of
 from jobs.sets.anonymity import Anonymised, anonymise
-from jobs.storage.objects import Folder
+from jobs.sets.changes import check_key
 
-DICTIONARY, DATAPACKAGE, DCAT = "dictionary.csv", "datapackage.json", "dcat.jsonld"
 _SUBJECT, _AMOUNT = "_subject_", "_amount_"
 
 
@@ -66,6 +60,29 @@ class Draft:
         }
 
     @property
+    def key(self) -> tuple[str, ...]:
+        """Return the public row key, empty without one."""
+        assert self.contract.release is not None
+        return () if self.contract.release.key == "none" else self.contract.release.key
+
+    @property
+    def terms(self) -> dict[str, Any]:
+        """Return the terms as a manifest holds them: their fingerprint, and what breaks readers by itself."""
+        assert self.contract.release is not None
+        return {"fingerprint": self.fingerprint, "key": list(self.key), "licence": self.contract.release.licence}
+
+    @property
+    def code_lists(self) -> dict[str, str]:
+        """Return code list → SHA-256 of its file, for every list the columns use."""
+        named = sorted({one.codes for one in self.columns if one.codes})
+        return {name: terms.list_digest(self.catalogue, name) for name in named}
+
+    @property
+    def documents(self) -> list[dict[str, Any]]:
+        """Return the columns as a manifest holds them."""
+        return [column_document(one) for one in self.columns]
+
+    @property
     def about(self) -> dict[str, str]:
         """Return the dataset's titles, descriptions and licence, as the Parquet schema holds them."""
         contract = self.contract
@@ -80,7 +97,7 @@ class Draft:
 def draft(gold: pl.LazyFrame, contract: Contract, catalogue: Catalogue) -> Draft:
     """Return what a release of these gold rows would be; nothing is written.
 
-    Raises ReleaseRefused when the contract publishes nothing.
+    Raises ReleaseRefused when the contract publishes nothing, and when its key does not tell the rows apart.
     """
     if contract.release is None or not contract.published:
         raise ReleaseRefused(
@@ -100,6 +117,8 @@ def draft(gold: pl.LazyFrame, contract: Contract, catalogue: Catalogue) -> Draft
         ladders(contract), coarsen, subjects=list(subjects), sensitive=contract.release.sensitive,
     )
     table = _counted(result.rows, contract) if contract.aggregate else result.rows
+    if contract.release.key != "none":
+        check_key(table, contract.release.key)
     return Draft(contract, catalogue, codes, table, result, quasi, terms.fingerprint(contract, catalogue))
 
 
@@ -151,79 +170,11 @@ def _counted(rows: pl.DataFrame, contract: Contract) -> pl.DataFrame:
     return rows.group_by(published).agg(measures).sort(published)
 
 
-def next_version(last: Mapping[str, Any] | None, made: Draft) -> str:
-    """Return the version a draft would have; the last one's when it says the same in the same words.
-
-    MAJOR: other terms; MINOR: other rows; PATCH: the same rows in other words.
-    """
-    if last is None:
-        return "1.0.0"
-    major, minor, patch = listing.version_key(last["version"])
-    if last["fingerprint"] != made.fingerprint:
-        return f"{major + 1}.0.0"
-    if last["content"]["rows"] != made.content["rows"]:
-        return f"{major}.{minor + 1}.0"
-    if last["content"] != made.content:
-        return f"{major}.{minor}.{patch + 1}"
-    return str(last["version"])
-
-
-def place(objects: Folder, made: Draft, version: str, signed: Mapping[str, Any]) -> None:
-    """Write a release's folder beside its place, read it back, verify it, and move it into place in one step.
-
-    `signed` says who approved and what it was made from. Raises ReleaseRefused, and leaves nothing, when what was
-    written is not what was meant or holds an identifier.
-    """
-    name = made.contract.name
-    part = layers.release_path(name, f".part-{uuid.uuid4().hex}")
-    folder = objects.local(part)
-    try:
-        folder.mkdir(parents=True)
-        _write(objects, part, made, version, signed)
-        problems = verify(folder, validate=False)
-        if problems:
-            raise ReleaseRefused(f"what was written is not what was meant: {problems[0]}", dataset=name, layer="open")
-        _scan(folder, made)
-        objects.move(part, layers.release_path(name, version))
-    finally:
-        objects.remove(part)
-
-
-def _write(objects: Folder, part: Any, made: Draft, version: str, signed: Mapping[str, Any]) -> None:
-    folder, contract = objects.local(part), made.contract
-    formats.write_parquet(made.table, made.columns, made.about, folder / f"{contract.dataset}.parquet")
-    objects.write(part / f"{contract.dataset}.csv", formats.csv_bytes(made.table))
-    objects.write(part / DICTIONARY, formats.csv_bytes(describe.dictionary(made.columns)))
-    names = (f"{contract.dataset}.csv", f"{contract.dataset}.parquet")
-    files = {name: ((folder / name).stat().st_size, formats.digest(folder / name)) for name in names}
-    statement = statement_of(made, version, signed)
-    package = describe.datapackage(contract, made.columns, made.table, made.codes, statement, files)
-    objects.write(part / DATAPACKAGE, formats.json_bytes(package))
-    objects.write(part / DCAT, formats.json_bytes(describe.dcat(contract, statement, files)))
-    objects.write(part / listing.STATEMENT, formats.json_bytes(statement))
-    objects.write(part / formats.SUMS, formats.sums_bytes(folder))
-
-
-def statement_of(made: Draft, version: str, signed: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the release's statement: what it is, who let it go, what was done for privacy and how it measures."""
-    contract = made.contract
-    return {
-        "dataset": contract.name,
-        "version": version,
-        "released_at": datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
-        "rows": made.table.height,
-        "fingerprint": made.fingerprint,
-        "content": made.content,
-        **signed,
-        "privacy": privacy(made),
-    }
-
-
 def privacy(made: Draft) -> dict[str, Any]:
     """Return the measured privacy of a draft.
 
     Risk by GB/T 42460-2023 annex D as implemented publicly: public R = R_max, else R = R_avg with the least favourable
-    environment (1); 1 when a group is above the threshold, which cannot be here.
+    environment (1); 1 when a group is above the threshold, which cannot be here. Shares and risks are decimal strings.
     """
     contract, result = made.contract, made.anonymised
     assert contract.release is not None
@@ -242,34 +193,11 @@ def privacy(made: Draft) -> dict[str, Any]:
         "smallest_group": result.smallest_group,
         "underlying_rows": result.delivered,
         "kept": result.kept,
-        "kept_share": round(result.kept_share, 4),
+        "kept_share": decimal(result.kept_share, 4),
         "suppressed": result.suppressed,
         "coarsened": dict(result.coarsened),
         "gb_t_42460": {
-            "threshold": round(1 / made.threshold, 4), "r_max": round(largest, 6),
-            "r_avg": round(result.average_risk, 6), "r": round(risk, 6), "grade": 4 if contract.aggregate else 3,
+            "threshold": decimal(1 / made.threshold, 4), "r_max": decimal(largest, 6),
+            "r_avg": decimal(result.average_risk, 6), "r": decimal(risk, 6), "grade": 4 if contract.aggregate else 3,
         },
     }
-
-
-def _scan(folder: Path, made: Draft) -> None:
-    """Raise ReleaseRefused when any file of the folder holds an identifier; measures are numbers of nobody."""
-    measures = [one.name for one in made.columns if one.measure]
-    name = made.contract.dataset
-    found = scan(pl.read_parquet(folder / f"{name}.parquet").drop(measures))
-    found += scan(formats.read_csv(folder / f"{name}.csv").drop(measures))
-    if found:
-        where = ", ".join(sorted({f"{one.column} ({one.kind}, {one.count} rows)" for one in found}))
-    else:
-        where = ", ".join(
-            sorted(
-                path.name for path in folder.iterdir()
-                if path.suffix != ".parquet" and path.name not in (f"{name}.csv", formats.SUMS)
-                and scan_text(path.read_text(encoding="utf-8"))
-            )
-        )
-    if where:
-        raise ReleaseRefused(
-            "the release would hold identifiers; nothing was released.", dataset=made.contract.name, layer="open",
-            where=where, remedy="publish: these columns coarser, or not at all.",
-        )

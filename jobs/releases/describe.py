@@ -1,25 +1,19 @@
-"""Describe a release for machines and people, every description from the one contract, so that they cannot disagree."""
+"""Describe a release's columns from the one contract, so that no two descriptions can disagree."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import polars as pl
 
 from jobs.catalogue import Catalogue
-from jobs.contract import Contract, ContractField, Join, ProductSource, Text
+from jobs.contract import Contract, ContractField, Text
+from jobs.releases.formats import arrow_schema
 from jobs.releases.terms import code_list, summed_fields
 from jobs.rows.coarsening import SUPPRESSED, method_named
 from jobs.rows.codes import CodeBook
 from jobs.rows.protection import ladders, protection_of
-
-LICENCES = {
-    "CC-BY-4.0": ("Creative Commons Attribution 4.0", "https://creativecommons.org/licenses/by/4.0/"),
-    "CC0-1.0": ("CC0 1.0 Universal", "https://creativecommons.org/publicdomain/zero/1.0/"),
-}
-MEDIA = {".csv": "text/csv", ".parquet": "application/vnd.apache.parquet"}
 
 # What each method leaves, in Chinese; English is the method's own word about itself.
 _LEAVES_ZH = {
@@ -33,12 +27,18 @@ _LEAVES_ZH = {
 
 @dataclass(frozen=True)
 class Column:
-    """Describe one released column; `type` is Data Package's, `codes` its code list."""
+    """Describe one released column.
+
+    `type` is Data Package's, `arrow` the type in Parquet, `terms` what decides the values in the contract's words (a
+    column whose terms change is another column under the same name), `codes` its code list.
+    """
 
     name: str
     title: Text
     derivation: Text
     type: str
+    arrow: str
+    terms: str
     codes: str | None = None
     quasi: bool = False
     measure: str | None = None
@@ -49,17 +49,21 @@ def columns(
 ) -> list[Column]:
     """Return the columns of a released table, in its order."""
     steps, sums, found = ladders(contract), summed_fields(contract), []
+    stored = arrow_schema(table)
     for name in table.columns:
-        kind = _data_type(table.schema[name])
+        kind, arrow = _data_type(table.schema[name]), str(stored.field(name).type)
         if name not in contract.published:
             measure = contract.aggregate.measures[name] if contract.aggregate else "count"
-            found.append(Column(name, _spelled(name), _measured(sums.get(name)), kind, measure=measure))
+            words = _measured(sums.get(name))
+            found.append(Column(name, _spelled(name), words, kind, arrow, measure, measure=measure))
             continue
         field = contract.fields[contract.published[name]]
         coarser = steps[name] if name in quasi else ()
         derivation = _derived(field, contract.published[name], catalogue, coarser, k)
         title, codes = _title(contract, field, name, catalogue), code_list(field, catalogue)
-        found.append(Column(name, title, derivation, kind, codes, name in quasi))
+        generalised = (field.publish.generalise if field.publish else None) or "keep"
+        terms = f"{field.type} > {protection_of(field, catalogue.types)} > {generalised}"
+        found.append(Column(name, title, derivation, kind, arrow, terms, codes, name in quasi))
     return found
 
 
@@ -83,121 +87,16 @@ def dictionary(found: Sequence[Column]) -> pl.DataFrame:
     )
 
 
-def datapackage(
-    contract: Contract, found: Sequence[Column], table: pl.DataFrame, codes: CodeBook, statement: Mapping[str, Any],
-    files: Mapping[str, tuple[int, str]],
-) -> dict[str, Any]:
-    """Return the release as a Data Package, version 2; `files` gives each data file's size and SHA-256."""
-    name, url = _licence(contract)
-    resources: list[dict[str, Any]] = []
-    for file, (size, digest) in files.items():
-        suffix = f".{file.rpartition('.')[2]}"
-        one: dict[str, Any] = {
-            "name": file.replace(".", "-").replace("_", "-"), "path": file, "format": suffix[1:],
-            "mediatype": MEDIA[suffix], "hash": f"sha256:{digest}", "rowCount": table.height,
-        }
-        if suffix == ".csv":
-            # frictionless cannot count the bytes of Parquet and would call them wrong; the digest says as much.
-            one |= {"bytes": size, "type": "table", "encoding": "utf-8", "schema": _table_schema(found, table, codes)}
-        resources.append(one)
-    return {
-        "$schema": "https://datapackage.org/profiles/2.0/datapackage.json",
-        "name": contract.name.replace("/", "-").replace("_", "-"),
-        "id": _identifier(contract, statement["version"]),
-        "title": contract.title.en,
-        "title_zh": contract.title.zh,
-        "description": contract.description.en,
-        "description_zh": contract.description.zh,
-        "version": statement["version"],
-        "created": statement["released_at"],
-        "licenses": [{"name": _terms(contract).licence, "title": name, "path": url}],
-        "sources": [{"title": title} for title in _sources(contract)],
-        "contributors": [{"title": contract.department, "email": contract.steward, "roles": ["publisher"]}],
-        "keywords": [_terms(contract).theme],
-        "resources": resources,
-    }
-
-
-def dcat(
-    contract: Contract, statement: Mapping[str, Any], files: Mapping[str, tuple[int, str]]
-) -> dict[str, Any]:
-    """Return the release as a dataset of DCAT-AP 3 in JSON-LD, its files relative to the description."""
-    _, url = _licence(contract)
-    theme, identifier = _terms(contract).theme, _identifier(contract, statement["version"])
-
-    def spoken(text: Text) -> list[dict[str, str]]:
-        return [{"@language": "en", "@value": text.en}, {"@language": "zh", "@value": text.zh}]
-
-    return {
-        "@context": {
-            "dcat": "http://www.w3.org/ns/dcat#",
-            "dct": "http://purl.org/dc/terms/",
-            "foaf": "http://xmlns.com/foaf/0.1/",
-            "skos": "http://www.w3.org/2004/02/skos/core#",
-            "spdx": "http://spdx.org/rdf/terms#",
-            "vcard": "http://www.w3.org/2006/vcard/ns#",
-            "xsd": "http://www.w3.org/2001/XMLSchema#",
-        },
-        "@id": identifier,
-        "@type": "dcat:Dataset",
-        "dct:identifier": identifier,
-        "dct:title": spoken(contract.title),
-        "dct:description": spoken(contract.description),
-        "dct:issued": {"@type": "xsd:dateTime", "@value": statement["released_at"]},
-        "dcat:version": statement["version"],
-        "dcat:keyword": [{"@language": "zh", "@value": theme}],
-        "dcat:theme": {
-            "@id": f"urn:open-data-theme:{theme}", "@type": "skos:Concept",
-            "skos:prefLabel": {"@language": "zh", "@value": theme},
-        },
-        "dct:publisher": {
-            "@id": f"urn:department:{contract.department}", "@type": "foaf:Agent", "foaf:name": contract.department,
-        },
-        "dcat:contactPoint": {
-            "@type": "vcard:Organization", "vcard:fn": contract.department,
-            "vcard:hasEmail": {"@id": f"mailto:{contract.steward}"},
-        },
-        "dcat:distribution": [
-            {
-                "@id": f"{identifier}:{file}",
-                "@type": "dcat:Distribution",
-                "dct:title": {"@language": "en", "@value": file},
-                "dcat:accessURL": {"@id": file},
-                "dcat:downloadURL": {"@id": file},
-                "dcat:mediaType": {
-                    "@id": f"https://www.iana.org/assignments/media-types/{MEDIA['.' + file.rpartition('.')[2]]}",
-                    "@type": "dct:MediaType",
-                },
-                "dcat:byteSize": {"@type": "xsd:nonNegativeInteger", "@value": str(size)},
-                "dct:license": {"@id": url, "@type": "dct:LicenseDocument"},
-                "spdx:checksum": {
-                    "@type": "spdx:Checksum",
-                    "spdx:algorithm": {"@id": "spdx:checksumAlgorithm_sha256", "@type": "spdx:ChecksumAlgorithm"},
-                    "spdx:checksumValue": {"@type": "xsd:hexBinary", "@value": digest},
-                },
-            }
-            for file, (size, digest) in files.items()
-        ],
-    }
-
-
-def _table_schema(found: Sequence[Column], table: pl.DataFrame, codes: CodeBook) -> dict[str, Any]:
-    fields = []
-    for one in found:
-        field: dict[str, Any] = {
-            "name": one.name, "type": one.type, "title": one.title.en, "description": one.derivation.en,
-            "title_zh": one.title.zh, "description_zh": one.derivation.zh,
-        }
-        if one.codes and codes.has(one.codes):
-            field["categories"] = _categories(table[one.name], one.codes, codes)
-        fields.append(field)
-    return {"fields": fields, "missingValues": [""]}
-
-
-def _categories(values: pl.Series, name: str, codes: CodeBook) -> list[dict[str, str]]:
-    labels = codes.labels(name) | {SUPPRESSED: "隐去 / withheld"}
+def code_table(values: pl.Series, name: str, codes: CodeBook) -> pl.DataFrame:
+    """Return the part of a code list that a column uses: code, label_zh, label_en; by code, bytewise."""
     present = sorted(values.drop_nulls().cast(pl.String).unique())
-    return [{"value": value, "label": labels.get(value, value)} for value in present]
+    spoken = {"label_zh": codes.labels(name), "label_en": codes.labels(name, "en")}
+    withheld = {"label_zh": "隐去", "label_en": "withheld"}
+    labels = {
+        column: [known.get(code, withheld[column] if code == SUPPRESSED else code) for code in present]
+        for column, known in spoken.items()
+    }
+    return pl.DataFrame({"code": present, **labels}, schema=dict.fromkeys(("code", *spoken), pl.String))
 
 
 def _data_type(kind: pl.DataType) -> str:
@@ -253,24 +152,3 @@ def _derived(field: ContractField, name: str, catalogue: Catalogue, coarser: Seq
         en += f" Rows of a group below {k} have a value that is {listed} {SUPPRESSED}.".replace("  ", " ")
         zh += f"不足 {k} 的组显示{listed_zh} {SUPPRESSED}。"
     return Text(en=en, zh=zh)
-
-
-def _sources(contract: Contract) -> list[str]:
-    if contract.from_ is None:
-        return [f"{contract.title.en} ({contract.department})"]
-    parts: list[ProductSource | Join] = [contract.from_, *contract.from_.join]
-    return [f"register of {part.register_}s" if part.register_ else str(part.dataset) for part in parts]
-
-
-def _licence(contract: Contract) -> tuple[str, str]:
-    licence = _terms(contract).licence
-    return LICENCES.get(licence, (licence, f"https://spdx.org/licenses/{licence}.html"))
-
-
-def _identifier(contract: Contract, version: str) -> str:
-    return f"urn:open-dataset:{contract.name.replace('/', ':')}:{version}"
-
-
-def _terms(contract: Contract) -> Any:
-    assert contract.release is not None
-    return contract.release

@@ -3,50 +3,114 @@
 from __future__ import annotations
 
 import json
-from pathlib import PurePosixPath
+from dataclasses import dataclass
+from functools import cached_property
+from hashlib import sha256
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from jobs import layers
+from jobs.errors import RequestError
 from jobs.layers import Layer
+from jobs.releases.verify import ATTESTATION, KEPT, MANIFEST
+from jobs.releases.versions import version_key
 from jobs.storage.objects import Folder
 
 if TYPE_CHECKING:
     from jobs.storage.tables import Lake
 
-STATEMENT = "statement.json"
+
+@dataclass(frozen=True)
+class Released:
+    """Hold one version as it was released: its folder, its manifest, who and when, what was withdrawn since."""
+
+    objects: Folder
+    path: PurePosixPath
+    manifest: dict[str, Any]
+    manifest_sha256: str
+    attestation: dict[str, Any]
+    withdrawals: tuple[dict[str, Any], ...]
+
+    @property
+    def version(self) -> str:
+        """Return the version."""
+        return str(self.manifest["version"])
+
+    @property
+    def dataset(self) -> str:
+        """Return the dataset's name."""
+        return str(self.manifest["dataset"])
+
+    @cached_property
+    def gone(self) -> frozenset[str]:
+        """Return the files that were withdrawn."""
+        return frozenset(path for one in self.withdrawals for path in one["files"])
+
+    @property
+    def withdrawn(self) -> bool:
+        """Tell whether the version itself was withdrawn, not only changes from another one."""
+        return any(path not in KEPT and not path.startswith("changes/") for path in self.gone)
+
+    @property
+    def folder(self) -> Path:
+        """Return where the version lies."""
+        return self.objects.local(self.path)
+
+    def data(self, kind: str) -> Path:
+        """Return the path of the data as `csv` or `parquet`."""
+        return self.folder / str(self.manifest["data"][kind])
 
 
 def releases(lake: Lake) -> list[dict[str, Any]]:
-    """Return every release by dataset and version: rows, smallest group, share kept, day, folder."""
-    rows = []
-    for folder in lake.objects.names(Layer.OPEN.value):
-        for path, statement in _statements(lake.objects, folder):
-            rows.append(
-                {
-                    "dataset": statement["dataset"],
-                    "version": statement["version"],
-                    "rows": statement["rows"],
-                    "smallest_group": statement["privacy"]["smallest_group"],
-                    "kept_share": statement["privacy"]["kept_share"],
-                    "released_on": statement["released_at"][:10],
-                    "path": str(lake.objects.local(path)),
-                }
-            )
-    return rows
+    """Return every release by dataset and version: rows, smallest group, share kept, day, status, folder."""
+    return [
+        {
+            "dataset": one.dataset,
+            "version": one.version,
+            "rows": one.manifest["rows"],
+            "smallest_group": one.manifest["risk"]["smallest_group"],
+            "kept_share": float(one.manifest["risk"]["kept_share"]),
+            "released_on": one.attestation["released_at"][:10],
+            "status": "withdrawn" if one.withdrawn else "breaking" if one.manifest["breaking"] else "released",
+            "path": str(one.folder),
+        }
+        for one in everything(lake.objects)
+    ]
 
 
-def latest(objects: Folder, dataset: str) -> dict[str, Any] | None:
-    """Return the statement of a dataset's newest release, None before the first."""
-    found = _statements(objects, layers.release_path(dataset))
-    return found[-1][1] if found else None
+def everything(objects: Folder) -> list[Released]:
+    """Return every release of every dataset, by dataset and version."""
+    return [one for folder in objects.names(Layer.OPEN.value) for one in _in(objects, folder)]
 
 
-def version_key(version: str) -> tuple[int, ...]:
-    """Return a version as numbers, so that 1.10.0 comes after 1.9.0."""
-    return tuple(map(int, version.split(".")))
+def versions(objects: Folder, dataset: str) -> list[Released]:
+    """Return a dataset's releases, oldest version first."""
+    return _in(objects, layers.release_path(dataset))
 
 
-def _statements(objects: Folder, folder: PurePosixPath) -> list[tuple[PurePosixPath, dict[str, Any]]]:
-    paths = [path for path in objects.names(folder) if objects.exists(path / STATEMENT)]
-    found = [(path, json.loads(objects.read(path / STATEMENT))) for path in paths]
-    return sorted(found, key=lambda one: version_key(one[1]["version"]))
+def latest(objects: Folder, dataset: str) -> Released | None:
+    """Return a dataset's newest release, withdrawn or not; None before the first."""
+    found = versions(objects, dataset)
+    return found[-1] if found else None
+
+
+def version(objects: Folder, dataset: str, wanted: str) -> Released:
+    """Return one release; raise RequestError when there is none of that version."""
+    found = versions(objects, dataset)
+    for one in found:
+        if one.version == wanted:
+            return one
+    there = ", ".join(one.version for one in found) or "none"
+    raise RequestError(f"there is no version {wanted}.", dataset=dataset, layer=Layer.OPEN, remedy=f"there: {there}.")
+
+
+def _in(objects: Folder, folder: PurePosixPath) -> list[Released]:
+    paths = [path for path in objects.names(folder) if objects.exists(path / MANIFEST)]
+    return sorted((_read(objects, path) for path in paths), key=lambda one: version_key(one.version))
+
+
+def _read(objects: Folder, path: PurePosixPath) -> Released:
+    data = objects.read(path / MANIFEST)
+    attestation = json.loads(objects.read(path / ATTESTATION))
+    statements = [json.loads(objects.read(name))["statement"] for name in objects.names(path, "withdrawal-*.json")]
+    return Released(objects, path, json.loads(data), sha256(data).hexdigest(), attestation, tuple(statements))

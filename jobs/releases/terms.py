@@ -78,10 +78,11 @@ def _field(field: ContractField, catalogue: Catalogue) -> dict[str, Any]:
         **field.model_dump(mode="json", exclude={"title"}),
         "protection": protection_of(field, catalogue.types) if spec else None,
         "type_spec": spec.model_dump(mode="json", exclude={"title", "note"}) if spec else None,
-        "code_list": {"name": codes, "sha256": _digest(catalogue, codes)} if codes else None,
+        "code_list": {"name": codes, "sha256": list_digest(catalogue, codes)} if codes else None,
     }
 
 
-def _digest(catalogue: Catalogue, codes: str) -> str:
+def list_digest(catalogue: Catalogue, codes: str) -> str:
+    """Return the SHA-256 of a code list's file, of nothing when there is none."""
     path = catalogue.root / "codes" / f"{codes}.csv"
     return hashlib.sha256(path.read_bytes() if path.is_file() else b"").hexdigest()

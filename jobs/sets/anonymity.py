@@ -214,4 +214,5 @@ def _check(
     smallest = int(sizes.select(pl.col("_size").min()).item())
     if smallest < k or int(sizes.select(pl.col("_l").min()).item()) < LEAST_SENSITIVE:
         raise ReleaseRefused("a published group is below its threshold; nothing is released.", layer="open")
-    return sizes.height, smallest, float(sizes.select((1 / pl.col("_size")).mean()).item())
+    # Sorted, because a sum of fractions depends on their order, and groups come in any.
+    return sizes.height, smallest, float(sizes.select((1 / pl.col("_size").sort()).mean()).item())

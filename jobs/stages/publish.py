@@ -1,16 +1,24 @@
-"""Publish: gold to an open release, approved, anonymous, described, whole."""
+"""Publish: gold to an open release, approved, anonymous, described, proven, whole."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any
+from zoneinfo import ZoneInfo
+
+import polars as pl
 
 from jobs import layers
 from jobs.batch import StageReport
 from jobs.contract import Contract
 from jobs.errors import ReleaseRefused, RequestError
 from jobs.layers import Layer
-from jobs.releases import approvals, build, listing
+from jobs.releases import announcement, approvals, assembly, build, history, inputs, listing, recipes, withdrawal
+from jobs.releases.inputs import Inputs
+from jobs.releases.signing import Signer
+from jobs.releases.versions import next_version, version_key
 from jobs.storage.tables import Lake
 
 
@@ -20,7 +28,8 @@ def run(lake: Lake, name: str, *, approved_by: str, triggered_by: str | None = N
     delivered = accepted (rows kept) + withheld (rows of groups that stayed too small), in gold rows of the release's
     scope; of an aggregate these are the rows counted. Raises ReleaseRefused, and releases nothing, when the terms are
     not approved as they stand, when `approved_by` is nobody or who triggered the release, when gold has no rows, when
-    fewer rows would be kept than the contract's utility floor, and when an identifier is found.
+    fewer rows would be kept than the contract's utility floor, when a public key does not tell the rows apart, and
+    when an identifier is found.
     """
     contract = lake.catalogue.contract(name)
     with lake.writing(f"open.{layers.slug(name)}"):
@@ -28,35 +37,55 @@ def run(lake: Lake, name: str, *, approved_by: str, triggered_by: str | None = N
         approval = _approval(lake, contract, approved_by, triggered_by)
         for left in lake.objects.unfinished(layers.release_path(name)):
             lake.objects.remove(left)  # a killed run's, and the lease says it is nobody else's
-        made, gold = _draft(lake, contract)
+        withdrawal.finish(lake.objects, name)
+        made, rows, gold = _draft(lake, contract)
         _useful(lake, made, started, gold)
+        version, breaking = _version(lake, made)
         last = listing.latest(lake.objects, name)
-        version = build.next_version(last, made)
-        fresh = last is None or version != last["version"]
+        fresh = last is None or version != last.version
         if fresh:
+            now = datetime.now(UTC)
+            decided = _inputs(lake, made, version, breaking, now)
+            inputs.keep(lake.objects, name, decided, rows)
             signed = {
                 "terms_approved_by": approval.approved_by, "terms_approved_on": approval.approved_on,
                 "approved_by": approved_by.strip(), "triggered_by": triggered_by, "gold": gold,
             }
-            build.place(lake.objects, made, version, signed)
+            attested = assembly.attestation(version, signed, now)
+            assembly.place(lake.objects, recipes.recipe(lake, made, decided), attested, Signer.open(lake.objects))
         report = _report(lake, made, version, started)
         if fresh or version not in lake.judged("publish", name):
             lake.record(report)
         else:
             report.outcome, report.notes = "known", ["the last release says the same; nothing to do"]
-        return [report]
+    announcement.announce(lake)
+    return [report]
+
+
+def withdraw(lake: Lake, name: str, versions: Sequence[str], *, reason: str, by: str) -> list[listing.Released]:
+    """Withdraw released versions, tell the world, and return the releases that were touched.
+
+    Raises RequestError for a version that is not there, or without a reason; nothing is withdrawn then.
+    """
+    with lake.writing(f"open.{layers.slug(name)}"):
+        signer, now = Signer.open(lake.objects), datetime.now(UTC)
+        touched = withdrawal.withdraw(
+            lake.objects, name, versions, reason=reason, by=by, now=now, signer=signer
+        )
+    announcement.announce(lake)
+    return touched
 
 
 def preview(lake: Lake, name: str) -> dict[str, Any]:
-    """Return what a release would hold and measure, without a row of it; writes nothing.
+    """Return what a release would hold, measure and change, without a row of it; writes nothing.
 
     `unchanged`: the release would equal the last one. `approved`: the terms are approved as they stand.
     Raises ReleaseRefused when the contract opens nothing or gold is not there yet.
     """
     contract = lake.catalogue.contract(name)
-    made, gold = _draft(lake, contract)
+    made, _, gold = _draft(lake, contract)
     last = listing.latest(lake.objects, name)
-    version = build.next_version(last, made)
+    version, breaking = _version(lake, made)
     try:
         approval: approvals.Approval | None = approvals.approved(contract, lake.catalogue)
     except ReleaseRefused:
@@ -69,7 +98,9 @@ def preview(lake: Lake, name: str) -> dict[str, Any]:
     return {
         "dataset": name,
         "version": version,
-        "unchanged": last is not None and version == last["version"] and version in lake.judged("publish", name),
+        "breaking": breaking,
+        "unchanged": last is not None and version == last.version and version in lake.judged("publish", name),
+        "changes": recipes.changes_since_last(lake, made),
         "rows": made.table.height,
         "underlying_rows": made.anonymised.delivered,
         **{key: measured[key] for key in shown},
@@ -103,21 +134,46 @@ def _approval(lake: Lake, contract: Contract, approved_by: str, triggered_by: st
     return approvals.approved(contract, lake.catalogue)
 
 
-def _draft(lake: Lake, contract: Contract) -> tuple[build.Draft, dict[str, Any]]:
-    """Return the draft and which gold it was made from: the table's version, and the state desensitise gave it."""
+def _draft(lake: Lake, contract: Contract) -> tuple[build.Draft, pl.DataFrame, dict[str, Any]]:
+    """Return the draft, the gold rows it was made from, and which they are: version and desensitise's state."""
     name = contract.name
     try:
         while True:
             version = lake.version(Layer.GOLD, name)
-            made = build.draft(lake.scan(Layer.GOLD, name), contract, lake.catalogue)
+            rows = lake.scan(Layer.GOLD, name).collect()
             if lake.version(Layer.GOLD, name) == version:
                 break
     except RequestError:
         raise ReleaseRefused(
             "there is no gold table yet.", dataset=name, layer=Layer.GOLD, remedy=f"`lake run desensitise {name}`.",
         ) from None
+    made = build.draft(rows.lazy(), contract, lake.catalogue)
     states = [row["batch"] for row in lake.judged("desensitise", name).values() if row["outcome"] == "done"]
-    return made, {"version": version, "state": states[-1] if states else None}
+    return made, rows, {"version": version, "state": states[-1] if states else None}
+
+
+def _version(lake: Lake, made: build.Draft) -> tuple[str, list[str]]:
+    """Return the version a draft has and what it breaks; after a withdrawn version there is always a new one."""
+    last = listing.latest(lake.objects, made.contract.name)
+    version, breaking = next_version(last.manifest if last else None, made.documents, made.terms, made.content)
+    if last is not None and last.withdrawn and version == last.version:
+        major, minor, patch = version_key(version)
+        version = f"{major}.{minor}.{patch + 1}"
+    return version, breaking
+
+
+def _inputs(lake: Lake, made: build.Draft, version: str, breaking: list[str], now: datetime) -> Inputs:
+    """Gather what decides the release's bytes besides gold, code and contracts."""
+    name = made.contract.name
+    before = listing.versions(lake.objects, name)
+    windows, restart = history.windows(before, now, made.documents)
+    delivered = inputs.sources(lake, made.contract)
+    days = [batch.data_date for batch, _ in delivered] or [now.astimezone(ZoneInfo("Asia/Shanghai")).date()]
+    previous = {"version": before[-1].version, "sha256": before[-1].manifest_sha256} if before else None
+    return Inputs(
+        version, breaking, max(days).isoformat(), lake.settings.portal, previous, windows, restart,
+        inputs.fingerprints(delivered), inputs.quality(delivered),
+    )
 
 
 def _useful(lake: Lake, made: build.Draft, started: float, gold: dict[str, Any]) -> None:

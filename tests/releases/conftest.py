@@ -12,8 +12,11 @@ import pytest
 import yaml
 from deltalake import write_deltalake
 
+from jobs.catalogue import load_catalogue
 from jobs.layers import Layer
+from jobs.releases import approvals
 from jobs.settings import Settings
+from jobs.stages import publish
 from jobs.storage.tables import Lake
 
 SCHEMAS = Path(__file__).parents[2] / "schemas"
@@ -60,7 +63,10 @@ HEADCOUNT = {
 
 @pytest.fixture
 def schemas(tmp_path: Path) -> Path:
-    root = tmp_path / "schemas"
+    return write_schemas(tmp_path / "schemas")
+
+
+def write_schemas(root: Path) -> Path:
     shutil.copytree(SCHEMAS / "codes", root / "codes")
     shutil.copytree(SCHEMAS / "registers", root / "registers")
     shutil.copy(SCHEMAS / "types.yaml", root / "types.yaml")
@@ -75,6 +81,19 @@ def schemas(tmp_path: Path) -> Path:
             field.pop("prefer", None)
         register.write_text(yaml.safe_dump(words, allow_unicode=True), encoding="utf-8")
     return root
+
+
+@pytest.fixture(scope="session")
+def three_versions(tmp_path_factory: pytest.TempPathFactory) -> Lake:
+    """Return a lake with three versions of one dataset, rows coming and going; look at it, never change it."""
+    root = tmp_path_factory.mktemp("three")
+    settings = Settings(root=root / "lake", schemas=write_schemas(root / "schemas"))
+    found = Lake(settings, load_catalogue(settings.schemas))
+    approvals.approve(found, "health/visits", by="officer@city.example")
+    for county, rare in ((30, 3), (40, 3), (35, 4)):
+        put_gold(found, visits(county=county, rare=rare))
+        publish.run(found, "health/visits", approved_by="officer")
+    return found
 
 
 def write_contract(root: Path, name: str, words: dict[str, Any]) -> None:

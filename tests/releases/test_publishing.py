@@ -15,7 +15,7 @@ import pytest
 from jobs.errors import ReleaseRefused
 from jobs.layers import Layer
 from jobs.releases import approvals, listing
-from jobs.releases.verify import verify
+from jobs.releases.verify import verify as verified
 from jobs.stages import publish
 from tests.releases.conftest import put_gold, visits
 
@@ -38,15 +38,30 @@ def refusal(lake, name=NAME, *, approve=True, by="officer", triggered="operator"
     return refused.value
 
 
+def verify(folder):
+    return verified(folder).problems
+
+
 def bytes_of(folder):
-    return {path.name: path.read_bytes() for path in folder.iterdir()}
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def manifest_of(folder):
+    return json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+
+
+def dated(folder):
+    """Return the names of a dataset's versions, without what points to them."""
+    return sorted(path.name for path in folder.iterdir() if path.is_dir())
 
 
 def test_a_release_is_one_folder_with_everything_in_it(lake):
     report, folder = release(lake)
-    assert sorted(path.name for path in folder.iterdir()) == [
-        "SHA256SUMS", "datapackage.json", "dcat.jsonld", "dictionary.csv", "statement.json", "visits.csv",
-        "visits.parquet",
+    assert sorted(bytes_of(folder)) == [
+        "LICENCE.txt", "README.md", "README.zh.md", "SHA256SUMS", "SM3SUMS", "attestation.json", "changes.json",
+        "codes/division_code.csv", "codes/sex_code.csv", "core-metadata.json", "croissant.json", "datapackage.json",
+        "dcat.jsonld", "dcat.ttl", "dictionary.csv", "manifest.json", "manifest.sig", "odcs.yaml", "quality.json",
+        "risk.json", "schema.jsonld", "verify.py", "visits.csv", "visits.csv-metadata.json", "visits.parquet",
     ]  # fmt: skip
     assert folder == lake.objects.local("open/health__visits/1.0.0")
     assert report.balanced
@@ -81,8 +96,8 @@ def test_the_same_rows_in_another_order_give_the_same_bytes(lake):
     put_gold(lake, visits().sample(fraction=1, shuffle=True, seed=1))
     _, again = release(lake)
     after = bytes_of(again)
-    for file in ("visits.parquet", "visits.csv", "dictionary.csv"):
-        assert after[file] == before[file]
+    assert set(after) == set(before)
+    assert {name for name in after if after[name] != before[name]} <= {"manifest.sig", "attestation.json"}
 
 
 def test_a_second_run_changes_nothing(lake):
@@ -92,7 +107,7 @@ def test_a_second_run_changes_nothing(lake):
     assert (report.outcome, report.accepted, same) == ("known", 126, folder)
     assert bytes_of(folder) == before
     assert lake.runs().height == runs
-    assert [path.name for path in folder.parent.iterdir()] == ["1.0.0"]
+    assert dated(folder.parent) == ["1.0.0"]
 
 
 def test_a_run_killed_before_its_record_is_recorded_by_the_next_one(lake):
@@ -111,13 +126,17 @@ def test_a_run_killed_before_its_record_is_recorded_by_the_next_one(lake):
 def test_a_version_tells_what_changed(lake, opened, change):
     assert release(lake)[0].batch == "1.0.0"
     put_gold(lake, visits(county=31))
-    assert release(lake)[0].batch == "1.1.0"
+    assert release(lake)[0].batch == "1.0.1"
     change(NAME, "title", "en", to="Visits to a doctor")
-    assert release(opened())[0].batch == "1.1.1"
+    assert release(opened())[0].batch == "1.0.2"
+    change(NAME, "fields", "fee", "publish", to={"as": "fee", "generalise": "hundred_thousands"})
+    assert release(opened())[0].batch == "1.1.0"
     change(NAME, "release", "licence", to="CC0-1.0")
+    assert release(opened())[0].batch == "2.0.0"
+    change(NAME, "fields", "birth_date", "publish", "generalise", to="twenty_years")
     _, folder = release(opened())
-    assert folder.name == "2.0.0"
-    assert sorted(path.name for path in folder.parent.iterdir()) == ["1.0.0", "1.1.0", "1.1.1", "2.0.0"]
+    assert dated(folder.parent) == ["1.0.0", "1.0.1", "1.0.2", "1.1.0", "2.0.0", "3.0.0"]
+    assert manifest_of(folder)["breaking"] == ["the column birth_band has another terms"]
 
 
 def test_counts_keep_the_threshold_and_add_up(lake):
@@ -223,30 +242,17 @@ def test_the_descriptions_speak_chinese_and_english(lake):
 
 def test_the_statement_can_be_recomputed(lake):
     _, folder = release(lake)
-    statement = json.loads((folder / "statement.json").read_text(encoding="utf-8"))
-    said = statement["privacy"]
+    said = json.loads((folder / "risk.json").read_text(encoding="utf-8"))
     sizes = pl.read_parquet(folder / "visits.parquet").group_by(said["quasi_identifiers"]).len()["len"]
     assert (said["threshold"], said["smallest_group"], said["groups"]) == (5, sizes.min(), len(sizes))
-    assert said["gb_t_42460"]["r"] == round((1 / sizes).mean(), 6)
-    assert said["gb_t_42460"]["r"] <= said["gb_t_42460"]["threshold"]
+    assert said["gb_t_42460"]["r"] == f"{(1 / sizes).mean():.6f}"
+    assert float(said["gb_t_42460"]["r"]) <= float(said["gb_t_42460"]["threshold"])
     assert (said["kept"], said["suppressed"], said["underlying_rows"]) == (126, 1, 127)
-    assert (statement["terms_approved_by"], statement["approved_by"], statement["triggered_by"]) == (
+    attested = json.loads((folder / "attestation.json").read_text(encoding="utf-8"))
+    assert (attested["terms_approved_by"], attested["approved_by"], attested["triggered_by"]) == (
         "officer@city.example", "officer", "operator",
     )  # fmt: skip
-    assert statement["gold"]["version"] == 0
-
-
-def test_the_catalogue_entry_names_files_digests_and_publisher(lake):
-    _, folder = release(lake)
-    entry = json.loads((folder / "dcat.jsonld").read_text(encoding="utf-8"))
-    sums = dict(reversed(line.split("  ")) for line in (folder / "SHA256SUMS").read_text().splitlines())
-    listed = {
-        one["dcat:downloadURL"]["@id"]: one["spdx:checksum"]["spdx:checksumValue"]["@value"]
-        for one in entry["dcat:distribution"]
-    }
-    assert listed == {name: sums[name] for name in ("visits.csv", "visits.parquet")}
-    assert {text["@language"] for text in entry["dct:title"]} == {"en", "zh"}
-    assert entry["dcat:contactPoint"]["vcard:hasEmail"]["@id"] == "mailto:open-data@health.example.gov"
+    assert attested["gold"]["version"] == 0
 
 
 def test_a_preview_shows_measures_and_writes_nothing(lake):
@@ -267,7 +273,8 @@ def test_releases_are_listed_by_dataset_and_version(lake):
     put_gold(lake, visits(county=40))
     _, folder = release(lake)
     rows = listing.releases(lake)
+    assert {row["status"] for row in rows} == {"released"}
     assert [(row["dataset"], row["version"], row["rows"]) for row in rows] == [
-        (NAME, "1.0.0", 126), (NAME, "1.1.0", 166), (PRODUCT, "1.0.0", 4)
+        (NAME, "1.0.0", 126), (NAME, "1.0.1", 166), (PRODUCT, "1.0.0", 4)
     ]  # fmt: skip
     assert rows[1]["path"] == str(folder)

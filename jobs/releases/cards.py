@@ -1,0 +1,131 @@
+"""What a release says to people, in Chinese and in English: the data card, with quality and risk in plain words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from jobs.releases.metadata.entry import CYCLES, Entry
+
+MODES_ZH = {"public": "完全公开共享", "controlled": "受控公开共享", "enclave": "领地公开共享"}
+
+
+def card_en(
+    entry: Entry, risk: Mapping[str, Any], quality: Sequence[Mapping[str, Any]], changes: Mapping[str, Any]
+) -> str:
+    """Return the data card in English, as Markdown."""
+    measured = risk["gb_t_42460"]
+    lines = [
+        f"# {entry.title.en}", "", entry.description.en, "",
+        "| | |", "|---|---|",
+        f"| dataset | `{entry.dataset}` |", f"| version | {entry.version} |",
+        f"| data as of | {entry.data_date} |", f"| rows | {entry.rows} |",
+        f"| theme | {entry.theme_number} {entry.theme_en} |",
+        f"| updated | {CYCLES[entry.cycle].text.en} |",
+        f"| licence | [{entry.licence_name}]({entry.licence_url}) |",
+        f"| publisher | {entry.publisher} |", f"| contact, corrections | {entry.contact} |",
+        f"| made from | {'; '.join(entry.sources)} |", "",
+        "## Columns", "", "| column | meaning | type | how it came about |", "|---|---|---|---|",
+        *[f"| `{c.name}` | {_cell(c.title.en)} | {c.type} | {_cell(c.derivation.en)} |" for c in entry.columns], "",
+        "## Changes", "", *_changes_en(changes), "",
+        "## Quality", "",
+        "Rows delivered by the departments whose data this stands on. Every delivery passed its quality gate.", "",
+        "| dataset | deliveries | rows | accepted | rejected | repeated |", "|---|---|---|---|---|---|",
+        *[
+            f"| {q['dataset']} | {q['batches']} | {q['delivered']} | {q['accepted']} | {q['quarantined']} "
+            f"| {q['duplicates']} |"
+            for q in quality
+        ], "",
+        "Rejected rows by rule: `quality.json`.", "",
+        "## Risk", "",
+        f"Released as {risk['kind']} for {risk['mode']} use. Every row shares its values in "
+        f"{_list(risk['quasi_identifiers']) or 'no column'} with at least {risk['smallest_group']} people or rows; the "
+        f"threshold is {risk['threshold']}. Of {risk['underlying_rows']} rows {risk['kept']} are published and "
+        f"{risk['suppressed']} are left out because their group stayed too small. Risk of being recognised by "
+        f"GB/T 42460-2023 annex D: R = {measured['r']} (largest {measured['r_max']}, mean {measured['r_avg']}; allowed "
+        f"{measured['threshold']}), grade {measured['grade']}. All figures: `risk.json`; `verify.py` recomputes them.",
+        "", "## How to check", "",
+        "`python verify.py . --key FINGERPRINT`: the fingerprint of the publisher's key is on its site, in `key.json`.",
+        "", "## How to cite", "",
+        f"{entry.publisher}: {entry.title.en}, version {entry.version}, data of {entry.data_date}. {entry.address}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def card_zh(
+    entry: Entry, risk: Mapping[str, Any], quality: Sequence[Mapping[str, Any]], changes: Mapping[str, Any]
+) -> str:
+    """Return the data card in Chinese, as Markdown."""
+    measured = risk["gb_t_42460"]
+    lines = [
+        f"# {entry.title.zh}", "", entry.description.zh, "",
+        "| | |", "|---|---|",
+        f"| 数据集 | `{entry.dataset}` |", f"| 版本 | {entry.version} |", f"| 数据截至 | {entry.data_date} |",
+        f"| 行数 | {entry.rows} |", f"| 开放领域 | {entry.theme_number} {entry.theme} |",
+        f"| 更新周期 | {CYCLES[entry.cycle].text.zh} |",
+        f"| 许可协议 | [{entry.licence}]({entry.licence_url}) |",
+        f"| 数据提供方 | {entry.publisher} |", f"| 联系与纠错 | {entry.contact} |",
+        f"| 来源 | {'；'.join(entry.sources)} |", "",
+        "## 字段", "", "| 字段 | 名称 | 类型 | 处理方式 |", "|---|---|---|---|",
+        *[f"| `{c.name}` | {_cell(c.title.zh)} | {c.type} | {_cell(c.derivation.zh)} |" for c in entry.columns], "",
+        "## 变更", "", *_changes_zh(changes), "",
+        "## 质量", "", "所依据的各部门交付数据的核算；每次交付均通过质量门。", "",
+        "| 数据集 | 交付次数 | 行数 | 接收 | 拒收 | 重复 |", "|---|---|---|---|---|---|",
+        *[
+            f"| {q['dataset']} | {q['batches']} | {q['delivered']} | {q['accepted']} | {q['quarantined']} "
+            f"| {q['duplicates']} |"
+            for q in quality
+        ], "",
+        "按规则统计的拒收行数见 `quality.json`。", "",
+        "## 风险", "",
+        f"以{'汇总数据' if risk['kind'] == 'aggregate' else '微数据'}形式{MODES_ZH[risk['mode']]}。"
+        f"每一行在{_list(risk['quasi_identifiers']) or '任何列'}上的取值至少与 {risk['smallest_group']} 人（行）相同，"
+        f"阈值为 {risk['threshold']}。共 {risk['underlying_rows']} 行，发布 {risk['kept']} 行，"
+        f"因所在组过小而未发布 {risk['suppressed']} 行。按 GB/T 42460-2023 附录 D 的重标识风险 R = {measured['r']}"
+        f"（最大 {measured['r_max']}，平均 {measured['r_avg']}，允许 {measured['threshold']}），"
+        f"{measured['grade']} 级。全部数字见 `risk.json`，`verify.py` 可重新计算。", "",
+        "## 如何核验", "", "`python verify.py . --key 指纹`：发布方公钥指纹见其网站的 `key.json`。", "",
+        "## 如何引用", "",
+        f"{entry.publisher}：{entry.title.zh}，版本 {entry.version}，数据截至 {entry.data_date}。{entry.address}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _changes_en(changes: Mapping[str, Any]) -> list[str]:
+    if not changes["windows"]:
+        return [f"A full snapshot without changes: {changes['restart']}."]
+    last = changes["windows"]["last"]
+    lines = [f"Since {last}: {_list(f'{n} {kind}' for kind, n in changes['from'][last]['counts'].items())} rows."]
+    words = {
+        "source": "from new data", "pipeline": "from changed code or terms",
+        "unattributed": "not attributed (the earlier rows are gone)",
+    }
+    lines += [
+        f"- {words[why]}: {_list(f'{n} {kind}' for kind, n in counts.items())}"
+        for why, counts in changes["attribution"].items()
+    ]
+    return lines
+
+
+def _changes_zh(changes: Mapping[str, Any]) -> list[str]:
+    if not changes["windows"]:
+        return ["本版为完整快照，无变更文件（首版，或变更链重新开始）。"]
+    kinds = {"added": "新增", "removed": "删除", "changed": "修改"}
+    why_zh = {
+        "source": "来自新数据", "pipeline": "来自代码或条款变更", "unattributed": "未归因（上一版的输入已不存在）",
+    }
+    last = changes["windows"]["last"]
+
+    def spoken(counts: Mapping[str, int]) -> str:
+        return "，".join(f"{kinds[kind]} {n} 行" for kind, n in counts.items())
+
+    lines = [f"自 {last} 以来：{spoken(changes['from'][last]['counts'])}。"]
+    return lines + [f"- {why_zh[why]}：{spoken(counts)}" for why, counts in changes["attribution"].items()]
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")
+
+
+def _list(parts: Any) -> str:
+    return ", ".join(parts)

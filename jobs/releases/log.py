@@ -1,0 +1,61 @@
+"""The portal's log: one line per release and withdrawal, each naming the line before it; nothing is ever taken out.
+
+Whoever keeps the digest of a line can tell later whether anything before it was changed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from jobs.layers import Layer
+from jobs.releases.listing import Released
+from jobs.releases.manifest import canonical
+from jobs.releases.signing import Signer
+from jobs.releases.verify import read_log
+from jobs.storage.objects import Folder
+
+LOG, HEAD = f"{Layer.OPEN}/log.jsonl", f"{Layer.OPEN}/log.sig"
+FIRST = "0" * 64
+
+
+def append(objects: Folder, releases: Sequence[Released], signer: Signer) -> list[dict[str, Any]]:
+    """Append what happened since and return the whole log, oldest first; nothing new changes nothing.
+
+    Raises jobs.releases.verify.Broken when somebody changed a line.
+    """
+    lines = objects.read(LOG).splitlines() if objects.exists(LOG) else []
+    entries = read_log(objects.local(LOG)) if lines else []
+    known = {_identity(entry) for entry in entries}
+    for event in sorted(events(releases), key=lambda one: (one["at"], one["kind"], one["dataset"], one["version"])):
+        if _identity(event) in known:
+            continue
+        before = hashlib.sha256(lines[-1]).hexdigest() if lines else FIRST
+        entry = {"number": len(lines) + 1, "before": before, **event}
+        lines.append(canonical(entry))
+        entries.append(entry)
+    if len(entries) > len(known):
+        objects.write(LOG, b"\n".join(lines) + b"\n")
+    head = {"number": len(lines), "sha256": hashlib.sha256(lines[-1]).hexdigest() if lines else FIRST}
+    seal = {**head, "public_key": signer.public.hex(), "signature": signer.sign(canonical(head))}
+    if not objects.exists(HEAD) or objects.read(HEAD) != canonical(seal):
+        objects.write(HEAD, canonical(seal))
+    return entries
+
+
+def events(releases: Sequence[Released]) -> list[dict[str, Any]]:
+    """Return every release and every withdrawal that the folders know of, in no order."""
+    found: list[dict[str, Any]] = []
+    for one in releases:
+        about = {"dataset": one.dataset, "version": one.version, "manifest_sha256": one.manifest_sha256}
+        found.append({"kind": "release", "at": one.attestation["released_at"], **about})
+        found += [
+            {"kind": "withdrawal", "at": said["at"], "reason": said["reason"], **about}
+            for said in one.withdrawals if one.version in said["versions"]
+        ]
+    return found
+
+
+def _identity(event: Mapping[str, Any]) -> tuple[Any, ...]:
+    return event["kind"], event["dataset"], event["version"], event["manifest_sha256"]

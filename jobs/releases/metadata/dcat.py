@@ -1,0 +1,137 @@
+"""DCAT-AP 3.0.0 (SEMICeu, over W3C DCAT 3): datasets as series, their versions as members, files with checksums."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from jobs.contract import Text
+from jobs.releases.metadata.entry import CYCLES, MEDIA, Entry
+from jobs.releases.metadata.rdf import Graph, Iri, Literal
+
+_AUTHORITY = "http://publications.europa.eu/resource/authority/"
+_FORMATS = {".csv": "CSV", ".parquet": "PARQUET"}
+
+
+def spoken(text: Text) -> list[Literal]:
+    """Return a text in both languages."""
+    return [Literal(text.en, "en"), Literal(text.zh, "zh")]
+
+
+def release_graph(entry: Entry, issued: str | None = None) -> Graph:
+    """Return one version with its series; `issued` (ISO 8601) is left out of what must be the same on every rebuild."""
+    graph = Graph()
+    series = _series(graph, entry)
+    _version(graph, entry, series, issued)
+    return graph
+
+
+def catalogue_graph(entries: Sequence[tuple[Entry, str]], portal: str) -> Graph:
+    """Return the whole catalogue: every version that is there, with the time it was issued."""
+    graph = Graph()
+    publisher = graph.add(f"{portal}#publisher", "foaf:Agent", foaf__name=[
+        Literal("Open data portal", "en"), Literal("公共数据开放网站", "zh"),
+    ])
+    listed, licences = [], set()
+    for entry, issued in entries:
+        series = _series(graph, entry)
+        listed += [Iri(series), Iri(_version(graph, entry, series, issued))]
+        licences.add(entry.licence_url)
+    graph.add(
+        f"{portal}#catalogue", "dcat:Catalog",
+        dct__title=[Literal("Open data of the city", "en"), Literal("公共数据开放目录", "zh")],
+        dct__description=[
+            Literal("Every open dataset and every version of it.", "en"), Literal("全部开放数据集及其全部版本。", "zh"),
+        ],
+        dct__publisher=Iri(publisher), dcat__dataset=dict.fromkeys(listed), foaf__homepage=Iri(portal),
+        dct__language=_languages(graph), dcat__themeTaxonomy=Iri(f"{portal}themes"),
+        dct__license=Iri(min(licences)) if len(licences) == 1 else None,
+    )
+    graph.add(portal, "foaf:Document")
+    graph.add(f"{portal}themes", "skos:ConceptScheme", dct__title=[
+        Literal("Open-data domains", "en"), Literal("公共数据开放领域", "zh"),
+    ])
+    return graph
+
+
+def _series(graph: Graph, entry: Entry) -> str:
+    graph.add(entry.series, "dcat:Dataset")  # a series is a dataset; who does not infer it is told
+    return graph.add(
+        entry.series, "dcat:DatasetSeries", dct__title=spoken(entry.title), dct__description=spoken(entry.description),
+        dct__publisher=Iri(_publisher(graph, entry)), dcat__contactPoint=Iri(_contact(graph, entry)),
+        dct__accrualPeriodicity=Iri(_cycle(graph, entry)), dcat__theme=Iri(_theme(graph, entry)),
+    )
+
+
+def _version(graph: Graph, entry: Entry, series: str, issued: str | None) -> str:
+    files = [Iri(_distribution(graph, entry, name)) for name in entry.files]
+    previous = f"{entry.series}{entry.previous}/" if entry.previous else None
+    return graph.add(
+        entry.address, "dcat:Dataset", dct__title=spoken(entry.title), dct__description=spoken(entry.description),
+        dct__identifier=Literal(entry.address), dcat__version=Literal(entry.version), dcat__inSeries=Iri(series),
+        dcat__previousVersion=Iri(previous) if previous else None,
+        dct__issued=Literal(issued, kind="xsd:dateTime") if issued else None,
+        dct__modified=Literal(entry.data_date, kind="xsd:date"),
+        dcat__keyword=[Literal(entry.theme, "zh"), Literal(entry.theme_en, "en")],
+        dcat__theme=Iri(_theme(graph, entry)), dct__publisher=Iri(_publisher(graph, entry)),
+        dcat__contactPoint=Iri(_contact(graph, entry)), dct__accrualPeriodicity=Iri(_cycle(graph, entry)),
+        dct__language=_languages(graph), dcat__distribution=files, dcat__landingPage=Iri(_page(graph, entry)),
+    )
+
+
+def _distribution(graph: Graph, entry: Entry, name: str) -> str:
+    said, suffix = entry.files[name], f".{name.rpartition('.')[2]}"
+    place = graph.add(entry.address, "rdfs:Resource")
+    download = graph.add(f"{entry.address}{name}", "rdfs:Resource")
+    media = graph.add(f"https://www.iana.org/assignments/media-types/{MEDIA[suffix]}", "dct:MediaType")
+    kind = graph.add(f"{_AUTHORITY}file-type/{_FORMATS[suffix]}", "dct:MediaTypeOrExtent")
+    algorithm = graph.add("http://spdx.org/rdf/terms#checksumAlgorithm_sha256", "spdx:ChecksumAlgorithm")
+    checksum = graph.add(
+        f"{entry.address}{name}#sha256", "spdx:Checksum", spdx__algorithm=Iri(algorithm),
+        spdx__checksumValue=Literal(said.sha256, kind="xsd:hexBinary"),
+    )
+    available = graph.add(f"{_AUTHORITY}planned-availability/STABLE", "skos:Concept", skos__prefLabel=[
+        Literal("stable", "en"), Literal("稳定", "zh"),
+    ])
+    licence = graph.add(entry.licence_url, "dct:LicenseDocument", dct__title=Literal(entry.licence_name, "en"))
+    return graph.add(
+        f"{entry.address}{name}#distribution", "dcat:Distribution", dct__title=Literal(name, "en"),
+        dct__description=[
+            Literal(f"{entry.title.en}, version {entry.version}, as {_FORMATS[suffix].capitalize()}", "en"),
+            Literal(f"{entry.title.zh}，版本 {entry.version}，{_FORMATS[suffix]} 格式", "zh"),
+        ],
+        dcat__accessURL=Iri(place), dcat__downloadURL=Iri(download),
+        dcat__mediaType=Iri(media), dct__format=Iri(kind), dct__license=Iri(licence), spdx__checksum=Iri(checksum),
+        dcat__byteSize=Literal(str(said.bytes), kind="xsd:nonNegativeInteger"), dcatap__availability=Iri(available),
+    )
+
+
+def _publisher(graph: Graph, entry: Entry) -> str:
+    department = entry.dataset.partition("/")[0]
+    return graph.add(f"{entry.portal}departments/{department}", "foaf:Agent", foaf__name=Literal(entry.publisher, "en"))
+
+
+def _contact(graph: Graph, entry: Entry) -> str:
+    department = entry.dataset.partition("/")[0]
+    return graph.add(
+        f"{entry.portal}departments/{department}#contact", "vcard:Kind", vcard__fn=Literal(entry.publisher, "en"),
+        vcard__hasEmail=Iri(f"mailto:{entry.contact}"),
+    )
+
+
+def _theme(graph: Graph, entry: Entry) -> str:
+    return graph.add(
+        f"{entry.portal}themes/{entry.theme_number}", "skos:Concept", skos__inScheme=Iri(f"{entry.portal}themes"),
+        skos__prefLabel=[Literal(entry.theme, "zh"), Literal(entry.theme_en, "en")],
+    )
+
+
+def _cycle(graph: Graph, entry: Entry) -> str:
+    return graph.add(f"{_AUTHORITY}frequency/{CYCLES[entry.cycle].authority}", "dct:Frequency")
+
+
+def _languages(graph: Graph) -> list[Iri]:
+    return [Iri(graph.add(f"{_AUTHORITY}language/{code}", "dct:LinguisticSystem")) for code in ("ENG", "ZHO")]
+
+
+def _page(graph: Graph, entry: Entry) -> str:
+    return graph.add(f"{entry.address}index.html", "foaf:Document")

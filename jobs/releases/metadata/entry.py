@@ -1,0 +1,202 @@
+"""What every description of a release says: the one entry all of them are made from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from jobs.contract import THEMES, Contract, Join, ProductSource, Text
+from jobs.layers import slug
+from jobs.releases.describe import Column
+
+LICENCES = {
+    "CC-BY-4.0": ("Creative Commons Attribution 4.0", "https://creativecommons.org/licenses/by/4.0/"),
+    "CC0-1.0": ("CC0 1.0 Universal", "https://creativecommons.org/publicdomain/zero/1.0/"),
+}
+MEDIA = {".csv": "text/csv", ".parquet": "application/vnd.apache.parquet"}
+
+# The plan's domains in English, in the order of jobs.contract.THEMES.
+THEMES_EN = (
+    "Business registration", "Credit", "Transport", "Medical care", "Health", "Employment", "Social security",
+    "Geography", "Culture", "Education", "Science and technology", "Intellectual property", "Natural resources",
+    "Agriculture", "Forestry", "Environment", "Work safety", "Quality", "Statistics", "Meteorology",
+)
+
+
+class Cycle(NamedTuple):
+    """Name an update cycle: the code of 发改高技〔2017〕1272号 field 11, its words, the EU authority table's code."""
+
+    code: str
+    text: Text
+    authority: str
+
+
+CYCLES = {
+    "hourly": Cycle("1", Text(en="real time", zh="实时"), "HOURLY"),
+    "daily": Cycle("2", Text(en="daily", zh="每日"), "DAILY"),
+    "weekly": Cycle("3", Text(en="weekly", zh="每周"), "WEEKLY"),
+    "monthly": Cycle("4", Text(en="monthly", zh="每月"), "MONTHLY"),
+    "annual": Cycle("6", Text(en="every year", zh="每年"), "ANNUAL"),
+    "irregular": Cycle("7", Text(en="irregular", zh="不定期"), "IRREG"),
+}
+
+
+class DataFile(NamedTuple):
+    """Give a file's size and digests."""
+
+    bytes: int
+    sha256: str
+    sm3: str
+
+
+@dataclass(frozen=True)
+class Entry:
+    """Describe one version of a dataset; `files` are its data files by name, `data_date` is ISO 8601."""
+
+    dataset: str
+    version: str
+    portal: str
+    title: Text
+    description: Text
+    licence: str
+    theme: str
+    contact: str
+    cycle: str
+    data_date: str
+    rows: int
+    sources: tuple[str, ...]
+    columns: tuple[Column, ...]
+    key: tuple[str, ...] = ()
+    previous: str | None = None
+    files: Mapping[str, DataFile] = field(default_factory=dict)
+
+    @property
+    def series(self) -> str:
+        """Return the address of the dataset, whatever its version."""
+        return f"{self.portal}{slug(self.dataset)}/"
+
+    @property
+    def address(self) -> str:
+        """Return the address of this version."""
+        return f"{self.series}{self.version}/"
+
+    @property
+    def name(self) -> str:
+        """Return the dataset's name as a web-safe word, such as `products-population`."""
+        return self.dataset.replace("/", "-").replace("_", "-")
+
+    @property
+    def stem(self) -> str:
+        """Return the data files' name without its ending."""
+        return self.dataset.rpartition("/")[2]
+
+    @property
+    def publisher(self) -> str:
+        """Return the department's name in English words."""
+        return self.dataset.partition("/")[0].replace("_", " ").capitalize()
+
+    @property
+    def licence_name(self) -> str:
+        """Return the licence's full name."""
+        return LICENCES.get(self.licence, (self.licence, ""))[0]
+
+    @property
+    def licence_url(self) -> str:
+        """Return the address of the licence's text."""
+        return LICENCES[self.licence][1] if self.licence in LICENCES else f"https://spdx.org/licenses/{self.licence}"
+
+    @property
+    def theme_number(self) -> int:
+        """Return the theme's place among the plan's 20 open-data domains, from 1."""
+        return THEMES.index(self.theme) + 1
+
+    @property
+    def theme_en(self) -> str:
+        """Return the theme in English."""
+        return THEMES_EN[self.theme_number - 1]
+
+    def document(self) -> dict[str, Any]:
+        """Return the entry without its files, as a manifest holds it under `about`, `columns` and their like."""
+        return {
+            "dataset": self.dataset,
+            "version": self.version,
+            "rows": self.rows,
+            "key": list(self.key),
+            "data_date": self.data_date,
+            "about": {
+                "portal": self.portal, "title": self.title.model_dump(), "description": self.description.model_dump(),
+                "licence": self.licence, "theme": self.theme, "contact": self.contact, "cycle": self.cycle,
+                "sources": list(self.sources),
+            },
+            "columns": [column_document(one) for one in self.columns],
+        }
+
+    @classmethod
+    def of(cls, manifest: Mapping[str, Any]) -> Entry:
+        """Return the entry a manifest holds, its data files with it."""
+        about, previous = manifest["about"], manifest["previous"]
+        wanted = set(manifest["data"].values())
+        files = {
+            one["path"]: DataFile(one["bytes"], one["sha256"], one["sm3"])
+            for one in manifest["files"] if one["path"] in wanted
+        }
+        return cls(
+            manifest["dataset"], manifest["version"], about["portal"], Text(**about["title"]),
+            Text(**about["description"]), about["licence"], about["theme"], about["contact"], about["cycle"],
+            manifest["data_date"], manifest["rows"], tuple(about["sources"]),
+            tuple(_column(one) for one in manifest["columns"]), tuple(manifest["key"]),
+            previous["version"] if previous else None, files,
+        )
+
+
+def entry_of(
+    contract: Contract, columns: Sequence[Column], *, version: str, portal: str, data_date: str, rows: int,
+    previous: str | None,
+) -> Entry:
+    """Return the entry of a release of a contract's dataset, its files still to be written."""
+    release = contract.release
+    assert release is not None
+    return Entry(
+        contract.name, version, portal, contract.title, contract.description, release.licence, release.theme,
+        contract.steward, cycle(contract.schedule), data_date, rows, tuple(_sources(contract)), tuple(columns),
+        () if release.key == "none" else release.key, previous,
+    )
+
+
+def cycle(schedule: str | None) -> str:
+    """Return the update cycle that a cron schedule amounts to."""
+    parts = (schedule or "").split()
+    if len(parts) != 5:
+        return "irregular"
+    _, hour, day, month, weekday = parts
+    if month != "*":
+        return "annual" if day.isdigit() and month.isdigit() else "irregular"
+    if day != "*":
+        return "monthly" if day.isdigit() else "irregular"
+    if weekday != "*":
+        return "weekly" if weekday.isdigit() else "irregular"
+    return "daily" if hour.isdigit() else "hourly"
+
+
+def column_document(one: Column) -> dict[str, Any]:
+    """Return a column as a manifest holds it."""
+    return {
+        "name": one.name, "type": one.type, "arrow": one.arrow, "title": one.title.model_dump(),
+        "description": one.derivation.model_dump(), "terms": one.terms, "codes": one.codes, "quasi": one.quasi,
+        "measure": one.measure,
+    }
+
+
+def _column(said: Mapping[str, Any]) -> Column:
+    return Column(
+        said["name"], Text(**said["title"]), Text(**said["description"]), said["type"], said["arrow"], said["terms"],
+        said["codes"], said["quasi"], said["measure"],
+    )
+
+
+def _sources(contract: Contract) -> list[str]:
+    if contract.from_ is None:
+        return [f"{contract.title.en} ({contract.department})"]
+    parts: list[ProductSource | Join] = [contract.from_, *contract.from_.join]
+    return [f"register of {part.register_}s" if part.register_ else str(part.dataset) for part in parts]

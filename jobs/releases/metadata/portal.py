@@ -1,0 +1,151 @@
+"""The portal's own files, derived from the releases: index, catalogue, feed, site map, latest versions, tombstones."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+from itertools import groupby
+from typing import Any
+
+from jobs.layers import slug
+from jobs.releases.formats import json_bytes
+from jobs.releases.listing import Released
+from jobs.releases.metadata.dcat import catalogue_graph
+from jobs.releases.metadata.entry import Entry
+from jobs.releases.metadata.rdf import json_ld, turtle
+
+FEED_ENTRIES = 100  # newest first; the log has them all
+
+
+def portal_files(releases: Sequence[Released], portal: str) -> dict[str, bytes]:
+    """Return file name → content; `releases` by dataset and version."""
+    there = [(Entry.of(one.manifest), one.attestation["released_at"]) for one in releases if not one.withdrawn]
+    graph = catalogue_graph(there, portal)
+    files = {
+        "index.json": json_bytes(index(releases, portal)),
+        "catalogue.ttl": turtle(graph),
+        "catalogue.jsonld": json_ld(graph),
+        "feed.atom": feed(releases, portal).encode(),
+        "sitemap.xml": site_map(releases, portal).encode(),
+    }
+    for dataset, found in groupby(releases, key=lambda one: one.dataset):
+        versions = list(found)
+        one = newest(versions)
+        said = pointer(one) if one else {"dataset": dataset, "version": None}
+        files[f"{slug(dataset)}/latest.json"] = json_bytes(said)
+        if any(version.withdrawn for version in versions):
+            files[f"{slug(dataset)}/withdrawn.html"] = tombstones(versions).encode()
+    return files
+
+
+def newest(versions: Sequence[Released]) -> Released | None:
+    """Return the newest version that was not withdrawn."""
+    there = [one for one in versions if not one.withdrawn]
+    return there[-1] if there else None
+
+
+def pointer(one: Released) -> dict[str, Any]:
+    """Return where the latest version is, and the digest of its manifest."""
+    return {
+        "dataset": one.dataset, "version": one.version, "path": f"{slug(one.dataset)}/{one.version}/",
+        "manifest_sha256": one.manifest_sha256, "released_at": one.attestation["released_at"],
+    }
+
+
+def index(releases: Sequence[Released], portal: str) -> dict[str, Any]:
+    """Return every dataset with its versions, their files' digests and the changes each can be reached by."""
+    datasets = []
+    for name, found in groupby(releases, key=lambda one: one.dataset):
+        versions = list(found)
+        one, last = newest(versions), versions[-1].manifest
+        datasets.append(
+            {
+                "name": name, "title": last["about"]["title"], "theme": last["about"]["theme"],
+                "licence": last["about"]["licence"], "latest": one.version if one else None,
+                "versions": [_version(version, portal) for version in versions],
+            }
+        )
+    return {"portal": portal, "datasets": datasets}
+
+
+def _version(one: Released, portal: str) -> dict[str, Any]:
+    place = f"{slug(one.dataset)}/{one.version}/"
+    said: dict[str, Any] = {
+        "version": one.version, "released_at": one.attestation["released_at"], "path": place, "url": portal + place,
+        "manifest_sha256": one.manifest_sha256, "rows": one.manifest["rows"], "data_date": one.manifest["data_date"],
+        "breaking": one.manifest["breaking"], "status": "withdrawn" if one.withdrawn else "released",
+    }
+    if one.withdrawn:
+        return said | {"withdrawn": [{"at": at, "reason": reason} for at, reason in _reasons(one)]}
+    said["files"] = [file for file in one.manifest["files"] if file["path"] not in one.gone]
+    said["changes"] = {
+        window: {"from": start, "path": f"changes/from-{start}/", **one.manifest["changes"]["from"][start]}
+        for window, start in one.manifest["changes"]["windows"].items()
+        if not any(path.startswith(f"changes/from-{start}/") for path in one.gone)
+    }
+    return said
+
+
+def feed(releases: Sequence[Released], portal: str) -> str:
+    """Return releases and withdrawals as an Atom feed (RFC 4287), newest first."""
+    events = []
+    for one in releases:
+        title, place = one.manifest["about"]["title"], f"{portal}{slug(one.dataset)}/{one.version}/"
+        name = f"{title['zh']} · {title['en']} {one.version}"
+        breaking = f" Breaking: {'; '.join(one.manifest['breaking'])}." if one.manifest["breaking"] else ""
+        words = f"{one.manifest['rows']} rows, data of {one.manifest['data_date']}.{breaking}"
+        events.append((one.attestation["released_at"], place, place, name, words))
+        for at, reason in _reasons(one):
+            page = f"{portal}{slug(one.dataset)}/withdrawn.html"
+            events.append((at, f"{place}#withdrawn", page, f"已撤回 withdrawn: {name}", reason))
+    events.sort(reverse=True)
+    lines = [
+        '<?xml version="1.0" encoding="utf-8"?>', '<feed xmlns="http://www.w3.org/2005/Atom">',
+        f"<id>{escape(portal)}feed.atom</id>", "<title>开放数据发布 · Releases of open data</title>",
+        f"<updated>{events[0][0] if events else '1970-01-01T00:00:00Z'}</updated>",
+        f'<link rel="self" href="{escape(portal)}feed.atom"/>', f'<link href="{escape(portal)}"/>',
+        "<author><name>Open data portal</name></author>",
+    ]
+    for at, identity, place, name, words in events[:FEED_ENTRIES]:
+        lines.append(
+            f'<entry><id>{escape(identity)}</id><title>{escape(name)}</title><updated>{at}</updated>'
+            f'<link href="{escape(place)}"/><summary>{escape(words)}</summary></entry>'
+        )
+    return "\n".join([*lines, "</feed>"]) + "\n"
+
+
+def site_map(releases: Sequence[Released], portal: str) -> str:
+    """Return the addresses of all datasets and versions for search engines (sitemaps.org 0.9)."""
+    pages: dict[str, str] = {}
+    for one in releases:
+        day = one.attestation["released_at"][:10]
+        places = [portal, f"{portal}{slug(one.dataset)}/"]
+        for place in places if one.withdrawn else [*places, f"{portal}{slug(one.dataset)}/{one.version}/"]:
+            pages[place] = max(day, pages.get(place, day))
+    lines = [f"<url><loc>{escape(page)}</loc><lastmod>{day}</lastmod></url>" for page, day in sorted(pages.items())]
+    head = ['<?xml version="1.0" encoding="utf-8"?>', '<urlset xmlns="http://www.sitemaps.org/schemas/sitemap/0.9">']
+    return "\n".join([*head, *lines, "</urlset>"]) + "\n"
+
+
+def tombstones(versions: Sequence[Released]) -> str:
+    """Return a page that says which versions were withdrawn, when and why."""
+    title = versions[-1].manifest["about"]["title"]
+    rows = [
+        f"<tr><td>{one.version}</td><td>{at}</td><td>{escape(reason)}</td></tr>"
+        for one in versions for at, reason in _reasons(one)
+    ]
+    return "\n".join(
+        [
+            '<!doctype html>', '<html lang="zh">', '<head><meta charset="utf-8">',
+            '<meta name="viewport" content="width=device-width">',
+            f"<title>{escape(title['zh'])}：已撤回的版本 · withdrawn versions</title></head>",
+            f"<body><h1>{escape(title['zh'])} · <span lang=\"en\">{escape(title['en'])}</span></h1>",
+            '<p>以下版本已由发布方签名撤回，其数据不再提供。<span lang="en">These versions were withdrawn by the '
+            "publisher's signed statement; their data is no longer provided.</span></p>",
+            "<table><tr><th>版本 version</th><th>时间 at</th><th>原因 why</th></tr>", *rows, "</table></body></html>",
+        ]
+    ) + "\n"
+
+
+def _reasons(one: Released) -> list[tuple[str, str]]:
+    return [(said["at"], said["reason"]) for said in one.withdrawals if one.version in said["versions"]]

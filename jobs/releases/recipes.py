@@ -1,0 +1,122 @@
+"""Bring together what a release is assembled from, for a new version and for one that is made again."""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from jobs.errors import ReleaseRefused, RequestError
+from jobs.privacy.keyring import secret
+from jobs.releases import assembly, build, inputs, listing, origin
+from jobs.releases.assembly import Recipe
+from jobs.releases.build import Draft
+from jobs.releases.history import Past
+from jobs.releases.inputs import Inputs
+from jobs.releases.signing import Signer
+from jobs.releases.verify import ATTESTATION, SIGNATURE
+from jobs.sets.changes import differences
+
+if TYPE_CHECKING:
+    from jobs.storage.tables import Lake
+
+VARIES = (SIGNATURE, ATTESTATION)  # who signed and when; every other byte follows from the inputs
+
+
+def recipe(lake: Lake, made: Draft, decided: Inputs) -> Recipe:
+    """Return the recipe of a draft with its inputs decided."""
+    code = origin.code(lake.settings)
+    return Recipe(made, decided, _past(lake, made, decided, code), code, _rules(lake), _keys(lake, made))
+
+
+def changes_since_last(lake: Lake, made: Draft) -> dict[str, int] | None:
+    """Return how many rows a draft would change, None when the chain would start (anew) with it."""
+    last = listing.latest(lake.objects, made.contract.name)
+    if last is None or last.withdrawn:
+        return None
+    before = pl.read_parquet(last.data("parquet"))
+    if dict(before.schema) != dict(made.table.schema):
+        return None
+    return differences(before, made.table, made.key).counts
+
+
+def rebuild(lake: Lake, dataset: str, version: str, into: Path | None = None) -> list[dict[str, Any]]:
+    """Make a released version again from its kept inputs and compare it byte by byte, file by file.
+
+    Returns a row per file: file, `equal` or what differs. `into`: keep what was made there. Raises RequestError when
+    the version was withdrawn, its inputs are gone, or the terms are not the ones it was released under.
+    """
+    released = listing.version(lake.objects, dataset, version)
+    decided, gold = inputs.kept(lake.objects, released)
+    made = build.draft(gold.lazy(), lake.catalogue.contract(dataset), lake.catalogue)
+    if made.fingerprint != released.manifest["terms"]["fingerprint"]:
+        raise RequestError(
+            f"version {version} was released under other terms.", dataset=dataset, layer="open",
+            remedy=f"check out the commit it was made by, {released.manifest['code']['commit']}.",
+        )
+    attested = {key: said for key, said in released.attestation.items() if key not in ("format", "manifest_sha256")}
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = into or Path(scratch) / version
+        assembly.assemble(folder, recipe(lake, made, decided), attested, Signer.open(lake.objects))
+        return _compared(folder, released.folder, released.gone)
+
+
+def _compared(made: Path, released: Path, gone: frozenset[str]) -> list[dict[str, Any]]:
+    rows = []
+    roots = (made, released)
+    names = {path.relative_to(root).as_posix() for root in roots for path in root.rglob("*") if path.is_file()}
+    for name in sorted(names - set(VARIES)):
+        if name.startswith("withdrawal-"):
+            continue
+        one, other = made / name, released / name
+        if name in gone:
+            result = "withdrawn"
+        elif not one.is_file() or not other.is_file():
+            result = "missing in the rebuild" if other.is_file() else "not in the release"
+        else:
+            result = "equal" if one.read_bytes() == other.read_bytes() else "differs"
+        rows.append({"file": name, "result": result})
+    return rows
+
+
+def _past(lake: Lake, made: Draft, decided: Inputs, code: dict[str, Any]) -> Past:
+    """Return the public tables the windows start from, and the last release's gold rows by today's code and terms."""
+    name, tables = made.contract.name, {}
+    for version in dict.fromkeys(decided.windows.values()):
+        one = listing.version(lake.objects, name, version)
+        if one.withdrawn:
+            raise RequestError(
+                f"version {version}, which it starts from, was withdrawn: it cannot be rebuilt.", dataset=name,
+                layer="open",
+            )
+        tables[version] = pl.read_parquet(one.data("parquet"))
+    if "last" not in decided.windows:
+        return Past()
+    last = listing.version(lake.objects, name, decided.windows["last"])
+    same = last.manifest["code"]["sha256"] == code["sha256"] and last.manifest["terms"] == made.terms
+    return Past(tables, same, None if same else _recomputed(lake, made, last))
+
+
+def _recomputed(lake: Lake, made: Draft, last: listing.Released) -> pl.DataFrame | None:
+    try:
+        _, gold = inputs.kept(lake.objects, last)
+        return build.draft(gold.lazy(), made.contract, made.catalogue).table
+    except (RequestError, ReleaseRefused, pl.exceptions.PolarsError):
+        return None  # the rows are gone, or are not what today's contract reads
+
+
+def _rules(lake: Lake) -> dict[str, str]:
+    """Return file → SHA-256 of what said what good rows are."""
+    files = [*sorted(lake.settings.expectations.glob("*.yaml")), lake.catalogue.root / "types.yaml"]
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files if path.is_file()}
+
+
+def _keys(lake: Lake, made: Draft) -> dict[str, str]:
+    """Return the id of the pseudonym key when a published column shows pseudonyms: another key, other values."""
+    shown = [made.contract.fields[field].protect for field in made.contract.published.values()]
+    if "pseudonym" not in shown:
+        return {}
+    return {"pseudonym": hashlib.sha256(b"key id\0" + secret(lake.objects, "pseudonym")).hexdigest()[:16]}

@@ -1,0 +1,295 @@
+"""Every ecosystem's own validator accepts what a release says about itself."""
+
+from __future__ import annotations
+
+import http.server
+import json
+import re
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from xml.etree import ElementTree
+
+import duckdb
+import frictionless
+import mlcroissant
+import pandas as pd
+import polars as pl
+import pyarrow.parquet as pq
+import pyshacl
+import pytest
+import rdflib
+import yaml
+from csvw import CSVW
+from hypothesis import given
+from hypothesis import strategies as st
+from rdflib.compare import isomorphic
+
+from jobs.contract import THEMES
+from jobs.releases import formats
+from jobs.releases.fetching import fetch
+from jobs.releases.metadata.entry import CYCLES, THEMES_EN, Entry, cycle
+from jobs.releases.metadata.rdf import Graph, Iri, Literal, json_ld, turtle
+from jobs.releases.verify import verify
+
+SHAPES = Path(__file__).parent / "dcat_ap" / "dcat-ap-3.0.0-SHACL.ttl"
+DCAT = rdflib.Namespace("http://www.w3.org/ns/dcat#")
+
+
+@pytest.fixture(scope="module")
+def portal(three_versions) -> Path:
+    return three_versions.objects.local("open")
+
+
+@pytest.fixture(scope="module")
+def release(portal) -> Path:
+    return portal / "health__visits" / "1.0.2"
+
+
+def document(path: Path):
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("name", ["health__visits/1.0.2/dcat", "catalogue"])
+def test_the_catalogue_conforms_to_dcat_ap(portal, name):
+    graph = rdflib.Graph().parse(portal / f"{name}.ttl")
+    conforms, _, report = pyshacl.validate(graph, shacl_graph=rdflib.Graph().parse(SHAPES))
+    assert conforms, report
+    assert isomorphic(graph, rdflib.Graph().parse(portal / f"{name}.jsonld", format="json-ld"))
+    assert not any(isinstance(node, rdflib.BNode) for node in graph.all_nodes())
+
+
+def test_the_shapes_would_find_a_dataset_without_a_title(release):
+    graph = rdflib.Graph().parse(release / "dcat.ttl")
+    graph.remove((None, rdflib.DCTERMS.title, None))
+    conforms, _, _ = pyshacl.validate(graph, shacl_graph=rdflib.Graph().parse(SHAPES))
+    assert not conforms
+
+
+def test_the_catalogue_has_every_version_in_its_series(portal):
+    graph = rdflib.Graph().parse(portal / "catalogue.ttl")
+    series = rdflib.URIRef("https://open-data.example.gov/health__visits/")
+    members = {str(one) for one in graph.subjects(DCAT.inSeries, series)}
+    assert members == {f"{series}{version}/" for version in ("1.0.0", "1.0.1", "1.0.2")}
+    last = rdflib.URIRef(f"{series}1.0.2/")
+    assert graph.value(last, DCAT.previousVersion) == rdflib.URIRef(f"{series}1.0.1/")
+    assert {one.language for one in graph.objects(last, rdflib.DCTERMS.title)} == {"en", "zh"}
+    assert graph.value(last, rdflib.DCTERMS.issued)
+
+
+def test_the_catalogue_names_files_and_digests(release):
+    graph = rdflib.Graph().parse(release / "dcat.ttl")
+    listed = {
+        str(graph.value(one, DCAT.downloadURL)).rpartition("/")[2]:
+            str(graph.value(graph.value(one, rdflib.URIRef("http://spdx.org/rdf/terms#checksum")),
+                            rdflib.URIRef("http://spdx.org/rdf/terms#checksumValue")))
+        for one in graph.subjects(rdflib.RDF.type, DCAT.Distribution)
+    }
+    sums = dict(reversed(line.split("  ")) for line in (release / "SHA256SUMS").read_text().splitlines())
+    assert {name: digest.lower() for name, digest in listed.items()} == {
+        name: sums[name] for name in ("visits.csv", "visits.parquet")
+    }
+
+
+def test_the_data_package_is_valid_and_its_data_is_read(release):
+    report = frictionless.validate(str(release / "datapackage.json"), type="package")
+    assert report.valid, report.flatten(["type"])
+    assert {task.stats["rows"] for task in report.tasks} == {148}
+
+
+def test_croissant_is_valid_and_its_records_load(release):
+    dataset = mlcroissant.Dataset(str(release / "croissant.json"))
+    assert dataset.metadata.issues.errors == set()
+    assert dataset.metadata.issues.warnings == set()
+    records = list(dataset.records("rows"))
+    rows = pl.read_parquet(release / "visits.parquet")
+    assert len(records) == rows.height
+    first = {name.partition("/")[2]: value and value.decode() for name, value in records[0].items()}
+    assert first == rows.row(0, named=True)
+
+
+def test_csvw_is_valid_and_reads_codes_as_text(release):
+    table = CSVW(str(release / "visits.csv-metadata.json"), validate=True)
+    assert table.is_valid
+    rows = table.to_json(minimal=True)
+    assert len(rows) == 148
+    assert rows[0]["division_code"] == "330100"
+
+
+def test_the_page_of_a_search_engine_has_what_it_asks_for(release):
+    said = document(release / "schema.jsonld")
+    assert {"name", "description", "license", "creator", "distribution", "version"} <= set(said)
+    assert said["@type"] == "Dataset"
+    assert all(len(one["sha256"]) == 64 for one in said["distribution"])
+
+
+def test_the_core_metadata_has_the_thirteen_elements_of_the_guide(release):
+    said = document(release / "core-metadata.json")
+    assert len(said) == 13
+    assert said["开放属性"]["是否向社会开放"] == "1"
+    assert [one["字段"] for one in said["信息项信息"]] == ["division_code", "sex_code", "birth_band", "remark"]
+
+
+def test_the_data_contract_names_every_column_and_its_type(release):
+    said = yaml.safe_load((release / "odcs.yaml").read_text(encoding="utf-8"))
+    assert (said["kind"], said["apiVersion"], said["version"]) == ("DataContract", "v3.0.2", "1.0.2")
+    columns = pl.read_parquet(release / "visits.parquet").columns
+    assert [one["name"] for one in said["schema"][0]["properties"]] == columns
+
+
+def test_no_two_descriptions_disagree(release):
+    manifest = document(release / "manifest.json")
+    names = [one["name"] for one in manifest["columns"]]
+    assert [one["name"] for one in document(release / "datapackage.json")["resources"][0]["schema"]["fields"]] == names
+    assert [one["@id"] for one in document(release / "croissant.json")["recordSet"][0]["field"]] == [
+        f"rows/{name}" for name in names
+    ]
+    assert [one["name"] for one in document(release / "visits.csv-metadata.json")["tableSchema"]["columns"]] == names
+    entry = Entry.of(manifest)
+    assert entry.document() == {key: manifest[key] for key in entry.document()}
+    for file in ("datapackage.json", "croissant.json", "schema.jsonld"):
+        assert document(release / file)["version"] == "1.0.2"
+
+
+def test_the_card_says_the_same_in_both_languages(release):
+    chinese, english = ((release / name).read_text(encoding="utf-8") for name in ("README.zh.md", "README.md"))
+    figures = [set(re.findall(r"\d+\.\d{6}", text)) for text in (chinese, english)]
+    assert figures[0] == figures[1] != set()
+    for text in (chinese, english):
+        assert "1.0.2" in text
+        assert "open-data@health.example.gov" in text
+
+
+def test_feed_and_site_map_are_well_formed_and_complete(portal):
+    atom = {"a": "http://www.w3.org/2005/Atom"}
+    feed = ElementTree.parse(portal / "feed.atom").getroot()
+    assert all(feed.find(f"a:{name}", atom) is not None for name in ("id", "title", "updated", "author"))
+    entries = feed.findall("a:entry", atom)
+    assert len(entries) == 3
+    for entry in entries:
+        assert all(entry.findtext(f"a:{name}", namespaces=atom) for name in ("id", "title", "updated", "summary"))
+    pages = [one.text for one in ElementTree.parse(portal / "sitemap.xml").getroot().iter() if one.tag.endswith("loc")]
+    assert len(pages) == 5
+    assert all(page.startswith("https://open-data.example.gov/") for page in pages)
+
+
+def test_the_index_leads_to_every_file_by_its_digest(portal):
+    (dataset,) = document(portal / "index.json")["datasets"]
+    assert dataset["latest"] == document(portal / "health__visits" / "latest.json")["version"] == "1.0.2"
+    for version in dataset["versions"]:
+        for file in version["files"]:
+            assert (portal / version["path"] / file["path"]).stat().st_size == file["bytes"]
+        for change in version["changes"].values():
+            assert (portal / version["path"] / change["path"] / "added.parquet").is_file()
+
+
+def test_the_plans_domains_have_their_english_names_and_cycles_their_codes():
+    assert len(THEMES_EN) == len(THEMES) == 20
+    schedules = {
+        None: "irregular", "0 2 * * *": "daily", "*/5 * * * *": "hourly", "0 2 * * 1": "weekly", "0 2 1 * *": "monthly",
+        "0 2 1 1 *": "annual", "@daily": "irregular",
+    }
+    assert {schedule: cycle(schedule) for schedule in schedules} == schedules
+    assert set(schedules.values()) <= set(CYCLES)
+
+
+TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), max_size=12)
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), TEXTS, st.sampled_from(["", "en", "zh"])), max_size=8))
+def test_a_graph_reads_the_same_from_turtle_and_json_ld(statements):
+    graph = Graph()
+    for number, text, language in statements:
+        said = [Literal(text, language), Iri(f"https://a.example/{number}")]
+        graph.add(f"https://a.example/{number}", "dcat:Dataset", dct__title=said)
+    one = rdflib.Graph().parse(data=turtle(graph), format="turtle")
+    other = rdflib.Graph().parse(data=json_ld(graph), format="json-ld")
+    assert isomorphic(one, other)
+    texts = {(str(node), node.language or "") for node in one.objects(None, rdflib.DCTERMS.title)
+             if isinstance(node, rdflib.Literal)}
+    assert texts == {(text, language) for _, text, language in statements}
+
+
+# -- files fit for range reads, on disk and over HTTP ------------------------------------------------------------------
+def test_parquet_is_written_for_range_reads(tmp_path):
+    rows = pl.DataFrame({"n": range(300_000), "text": [f"{n:06}" for n in range(300_000)]})
+    columns = [_column("n", "int64"), _column("text", "string")]
+    formats.write_parquet(rows, columns, {}, tmp_path / "a.parquet")
+    said = pq.ParquetFile(tmp_path / "a.parquet").metadata
+    assert said.num_row_groups == 3
+    assert all(said.row_group(n).num_rows <= 1 << 17 for n in range(3))
+    group = said.row_group(1)
+    assert (group.column(0).statistics.min, group.column(0).statistics.max) == (131_072, 262_143)
+    assert group.column(0).has_column_index
+    assert group.sorting_columns[0].column_index == 0
+    assert pl.read_parquet(tmp_path / "a.parquet").equals(rows)
+
+
+def _column(name, arrow):
+    from jobs.contract import Text
+    from jobs.releases.describe import Column
+
+    words = Text(en=name, zh=name)
+    return Column(name, words, words, "string", arrow, "text > keep > keep")
+
+
+class RangeServer(http.server.SimpleHTTPRequestHandler):
+    """Serve files with byte ranges, as any web server or bucket does."""
+
+    ranges: list[str] = []
+
+    def do_GET(self):
+        path, asked = Path(self.translate_path(self.path)), self.headers.get("Range")
+        if not path.is_file():
+            self.send_error(404)
+            return
+        data, status = path.read_bytes(), 200
+        headers = {"Accept-Ranges": "bytes"}
+        if asked:
+            self.ranges.append(asked)
+            first, last = asked.removeprefix("bytes=").split("-")
+            start = int(first) if first else max(0, len(data) - int(last))
+            end = min(int(last), len(data) - 1) if first and last else len(data) - 1
+            headers["Content-Range"] = f"bytes {start}-{end}/{len(data)}"
+            data, status = data[start : end + 1], 206
+        self.send_response(status)
+        for name, value in {**headers, "Content-Length": str(len(data))}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(data)
+
+    def log_message(self, *arguments):
+        pass
+
+
+@pytest.fixture(scope="module")
+def address(portal) -> Iterator[str]:
+    def handler(*arguments):
+        return RangeServer(*arguments, directory=str(portal))
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+
+
+def test_duckdb_polars_and_pandas_read_the_folder(release):
+    parquet = release / "visits.parquet"
+    assert duckdb.sql(f"SELECT count(*) FROM '{parquet}'").fetchall() == [(148,)]
+    assert pl.scan_parquet(parquet).select(pl.len()).collect().item() == 148
+    assert len(pd.read_parquet(parquet)) == 148
+
+
+def test_polars_reads_over_http_by_ranges(release, address):
+    RangeServer.ranges.clear()
+    found = pl.scan_parquet(f"{address}/health__visits/1.0.2/visits.parquet").select("sex_code").collect()
+    assert found.height == 148
+    assert RangeServer.ranges
+
+
+def test_a_release_is_verified_where_it_is_served(release, address, tmp_path):
+    folder = fetch(f"{address}/health__visits/1.0.2/", tmp_path)
+    found = verify(folder)
+    assert found.problems == []
+    assert ("chain", "holds", "follows 1.0.1") in found.rows

@@ -1,0 +1,62 @@
+"""The verbs as a person types them: exit codes, results on stdout, machines served by --json."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from jobs.releases import approvals
+from jobs.stages import publish
+from tests.releases.conftest import put_gold, visits
+
+LAKE, NAME = Path(sys.executable).with_name("lake"), "health/visits"
+
+
+@pytest.fixture
+def lake_with_two(lake):
+    approvals.approve(lake, NAME, by="officer@city.example")
+    publish.run(lake, NAME, approved_by="officer")
+    put_gold(lake, visits(county=32))
+    publish.run(lake, NAME, approved_by="officer")
+    return lake
+
+
+def call(lake, *arguments: str):
+    own = {"LAKE_ROOT": str(lake.settings.root), "LAKE_SCHEMAS": str(lake.settings.schemas), "PATH": "/usr/bin:/bin"}
+    return subprocess.run([LAKE, *arguments], env=own, capture_output=True, text=True, check=False)
+
+
+def test_releases_are_compared_rebuilt_verified_and_withdrawn(lake_with_two, tmp_path):
+    lake = lake_with_two
+    folder = lake.objects.local("open/health__visits/1.0.1")
+    compared = call(lake, "diff", NAME, "1.0.0", "1.0.1", "--json")
+    assert compared.returncode == 0, compared.stderr
+    assert json.loads(compared.stdout)["counts"] == {"added": 8, "removed": 0}
+    again = call(lake, "release", NAME, "--rebuild", "1.0.1", "--json")
+    assert again.returncode == 0, again.stderr
+    assert {row["result"] for row in json.loads(again.stdout)} == {"equal"}
+    good = call(lake, "verify", str(folder))
+    assert (good.returncode, good.stdout) == (0, "as released.\n")
+    shutil.copytree(folder, tmp_path / "1.0.1")
+    (tmp_path / "1.0.1" / "visits.csv").write_bytes(b"nothing")
+    bad = call(lake, "verify", str(tmp_path / "1.0.1"))
+    assert (bad.returncode, bad.stdout) == (1, "not as released.\n")
+    gone = call(lake, "withdraw", NAME, "1.0.1", "--reason", "a wrong file", "--by", "officer", "--json")
+    assert [(row["version"], row["status"]) for row in json.loads(gone.stdout)] == [("1.0.1", "withdrawn")]
+    assert "withdrawn" in call(lake, "verify", str(folder)).stdout
+
+
+def test_a_wrong_request_is_told_from_data_that_says_no(lake_with_two, tmp_path):
+    lake = lake_with_two
+    for request in (
+        ("release", NAME), ("release", NAME, "--rebuild", "7.0.0"), ("diff", NAME, "1.0.0", "7.0.0"),
+        ("verify", str(tmp_path / "nowhere")), ("withdraw", NAME, "7.0.0", "--reason", "why", "--by", "who"),
+    ):  # fmt: skip
+        done = call(lake, *request)
+        assert (done.returncode, done.stdout) == (2, ""), request
+        assert "Remedy" in done.stderr
