@@ -143,7 +143,10 @@ class Lake:
         """Hold a table's write lease; work that a dead holder left running in the engine is stopped first."""
 
         def stop_leftovers(owner: str) -> None:
-            self.spark.interruptTag(f"lease-{owner}")
+            from jobs.storage import engine
+
+            if engine.status(self.settings)["engine"] != "stopped":  # a stopped engine has nothing left running
+                self.spark.interruptTag(f"lease-{owner}")
 
         with lease(
             self.objects,
