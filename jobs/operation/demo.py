@@ -10,7 +10,7 @@ import shutil
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -235,11 +235,9 @@ def _stopping(settings: Settings, clock: Clock) -> Iterator[None]:
     finally:
         for number in (*before, signal.SIGINT):
             signal.signal(number, signal.SIG_IGN)  # a second Ctrl-C must not leave processes behind
-        with ThreadPoolExecutor(2) as pool:
-            stops: list[Callable[[Settings], None]] = [airflow.down, engine.stop]
-            for stopped in [pool.submit(stop, settings) for stop in stops]:
-                with suppress(LakeError):
-                    stopped.result()
+        for stop in (airflow.down, engine.stop):  # in this order: a task that still ran would start another engine
+            with suppress(LakeError):
+                stop(settings)
         clock.say("everything is stopped.")
         for number, handler in before.items():
             signal.signal(number, handler)
