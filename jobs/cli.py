@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from jobs.commands import contracts, deliveries, entities, operation, publishing
+from jobs.commands import contracts, deliveries, entities, operation, privacy, publishing
 from jobs.errors import LakeError
 
 app = typer.Typer(
@@ -29,6 +29,7 @@ PANELS = {
     "Contracts (no Java needed)": (contracts.check, contracts.new, contracts.precheck, contracts.identify),
     "Registers": (entities.entity, entities.why, entities.history, entities.cases),
     "Open data": (publishing.approve, publishing.preview, publishing.release, publishing.releases, publishing.verify),
+    "Privacy (no Java needed)": (privacy.risk,),
     "Operation": (operation.demo, operation.up, operation.down, operation.engine, operation.runs, operation.synth),
 }
 
