@@ -21,7 +21,7 @@ def minimal_uniques(classes: Classes, largest: int = LARGEST) -> tuple[int, dict
     unique is a row with at least one of them (SUDA: Elliot, Manning & Ford 2002; here by full enumeration). Whoever is
     unique on some columns is unique on all, so only rows alone in their class are looked at.
     """
-    columns = [_codes(classes.tuples[name]) for name in classes.tuples.columns]
+    columns = list(classes.codes.values())
     alone = np.flatnonzero(classes.sizes == 1)
     found: dict[tuple[int, ...], np.ndarray] = {}
     by_size: dict[int, int] = {}
@@ -37,10 +37,6 @@ def minimal_uniques(classes: Classes, largest: int = LARGEST) -> tuple[int, dict
             by_size[size] += int(unique.sum())
             special |= unique
     return int(special.sum()), by_size
-
-
-def _codes(values: pl.Series) -> Counts:
-    return values.rank("dense").fill_null(0).cast(pl.Int64).to_numpy()
 
 
 def _unique_on(columns: Sequence[Counts], sizes: Counts, alone: Counts) -> np.ndarray:

@@ -129,6 +129,24 @@ def test_an_empty_sensitive_cell_is_a_value_of_its_own() -> None:
     assert measure(table.lazy(), ["q"], ["s"])["l_distinct"] == {"s": 2}
 
 
+def test_an_empty_number_stands_below_all_numbers() -> None:
+    numbers = pl.DataFrame({"q": list("aabb"), "s": [None, 1, 5, 9]})
+    texts = numbers.with_columns(pl.col("s").cast(pl.String))
+    for table in (numbers, texts):
+        # Ranks 0 1 | 2 3 of 4: moved by 1/4, 1/2 and 1/4, over three steps.
+        found = measure(table.lazy(), ["q"], ["s"])
+        assert (found["t"], found["t_distance"]) == ({"s": pytest.approx(1 / 3)}, {"s": "ordered"})
+
+
+def test_many_wide_columns_do_not_overflow_the_key() -> None:
+    rows = 3000
+    table = pl.DataFrame({f"q{i}": [f"{i}-{(row * (i + 7)) % 2999}" for row in range(rows)] for i in range(8)})
+    found = measure(table.lazy(), table.columns[1:], ["q0"])
+    assert found["classes"] == table.select(table.columns[1:]).n_unique()
+    classes = count_classes(table.lazy(), table.columns)
+    assert classes.tuples.sort(table.columns).equals(table.unique().sort(table.columns))
+
+
 def test_long_sums_of_large_counts_stay_right() -> None:
     # n·s·m beyond 64 bits: one class with everything is no distance away.
     table = pl.DataFrame({"q": [1] * 3, "s": [1, 2, 3]})
