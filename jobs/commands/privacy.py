@@ -1,4 +1,4 @@
-"""Verbs about privacy: risk."""
+"""Verbs about privacy: risk, anonymise."""
 
 from __future__ import annotations
 
@@ -25,6 +25,21 @@ class Level(StrEnum):
     low = "low"
     medium = "medium"
     high = "high"
+
+
+class Metric(StrEnum):
+    """What a generalisation loses."""
+
+    entropy = "entropy"
+    discernibility = "discernibility"
+    class_size = "class_size"
+
+
+class Diversity(StrEnum):
+    """How l is meant."""
+
+    distinct = "distinct"
+    entropy = "entropy"
 
 
 File = Annotated[Path, typer.Argument(help="a CSV or Parquet file")]
@@ -73,6 +88,77 @@ def risk(
         emit(found)
     else:
         _print_risk(found, file.name)
+
+
+def anonymise(
+    file: File,
+    quasi: Quasi,
+    hierarchies: Annotated[Path, typer.Option("--hierarchies", help="folder: one ARX CSV file per column")],
+    out: Annotated[Path, typer.Option("--out", help="where the safe table goes: .csv or .parquet")],
+    k: Annotated[int | None, typer.Option("--k", help="rows per group; default: what the mode asks")] = None,
+    mode: Annotated[Mode, typer.Option("--mode", help="how it is released")] = Mode.public,
+    l: Annotated[float, typer.Option("--l", help="diversity of each sensitive column")] = 1,  # noqa: E741
+    diversity: Annotated[Diversity, typer.Option("--diversity", help="how l is meant")] = Diversity.distinct,
+    t: Annotated[float, typer.Option("--t", help="closeness of each sensitive column")] = 1.0,
+    sensitive: Annotated[str, typer.Option("--sensitive", help="sensitive columns, kept as they are")] = "",
+    keep: Annotated[str, typer.Option("--keep", help="other columns to keep; all else is left out")] = "",
+    nominal: Annotated[str, typer.Option("--nominal", help="sensitive columns whose numbers are codes")] = "",
+    suppression: Annotated[float, typer.Option("--suppression", help="share of rows that may be left out")] = 0.05,
+    loss: Annotated[Metric, typer.Option("--loss", help="what to lose least of")] = Metric.entropy,
+    ignore_suppressed: Annotated[
+        bool, typer.Option("--ignore-suppressed", help="judge the generalisation alone, as ARX's monotonic metrics")
+    ] = False,
+    weights: Annotated[str, typer.Option("--weights", help="column=number, comma between; entropy only")] = "",
+    json: AsJson = False,
+) -> None:
+    """Generalise columns by their hierarchies and leave out few rows so that every group meets k, l and t.
+
+    Example: lake anonymise extract.csv --quasi sex,age --hierarchies hierarchies --k 5 --out safe.csv
+    """
+    from jobs.privacy.generalisation.anonymise import generalise
+    from jobs.privacy.generalisation.lattice import Criteria
+    from jobs.privacy.risk.verdict import LEAST_K
+    from jobs.storage.flat_files import hierarchies_in, reading, scan, write
+
+    criteria = Criteria(k or LEAST_K[mode.value], l, t, diversity.value)
+    with progress(f"searching for {file.name}"), reading(file):
+        made = generalise(
+            scan(file), names(quasi), hierarchies_in(hierarchies, names(quasi)), criteria,
+            sensitive=names(sensitive), keep=names(keep), suppression=suppression, metric=loss.value,
+            weights=_weights(weights), count_suppressed=not ignore_suppressed, nominal=names(nominal),
+        )
+    write(made.rows, out)
+    report = {**made.report, "out": str(out)}
+    if json:
+        emit(report)
+        return
+    table(
+        [{"column": name, "level": level, "of": report["heights"][name]} for name, level in report["levels"].items()],
+        ("column", "level", "of"), title=file.name,
+    )
+    shown = ("n", "kept", "suppressed", "classes", "k", "average_class_size")
+    table([{name: _short(report[name]) for name in shown}], shown)
+    found, lost = report["search"], report["loss"]
+    say(
+        f"loss ({lost['metric']}) {_short(lost['value'])}; {found['evaluated']} of {found['lattice']} nodes judged, "
+        + ("none is better." if found["optimal"] else "the search was cut short.")
+    )
+    typer.echo(str(out))
+
+
+def _weights(text: str) -> dict[str, float]:
+    from jobs.errors import RequestError
+
+    found: dict[str, float] = {}
+    for part in names(text):
+        column, _, number = part.partition("=")
+        try:
+            found[column.strip()] = float(number)
+        except ValueError:
+            raise RequestError("a weight is no number.", where=column, remedy="write column=2,other=0.5.") from None
+        if not 0 <= found[column.strip()] < float("inf"):
+            raise RequestError("a weight is negative or infinite.", where=column, remedy="give 0 or more.")
+    return found
 
 
 def names(text: str) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gzip
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
@@ -11,6 +11,7 @@ from pathlib import Path
 import polars as pl
 
 from jobs.errors import RequestError, SourceError
+from jobs.privacy.generalisation.hierarchies import Hierarchy, read_hierarchy
 
 _SEPARATORS = ",;\t|"
 _LOOK = 1 << 20  # bytes looked at to tell the encoding and the separator
@@ -65,6 +66,26 @@ def write(rows: pl.DataFrame, path: Path) -> None:
     else:
         what = "the output is neither CSV nor Parquet."
         raise RequestError(what, where=path.name, remedy="end its name in .csv or .parquet.")
+
+
+def hierarchies_in(folder: Path, columns: Sequence[str]) -> dict[str, Hierarchy]:
+    """Read a folder's hierarchies: for each column `COLUMN.csv`, or ARX's `NAME_hierarchy_COLUMN.csv`.
+
+    Raises RequestError for a column with no file, or with several.
+    """
+    if not folder.is_dir():
+        raise RequestError("there is no such folder.", where=folder.name, remedy="give a folder of hierarchies.")
+    found: dict[str, Hierarchy] = {}
+    for column in columns:
+        own = folder / f"{column}.csv"
+        files = [own] if own.is_file() else sorted(
+            path for path in folder.glob("*.csv") if path.name.endswith(f"_hierarchy_{column}.csv")
+        )
+        if len(files) != 1:
+            what = "several hierarchies" if files else "no hierarchy"
+            raise RequestError(f"the folder has {what} for a column.", where=column, remedy=f"keep one {column}.csv.")
+        found[column] = read_hierarchy(files[0].read_text(encoding="utf-8-sig"), column)
+    return found
 
 
 def _is_utf8(head: bytes) -> bool:
