@@ -29,7 +29,7 @@ PANELS = {
     "Contracts (no Java needed)": (contracts.check, contracts.new, contracts.precheck, contracts.identify),
     "Registers": (entities.entity, entities.why, entities.history, entities.cases),
     "Open data": (publishing.approve, publishing.preview, publishing.release, publishing.releases, publishing.verify),
-    "Privacy (no Java needed)": (privacy.risk, privacy.anonymise),
+    "Privacy (no Java needed)": (privacy.risk, privacy.anonymise, privacy.keys),
     "Operation": (operation.demo, operation.up, operation.down, operation.engine, operation.runs, operation.synth),
 }
 

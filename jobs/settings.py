@@ -24,6 +24,7 @@ class Settings(BaseSettings):
     raw: Path | None = Field(default=None, description="departments' drop boxes; default ROOT/raw")
     schemas: Path = Field(default=PROJECT / "schemas", description="contracts, registers, types, code lists")
     expectations: Path = Field(default=PROJECT / "expectations", description="shared rules of quality")
+    master_key: Path | None = Field(default=None, description="file that seals the key ring; default: in ROOT/keys")
     spark: str | None = Field(default=None, description="sc://host:port or local[N]; unset: the lake's own engine")
     engine_memory: str = Field(default="2g", description="heap of the local engine")
     engine_cores: int = Field(default=2, ge=1, description="worker threads of the local engine")

@@ -1,4 +1,4 @@
-"""Verbs about privacy: risk, anonymise."""
+"""Verbs about privacy: risk, anonymise, keys."""
 
 from __future__ import annotations
 
@@ -40,6 +40,14 @@ class Diversity(StrEnum):
 
     distinct = "distinct"
     entropy = "entropy"
+
+
+class KeyAct(StrEnum):
+    """What to do with the key ring."""
+
+    list = "list"
+    new = "new"
+    rotate = "rotate"
 
 
 File = Annotated[Path, typer.Argument(help="a CSV or Parquet file")]
@@ -159,6 +167,40 @@ def _weights(text: str) -> dict[str, float]:
         if not 0 <= found[column.strip()] < float("inf"):
             raise RequestError("a weight is negative or infinite.", where=column, remedy="give 0 or more.")
     return found
+
+
+def keys(
+    act: Annotated[KeyAct, typer.Argument()],
+    purpose: Annotated[str | None, typer.Argument(help="what the key is for, such as release_2026")] = None,
+    json: AsJson = False,
+) -> None:
+    """List the keys of the ring, make a purpose's first key, or replace it; no key is ever shown.
+
+    After `rotate` new pseudonyms cannot be joined with older ones; gold is made anew by the next desensitise.
+
+    Example: lake keys rotate pseudonym
+    """
+    from jobs.errors import RequestError
+    from jobs.privacy.keyring import KeyRing
+    from jobs.settings import Settings
+    from jobs.storage.objects import Folder
+
+    ring = KeyRing.of(Folder(Settings().home))
+    if act is KeyAct.list:
+        found = [key for key in ring.every() if purpose in (None, key.purpose)]
+    elif purpose is None:
+        raise RequestError("no purpose is named.", where=f"keys {act}", remedy=f"`lake keys {act} PURPOSE`.")
+    else:
+        found = [ring.new(purpose) if act is KeyAct.new else ring.rotate(purpose)]
+    rows = [
+        {"purpose": key.purpose, "number": key.number, "id": key.id, "created_at": key.created_at} for key in found
+    ]
+    if json:
+        emit(rows)
+    elif rows:
+        table(rows, ("purpose", "number", "id", "created_at"))
+    else:
+        say("there is no key yet.")
 
 
 def names(text: str) -> list[str]:
