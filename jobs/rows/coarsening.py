@@ -74,30 +74,36 @@ def pseudonyms(values: pl.Series, key: bytes, domain: str) -> pl.Series:
             f"a pseudonym key has at least {SHORTEST_KEY} bytes.", remedy="make one with `lake keys`."
         )
     texts = values.cast(pl.String)
-    distinct = texts.drop_nulls().unique()
+    distinct = texts.drop_nulls().unique(maintain_order=True)
     if distinct.is_empty():
         return pl.Series(values.name, dtype=pl.String).extend_constant(None, len(values))
     begun = hmac.HMAC(key, hashes.SM3())
     begun.update(f"{domain}|".encode())
 
-    def digest(text: str) -> bytes:
+    def digest(octets: bytes) -> bytes:
         mac = begun.copy()
-        mac.update(text.encode())
+        mac.update(octets)
         return mac.finalize()[:16]
 
-    table = pl.DataFrame(
-        {"value": distinct, "pseudonym": _base32([digest(text) for text in distinct.to_list()])}
-    )
+    made = _base32([digest(one) for one in distinct.cast(pl.Binary).to_list()])
+    if len(made) == len(values):  # all different: they are in order already
+        return made.alias(values.name)
+    table = pl.DataFrame({"value": distinct, "pseudonym": made})
     found = pl.DataFrame({"value": texts}).join(table, on="value", how="left", maintain_order="left")
     return found["pseudonym"].alias(values.name)
 
 
 def _base32(digests: list[bytes]) -> pl.Series:
     """Encode 16-byte digests, 26 characters each (RFC 4648 without padding), all at once."""
-    bits = np.unpackbits(np.frombuffer(b"".join(digests), dtype=np.uint8).reshape(-1, 16), axis=1)
-    groups = np.pad(bits, ((0, 0), (0, 2))).reshape(len(digests), 26, 5)
-    letters = _BASE32[groups @ np.array([16, 8, 4, 2, 1], dtype=np.uint8)]
-    text = np.ascontiguousarray(letters).tobytes()
+    octets = np.frombuffer(b"".join(digests), dtype=np.uint8).reshape(-1, 16)
+    padded = np.pad(octets, ((0, 0), (0, 1))).astype(np.uint16)
+    letters = np.empty((len(digests), 26), dtype=np.uint8)
+    for i in range(26):
+        # Five bits from two neighbouring octets at a time.
+        octet, bit = divmod(5 * i, 8)
+        pair = padded[:, octet] << 8 | padded[:, octet + 1]
+        letters[:, i] = _BASE32[(pair >> (11 - bit)) & 31]
+    text = letters.tobytes()
     ends = np.arange(0, len(text) + 1, 26, dtype=np.int64)
     buffers = [None, pa.py_buffer(ends), pa.py_buffer(text)]
     return pl.Series(pa.Array.from_buffers(pa.large_string(), len(digests), buffers))
