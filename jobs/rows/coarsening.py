@@ -12,6 +12,8 @@ import pyarrow as pa
 
 from jobs.errors import ContractError, RequestError
 from jobs.rows.industry import industry_of
+from jobs.rows.masking import MASKS, Mask, mask_of_type
+from jobs.rows.recognition import redacted
 
 if TYPE_CHECKING:
     from jobs.rows.codes import CodeBook
@@ -115,6 +117,18 @@ def _keep(values: pl.Series, _context: Context) -> pl.Series:
 
 def _pseudonym(values: pl.Series, context: Context) -> pl.Series:
     return pseudonyms(values, context.key or b"", context.domain)
+
+
+def _mask(values: pl.Series, context: Context) -> pl.Series:
+    return mask_of_type(values, context.domain)
+
+
+def _masked_as(mask: Mask) -> Callable[[pl.Series, Context], pl.Series]:
+    return lambda values, _context: mask(values)
+
+
+def _redacted(values: pl.Series, _context: Context) -> pl.Series:
+    return redacted(values)
 
 
 def _suppressed(values: pl.Series, _context: Context) -> pl.Series:
@@ -234,6 +248,13 @@ METHODS: dict[str, Method] = {
     "drop": Method(_suppressed, "left out", _TEXT),
     "pseudonym": Method(_pseudonym, "a keyed pseudonym (HMAC-SM3)", _TEXT),
     "suppressed": Method(_suppressed, "only an asterisk", _TEXT),
+    # For controlled views only: a mask does not anonymise, and text is never surely free of people.
+    "mask": Method(_mask, "masked by its type; not anonymous", _TEXT),
+    **{
+        f"mask_{kind}": Method(_masked_as(mask), f"masked: {says}; not anonymous", _TEXT)
+        for kind, (mask, says) in MASKS.items()
+    },
+    "redacted": Method(_redacted, "text without the identifiers that were recognised; not anonymous", _TEXT),
     "month": Method(_month, "the month", _TEXT, "_month"),
     "quarter": Method(_quarter, "the quarter", _TEXT, "_quarter"),
     "year": Method(_year, "the year", pl.Int32(), "_year"),
