@@ -21,6 +21,7 @@ Diversity = Literal["distinct", "entropy"]
 Metric = Literal["entropy", "discernibility", "class_size"]
 _TINY = 1e-12  # a measure equal to its bound passes whatever its last digit
 _LARGEST_KEY = 1 << 62
+_DENSE = 1 << 27  # keys below this are numbered through a table, not sorted
 
 
 @dataclass(frozen=True)
@@ -81,8 +82,10 @@ def fold(groups: Groups, levels: Levels, ladders: Sequence[Ladder]) -> Groups:
         if span * width >= _LARGEST_KEY:
             key, span = np.unique(key, return_inverse=True)[1], len(key)
         key, span = key * width + column, span * width
-    _, first, place = np.unique(key, return_index=True, return_inverse=True)
-    sizes = np.bincount(place, weights=groups.sizes, minlength=len(first)).astype(np.int64)
+    _, place, count = _numbered(key, span)
+    first = np.zeros(count, dtype=np.int64)
+    first[place] = np.arange(len(place))  # any row of a group has its codes
+    sizes = np.bincount(place, weights=groups.sizes, minlength=count).astype(np.int64)
     return Groups(
         levels,
         tuple(column[first] for column in codes),
@@ -93,9 +96,26 @@ def fold(groups: Groups, levels: Levels, ladders: Sequence[Ladder]) -> Groups:
 
 def _merged(spread: Sensitive, place: Counts) -> Sensitive:
     m = len(spread.totals)
-    key, where = np.unique(place[spread.classes] * m + spread.values, return_inverse=True)
-    rows = np.bincount(where, weights=spread.rows, minlength=len(key)).astype(np.int64)
+    span = (int(place.max(initial=-1)) + 1) * m
+    key, where, count = _numbered(place[spread.classes] * m + spread.values, span)
+    rows = np.bincount(where, weights=spread.rows, minlength=count).astype(np.int64)
     return Sensitive(key // m, key % m, rows, spread.totals, spread.ordered)
+
+
+def _numbered(key: Counts, span: int) -> tuple[Counts, Counts, int]:
+    """Return the distinct keys in order, the number of each key among them, and how many there are.
+
+    Keys are below `span`; a small span needs no sorting.
+    """
+    if span > _DENSE:
+        distinct, place = np.unique(key, return_inverse=True)
+        return distinct, place, len(distinct)
+    present = np.zeros(span, dtype=bool)
+    present[key] = True
+    distinct = np.flatnonzero(present)
+    number = np.zeros(span, dtype=np.int32)
+    number[distinct] = np.arange(len(distinct), dtype=np.int32)
+    return distinct, number[key].astype(np.int64), len(distinct)
 
 
 def growing(groups: Groups, criteria: Criteria) -> npt.NDArray[np.bool_]:
