@@ -37,14 +37,15 @@ def run(lake: Lake, name: str) -> list[StageReport]:
     contract = lake.catalogue.contract(name)
     with lake.writing(f"gold.{layers.slug(name)}"):
         done = [row for row in lake.judged("desensitise", name).values() if row["outcome"] == "done"]
-        key = _key(lake, contract, done[-1]["extra"].get("key_id") if done else None)
+        last = lake.last_report("desensitise", name, done[-1]["batch"]).extra if done else {}
+        key = _key(lake, contract, str(last.get("key_id") or ""))
         state = _state(lake, contract, key)
         if not state or (done and done[-1]["batch"] == state and lake.has(Layer.GOLD, name)):
             return []
         return [_rebuild(lake, contract, state, key)]
 
 
-def _key(lake: Lake, contract: Contract, last: str | None) -> Key | None:
+def _key(lake: Lake, contract: Contract, last: str) -> Key | None:
     """Return the key of the pseudonyms, None where there are none; refuse when the last one used is not at hand.
 
     A key that is gone is never replaced in silence: the same people would get new pseudonyms.
