@@ -92,24 +92,27 @@ def _recode(
     table: pl.LazyFrame, classes: Classes, ladders: Sequence[Ladder], groups: Groups, passes: np.ndarray,
     kept: Sequence[str],
 ) -> pl.DataFrame:
-    """Return the rows of the groups that pass, each column at its level."""
-    columns, names = [], [one.column for one in ladders]
-    released = pl.DataFrame(
-        {
-            one.column: pl.Series(one.labels[level], dtype=pl.String).gather(codes[passes])
-            for one, level, codes in zip(ladders, groups.levels, groups.codes, strict=True)
-        }
-    )
-    for one, level in zip(ladders, groups.levels, strict=True):
+    """Return the rows of the groups that pass, each column at its level.
+
+    Labels are carried as their rank in bytewise order until the end: joining and sorting numbers costs a tenth.
+    """
+    names = [one.column for one in ladders]
+    columns: list[pl.Expr] = []
+    labels: dict[str, pl.Series] = {}
+    released: dict[str, np.ndarray] = {}
+    for one, level, codes in zip(ladders, groups.levels, groups.codes, strict=True):
+        texts = pl.Series(one.labels[level], dtype=pl.String)
+        rank = np.argsort(texts.arg_sort().to_numpy()).astype(np.uint32)
         used = np.unique(classes.codes[one.column])
-        old = classes.values[one.column].gather(used)
-        new = pl.Series(one.labels[level], dtype=pl.String).gather(one.maps[level][used])
-        columns.append(pl.col(one.column).replace_strict(old, new, default=None, return_dtype=pl.String))
+        old, new = classes.values[one.column].gather(used), pl.Series(rank[one.maps[level][used]])
+        columns.append(pl.col(one.column).replace_strict(old, new, return_dtype=pl.UInt32))
+        labels[one.column], released[one.column] = texts.sort(), rank[codes[passes]]
     rows = (
         table.filter(~_suppressed(table, names)).select(*columns, *kept)
-        .join(released.lazy(), on=names, how="semi", nulls_equal=True).collect(engine="streaming")
+        .join(pl.LazyFrame(released), on=names, how="semi").collect(engine="streaming")
     )
-    return rows.sort(rows.columns)
+    rows = rows.sort(rows.columns)
+    return rows.with_columns(labels[name].gather(rows[name]).alias(name) for name in names)
 
 
 def _suppressed(table: pl.LazyFrame, names: Sequence[str]) -> pl.Expr:
