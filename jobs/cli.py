@@ -12,7 +12,17 @@ from typing import Annotated
 
 import typer
 
-from jobs.commands import cases, contracts, deliveries, entities, identification, linking, operation, publishing
+from jobs.commands import (
+    cases,
+    contracts,
+    deliveries,
+    entities,
+    identification,
+    linking,
+    operation,
+    privacy,
+    publishing,
+)
 from jobs.errors import LakeError
 
 app = typer.Typer(
@@ -35,6 +45,7 @@ PANELS = {
         publishing.approve, publishing.preview, publishing.release, publishing.releases, publishing.diff,
         publishing.export, publishing.withdraw, publishing.verify,
     ),
+    "Privacy (no Java needed)": (privacy.risk, privacy.anonymise, privacy.keys),
     "Operation": (
         operation.demo, operation.up, operation.down, operation.engine, operation.runs, operation.synth,
         operation.score,

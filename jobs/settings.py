@@ -29,6 +29,7 @@ class Settings(BaseSettings):
         description="address of the open-data site, with its last slash; descriptions of releases name it",
     )
     commit: str | None = Field(default=None, description="commit of the code, where it is deployed without git")
+    master_key: Path | None = Field(default=None, description="file that seals the key ring; default: in ROOT/keys")
     spark: str | None = Field(default=None, description="sc://host:port or local[N]; unset: the lake's own engine")
     engine_memory: str = Field(default="2g", description="heap of the local engine")
     engine_cores: int = Field(default=2, ge=1, description="worker threads of the local engine")

@@ -13,7 +13,7 @@ from jobs.releases.approvals import check_file
 from jobs.rows.coarsening import method_named
 from jobs.rows.codes import CodeBook
 from jobs.rows.examples import check_examples
-from jobs.rows.protection import gold_schema
+from jobs.rows.protection import gold_schema, published_schema
 from jobs.rows.rules import rule_problem
 
 SCHEMA_FILE = "contract.schema.json"
@@ -45,6 +45,11 @@ def inspect(schemas: Path, expectations: Path) -> tuple[list[Problem], dict[str,
         if document.file in {problem.file for problem in problems}:
             continue
         gold_schema(contract, catalogue.types)
+        try:
+            published_schema(contract, catalogue.types)
+        except ContractError as error:
+            problems.append(document.problem(tuple((error.where or "").split(".")), error.what, error.remedy or ""))
+            continue
         problems += [document.problem(("examples",), what) for what in check_examples(contract, catalogue.types, codes)]
     problems += check_file(schemas / "approvals.csv", catalogue)
     problems += _schema_problems(schemas)

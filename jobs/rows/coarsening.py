@@ -12,6 +12,8 @@ import pyarrow as pa
 
 from jobs.errors import ContractError, RequestError
 from jobs.rows.industry import industry_of
+from jobs.rows.masking import MASKS, Mask, mask_of_type
+from jobs.rows.recognition import redacted
 
 if TYPE_CHECKING:
     from jobs.rows.codes import CodeBook
@@ -74,30 +76,36 @@ def pseudonyms(values: pl.Series, key: bytes, domain: str) -> pl.Series:
             f"a pseudonym key has at least {SHORTEST_KEY} bytes.", remedy="make one with `lake keys`."
         )
     texts = values.cast(pl.String)
-    distinct = texts.drop_nulls().unique()
+    distinct = texts.drop_nulls().unique(maintain_order=True)
     if distinct.is_empty():
         return pl.Series(values.name, dtype=pl.String).extend_constant(None, len(values))
     begun = hmac.HMAC(key, hashes.SM3())
     begun.update(f"{domain}|".encode())
 
-    def digest(text: str) -> bytes:
+    def digest(octets: bytes) -> bytes:
         mac = begun.copy()
-        mac.update(text.encode())
+        mac.update(octets)
         return mac.finalize()[:16]
 
-    table = pl.DataFrame(
-        {"value": distinct, "pseudonym": _base32([digest(text) for text in distinct.to_list()])}
-    )
+    made = _base32([digest(one) for one in distinct.cast(pl.Binary).to_list()])
+    if len(made) == len(values):  # all different: they are in order already
+        return made.alias(values.name)
+    table = pl.DataFrame({"value": distinct, "pseudonym": made})
     found = pl.DataFrame({"value": texts}).join(table, on="value", how="left", maintain_order="left")
     return found["pseudonym"].alias(values.name)
 
 
 def _base32(digests: list[bytes]) -> pl.Series:
     """Encode 16-byte digests, 26 characters each (RFC 4648 without padding), all at once."""
-    bits = np.unpackbits(np.frombuffer(b"".join(digests), dtype=np.uint8).reshape(-1, 16), axis=1)
-    groups = np.pad(bits, ((0, 0), (0, 2))).reshape(len(digests), 26, 5)
-    letters = _BASE32[groups @ np.array([16, 8, 4, 2, 1], dtype=np.uint8)]
-    text = np.ascontiguousarray(letters).tobytes()
+    octets = np.frombuffer(b"".join(digests), dtype=np.uint8).reshape(-1, 16)
+    padded = np.pad(octets, ((0, 0), (0, 1))).astype(np.uint16)
+    letters = np.empty((len(digests), 26), dtype=np.uint8)
+    for i in range(26):
+        # Five bits from two neighbouring octets at a time.
+        octet, bit = divmod(5 * i, 8)
+        pair = padded[:, octet] << 8 | padded[:, octet + 1]
+        letters[:, i] = _BASE32[(pair >> (11 - bit)) & 31]
+    text = letters.tobytes()
     ends = np.arange(0, len(text) + 1, 26, dtype=np.int64)
     buffers = [None, pa.py_buffer(ends), pa.py_buffer(text)]
     return pl.Series(pa.Array.from_buffers(pa.large_string(), len(digests), buffers))
@@ -109,6 +117,18 @@ def _keep(values: pl.Series, _context: Context) -> pl.Series:
 
 def _pseudonym(values: pl.Series, context: Context) -> pl.Series:
     return pseudonyms(values, context.key or b"", context.domain)
+
+
+def _mask(values: pl.Series, context: Context) -> pl.Series:
+    return mask_of_type(values, context.domain)
+
+
+def _masked_as(mask: Mask) -> Callable[[pl.Series, Context], pl.Series]:
+    return lambda values, _context: mask(values)
+
+
+def _redacted(values: pl.Series, _context: Context) -> pl.Series:
+    return redacted(values)
 
 
 def _suppressed(values: pl.Series, _context: Context) -> pl.Series:
@@ -228,6 +248,13 @@ METHODS: dict[str, Method] = {
     "drop": Method(_suppressed, "left out", _TEXT),
     "pseudonym": Method(_pseudonym, "a keyed pseudonym (HMAC-SM3)", _TEXT),
     "suppressed": Method(_suppressed, "only an asterisk", _TEXT),
+    # For controlled views only: a mask does not anonymise, and text is never surely free of people.
+    "mask": Method(_mask, "masked by its type; not anonymous", _TEXT),
+    **{
+        f"mask_{kind}": Method(_masked_as(mask), f"masked: {says}; not anonymous", _TEXT)
+        for kind, (mask, says) in MASKS.items()
+    },
+    "redacted": Method(_redacted, "text without the identifiers that were recognised; not anonymous", _TEXT),
     "month": Method(_month, "the month", _TEXT, "_month"),
     "quarter": Method(_quarter, "the quarter", _TEXT, "_quarter"),
     "year": Method(_year, "the year", pl.Int32(), "_year"),

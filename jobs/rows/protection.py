@@ -32,9 +32,9 @@ __all__ = [
     "published_schema",
 ]
 
-_CLOSING = frozenset(
-    {"drop", "pseudonym"}
-)  # no generalisation: a published column is never a pseudonym made late
+# Still about a person: may be seen in gold by those who are allowed to, never published.
+_CONTROLLED = frozenset(name for name in METHODS if name == "redacted" or name.partition("_")[0] == "mask")
+_CLOSING = frozenset({"drop", "pseudonym"}) | _CONTROLLED  # no generalisation of what is published
 PROTECTIONS: dict[str, tuple[Method, str]] = {name: (method, method.says) for name, method in METHODS.items()}
 GENERALISATIONS = {name: entry for name, entry in PROTECTIONS.items() if name not in _CLOSING}
 
@@ -122,15 +122,28 @@ def protect(
 
 
 def published_schema(contract: Contract, types: Mapping[str, TypeSpec]) -> dict[str, pl.DataType]:
-    """Return the published columns (before any coarsening for anonymity) in the order of the contract."""
+    """Return the published columns (before any coarsening for anonymity) in the order of the contract.
+
+    Raises ContractError for one that is only masked or redacted: that does not anonymise.
+    """
     gold = gold_schema(contract, types)
     schema: dict[str, pl.DataType] = {}
     for name, spec in contract.fields.items():
         if spec.publish:
+            _refuse_controlled(contract, name, spec)
             stored = gold[gold_column(name, spec.protect)]
             method, _ = method_named(spec.publish.generalise or "keep")
             schema[spec.publish.as_] = method.stores or stored
     return schema
+
+
+def _refuse_controlled(contract: Contract, name: str, spec: ContractField) -> None:
+    methods = (spec.protect, spec.publish and spec.publish.generalise)
+    if any(method in _CONTROLLED for method in methods):
+        raise ContractError(
+            "a masked column is not anonymous and may not be published.", dataset=contract.name,
+            where=f"fields.{name}", remedy="publish a generalisation, or nothing.",
+        )
 
 
 def generalise(

@@ -13,10 +13,10 @@ from jobs.batch import StageReport
 from jobs.contract import Contract, Join, ProductSource
 from jobs.errors import ReleaseRefused
 from jobs.layers import Layer
-from jobs.privacy.keyring import secret
+from jobs.privacy.keyring import Key, KeyRing, lake_key
 from jobs.privacy.scanner import scan
 from jobs.rows.codes import CodeBook
-from jobs.rows.protection import gold_schema, protect
+from jobs.rows.protection import gold_schema, protect, protection_of
 from jobs.sets.deduplication import current
 from jobs.stages.conform import schema as silver_columns
 from jobs.storage.frames import grouped, mapped
@@ -39,14 +39,29 @@ def run(lake: Lake, name: str) -> list[StageReport]:
     if not gold_schema(contract, lake.catalogue.types):
         return []
     with lake.writing(f"gold.{layers.slug(name)}"):
-        state = _state(lake, contract)
         done = [row for row in lake.judged("desensitise", name).values() if row["outcome"] == "done"]
+        last = lake.last_report("desensitise", name, done[-1]["batch"]).extra if done else {}
+        key = _key(lake, contract, str(last.get("key_id") or ""))
+        state = _state(lake, contract, key)
         if not state or (done and done[-1]["batch"] == state and lake.has(Layer.GOLD, name)):
             return []
-        return [_rebuild(lake, contract, state)]
+        return [_rebuild(lake, contract, state, key)]
 
 
-def _state(lake: Lake, contract: Contract) -> str:
+def _key(lake: Lake, contract: Contract, last: str) -> Key | None:
+    """Return the key of the pseudonyms, None where there are none; refuse when the last one used is not at hand.
+
+    A key that is gone is never replaced in silence: the same people would get new pseudonyms.
+    """
+    types = dict(lake.catalogue.types)
+    if not any(protection_of(field, types) == "pseudonym" for field in contract.fields.values()):
+        return None
+    if last:
+        KeyRing.of(lake.objects).by_id("pseudonym", last)
+    return lake_key(lake.objects, "pseudonym")
+
+
+def _state(lake: Lake, contract: Contract, key: Key | None) -> str:
     """Return what gold would be made from, in one short text: equal text, equal gold; empty: nothing there yet."""
     from hashlib import sha256
 
@@ -55,6 +70,8 @@ def _state(lake: Lake, contract: Contract) -> str:
         if not lake.has(layer, table):
             return ""
         versions.append(f"{layer}.{table}@{lake.version(layer, table)}")
+    if key is not None:
+        versions.append(f"key@{key.id}")
     return sha256("|".join([*versions, contract.model_dump_json()]).encode()).hexdigest()[:16]
 
 
@@ -63,12 +80,12 @@ def _tables(contract: Contract) -> list[tuple[Layer, str]]:
     return [*registers, *[(Layer.SILVER, dataset) for dataset in contract.reads_datasets]]
 
 
-def _rebuild(lake: Lake, contract: Contract, state: str) -> StageReport:
+def _rebuild(lake: Lake, contract: Contract, state: str, key: Key | None) -> StageReport:
     started, staging = time.monotonic(), f"gold-{layers.slug(contract.name)}"
     types = dict(lake.catalogue.types)
     gold = gold_schema(contract, types)
     function = partial(
-        protect, contract=contract, types=types, key=secret(lake.objects, "pseudonym"),
+        protect, contract=contract, types=types, key=key.secret if key else b"",
         codes=CodeBook.load(lake.catalogue.root / "codes"),
     )
     staged = lake.staged(staging, mapped(_source_rows(lake, contract), function, gold))
@@ -80,12 +97,12 @@ def _rebuild(lake: Lake, contract: Contract, state: str) -> StageReport:
             "gold would hold identifiers; it is as it was.", dataset=contract.name, layer=Layer.GOLD, where=where,
             remedy="protect: the fields these columns come from.",
         )
-    lake.overwrite(Layer.GOLD, contract.name, staged.rows, note={"state": state})
+    lake.overwrite(Layer.GOLD, contract.name, staged.rows, note={"state": state, "key_id": key.id if key else None})
     count = int(protected.select(pl.len()).collect().item())
     lake.unstage(staging)
     report = StageReport(
         "desensitise", contract.name, state, delivered=count, accepted=count, seconds=time.monotonic() - started,
-        extra={"columns": list(gold)},
+        extra={"columns": list(gold), **({"key_id": key.id} if key else {})},
     )
     lake.record(report)
     return report

@@ -66,11 +66,13 @@ class Folder:
             part.replace(target)
             _sync_folder(target.parent)
 
-    def create(self, name: PurePosixPath | str, data: bytes) -> bool:
-        """Write an object only if there is none; tell whether this call made it."""
+    def create(self, name: PurePosixPath | str, data: bytes, mode: int | None = None) -> bool:
+        """Write an object, with rights `mode` if given, only if there is none; tell whether this call made it."""
         target = self.local(name)
         with storage_errors(str(name)), self._part(target) as part:
             with part.open("xb") as stream:
+                if mode is not None:
+                    os.fchmod(stream.fileno(), mode)
                 stream.write(data)
                 _sync(stream.fileno())
             try:

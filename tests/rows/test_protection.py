@@ -176,3 +176,16 @@ def test_a_pseudonym_is_no_way_to_publish():
     assert "pseudonym" in PROTECTIONS
     assert "pseudonym" not in GENERALISATIONS
     assert all(says for _, says in PROTECTIONS.values())
+
+
+@pytest.mark.parametrize("method", ["mask", "mask_name", "redacted"])
+def test_a_masked_field_may_be_in_gold_and_is_never_published(contract_of, silver, types, codes, method):
+    seen = contract_of({"resident_name": {"from": "b", "type": "person_name", "protect": method}})
+    assert gold_schema(seen, types) == {"resident_name": pl.String()}
+    if method != "redacted":  # a name alone, with no words around it, is not recognised in text
+        assert protect(silver, seen, types, KEY, codes)["resident_name"].to_list() == ["某*", "某*"]
+    open_to_all = contract_of(
+        {"resident_name": {"from": "b", "type": "person_name", "protect": method, "publish": {"as": "name"}}}
+    )
+    with pytest.raises(ContractError, match="not anonymous"):
+        published_schema(open_to_all, types)
