@@ -34,6 +34,7 @@ ENDED = ("success", "failed")
 CASES_ASKED, CASE_ANSWER = 2, "different"  # a few of each register's cases, so that the flow is seen
 APPROVAL_PAUSE = 2.0  # an answer in the very moment the request appears can be lost (Airflow 3.3)
 LONGEST_SECONDS = 1_800.0
+POLL_SECONDS = 1.0  # each look costs the API server a tenth of a second of one core
 
 
 class Clock:
@@ -148,7 +149,7 @@ class Rounds:
             quiet_since = None if busy else quiet_since or time.monotonic()
             if self.clock.seconds > LONGEST_SECONDS:
                 raise RequestError("the demonstration does not come to an end.", remedy="read Airflow's logs.")
-            time.sleep(0.3)
+            time.sleep(POLL_SECONDS)
 
     def _look(self) -> bool:
         """Report runs that ended; tell whether any goes on."""

@@ -123,15 +123,20 @@ def standing(claims: pl.DataFrame, peers: pl.DataFrame) -> pl.DataFrame:
     return rows.filter(pl.col("_about").is_null() | (pl.col("_about") == pl.col("_key_id"))).drop("_about")
 
 
+def correctable(contract: Contract, role: str) -> bool:
+    """Tell whether a later row of one record may be about another entity: the row key does not say whom it is about."""
+    key = contract.load.key
+    return contract.load.mode != "append" and bool(key) and not set(contract.entities[role].key) <= set(key)
+
+
 RECORD_ORDER = ("_as_of", "_delivered_on", "_batch_id", "_source_row", "_key_id")
 
 
 def _records(rows: pl.DataFrame, contract: Contract, role: str, register_key: bytes) -> pl.Series:
     """Return keyed fingerprints of the row keys; null where the row key itself says whom the row is about."""
-    key = contract.load.key
-    if contract.load.mode == "append" or not key or set(contract.entities[role].key) <= set(key):
+    if not correctable(contract, role):
         return pl.Series("_record", [None] * rows.height, pl.String)
-    cells = rows.select(pl.col(name).cast(pl.String) for name in key)
+    cells = rows.select(pl.col(name).cast(pl.String) for name in contract.load.key)
     marks = [
         None if all(cell is None for cell in row) else mark([contract.name, role, *row], register_key)
         for row in cells.iter_rows()

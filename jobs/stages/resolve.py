@@ -160,7 +160,7 @@ def _assert(
     )
     force = in_force(pl.concat([before, stamped]))
     with lake.engine_call(f"registers.{register.name}"):
-        known = standing(lake.read(REGISTERS, ledger.claims))
+        known = standing(ledger)
         wanted = asserted(known, touched.rows, register, dict(lake.catalogue.types), rulings(force))
         keys = touched.scan().select("_key_id").collect()["_key_id"]
         entries = [handed, difference(force.filter(pl.col("rule") != ALIKE), wanted, keys)]

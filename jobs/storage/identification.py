@@ -9,7 +9,7 @@ import polars as pl
 
 from jobs.contract import Register, TypeSpec
 from jobs.registers.assertions import SCHEMA, Ruling
-from jobs.registers.claims import RANGES, RECORD_ORDER, claim_schema
+from jobs.registers.claims import RANGES, RECORD_ORDER, claim_schema, correctable
 from jobs.registers.fold import placed_schema
 from jobs.registers.identities import ACTIVE
 from jobs.registers.judging import judge
@@ -27,10 +27,19 @@ Types = Mapping[str, TypeSpec]
 FACTS = ("_key_id", "_kind", "_as_of", "_batch_id", "_alike")
 
 
-def standing(claims: DataFrame) -> DataFrame:
-    """Return the claims that still stand, as `jobs.registers.claims.standing` does, of a whole table of claims."""
+def standing(ledger: Ledger) -> DataFrame:
+    """Return a register's claims that still stand, as `jobs.registers.claims.standing` does."""
     from pyspark.sql import functions as f
 
+    claims, catalogue = ledger.lake.read(REGISTERS, ledger.claims), ledger.lake.catalogue
+    roles = [
+        (contract, role)
+        for contract in catalogue.feeding(ledger.register)
+        for role, link in contract.entities.items()
+        if link.register_ == ledger.register
+    ]
+    if not any(correctable(contract, role) for contract, role in roles):
+        return claims
     records = claims.where(f.col("_record").isNotNull()).groupBy("_record").agg(
         f.max_by("_key_id", f.struct(*RECORD_ORDER)).alias("_about"), f.countDistinct("_key_id").alias("_n")
     )
@@ -103,7 +112,7 @@ def refolded(
         keys.join(after, "_node", "left").select(f.coalesce("_entity_id", "_node").alias("_entity_id"))
     ).distinct()
     schema = placed_schema(register, types)
-    claims = standing(ledger.lake.read(REGISTERS, ledger.claims)).select(list(claim_schema(register, types)))
+    claims = standing(ledger).select(list(claim_schema(register, types)))
     ruled = f.col("_key_id").isin(list(rulings)) if rulings else f.lit(False)
     waits = f.when(f.col("_shared") & ~f.col("_dataset").isin(list(register.lead)), f.lit(True))
     rows = (
