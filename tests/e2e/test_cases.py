@@ -48,5 +48,5 @@ def test_a_case_answered_through_the_api_is_a_decision_of_the_one_who_answered(l
         airflow.down(settings)
     assert state == "success"
     with Lake.open(settings) as lake:
-        (row,) = Court(lake, "person").handed_in().to_dicts()
-    assert (row["judgement"], row["subject"], row["case"], row["by"]) == ("different", KEY, case, airflow.OFFICER)
+        decided = Court(lake, "person").handed_in().select("judgement", "subject", "case", "by").unique().rows()
+    assert decided == [("different", KEY, case, airflow.OFFICER)]
