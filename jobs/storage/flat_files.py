@@ -22,11 +22,11 @@ def reading(path: Path) -> Iterator[None]:
     """Turn a reader's failure, also one that comes late, into a SourceError that quotes no cell."""
     try:
         yield
-    except pl.exceptions.PolarsError as error:
+    except pl.exceptions.PolarsError:
         raise SourceError(
             "the file cannot be read as a table.", where=path.name,
             remedy="CSV needs a header and as many cells in every line; Parquet must be whole.",
-        ) from error
+        ) from None
 
 
 def scan(path: Path) -> pl.LazyFrame:
