@@ -107,7 +107,8 @@ class Log:
             return pl.LazyFrame(schema=self.schema)
         least, greatest = min(ids), max(ids)
         rows = self.scan(Interval(least, f"{greatest}\x7f"), after=after)
-        return rows.filter(pl.col(self.by).is_between(least, greatest) & pl.col(self.by).is_in(list(ids)))
+        key = pl.col(self.by)
+        return rows.filter(key.is_between(pl.lit(least), pl.lit(greatest)) & key.is_in(list(ids)))
 
     def write(self, rows: pl.DataFrame) -> pl.DataFrame:
         """Write rows into the table's folder, sorted, as files that do not count yet; return them as `PART`."""

@@ -13,8 +13,10 @@ import polars as pl
 
 
 def files(folder: Path) -> pl.DataFrame:
-    """Return the files of a table's newest version: `path` (absolute), `size_bytes`, `num_records`, `partition.*`,
-    `min.*` and `max.*` of the columns it keeps statistics of; no row where it has none.
+    """Return the files of a table's newest version; no row where it has none.
+
+    Columns: `path` (absolute), `size_bytes`, `num_records`, `partition.*`, and `min.*` and `max.*` of the columns the
+    table keeps statistics of.
     """
     import pyarrow as pa
     from deltalake import DeltaTable
