@@ -33,6 +33,9 @@ class Settings(BaseSettings):
     spark: str | None = Field(default=None, description="sc://host:port or local[N]; unset: the lake's own engine")
     engine_memory: str = Field(default="2g", description="heap of the local engine")
     engine_cores: int = Field(default=2, ge=1, description="worker threads of the local engine")
+    engine_rows: int = Field(
+        default=500_000, ge=0, description="a register takes more changed rows than these by the engine's workers"
+    )
     engine_port: int = Field(default=0, ge=0, le=65535, description="port of the local engine; 0: any free one")
     jars: Path | None = Field(default=None, description="folder of the engine's jars; default: the user's cache")
     maven_url: str = Field(default="https://repo1.maven.org/maven2", description="where `make setup` fetches jars")

@@ -87,11 +87,7 @@ class Desk:
     def on(self, key: str, as_of: date, known_at: int | None = None) -> Resolution:
         """Return what the claims up to a day come to, for all keys that anything ever joined to one."""
         entries, keys = self._around(key, known_at)
-        claims = valid_on(self.ledger.claims_under(keys), as_of)
-        if known_at is not None:
-            held = {(dataset, batch) for dataset, batch, _ in self.ledger.consumed(known_at)}
-            known = pl.DataFrame(sorted(held), schema=["_dataset", "_batch_id"], orient="row")
-            claims = claims.join(known, on=["_dataset", "_batch_id"], how="semi")
+        claims = valid_on(self.ledger.claims_under(keys, known_at), as_of)
         handed = entries.filter(~pl.col("rule").is_in(OWN_RULES)).select(list(ASSERTION))
         return resolved(claims, handed, self.register)
 
@@ -130,7 +126,7 @@ class Desk:
         else:
             claims = self.on(entity, as_of, known_at).placed.filter(pl.col("_entity_id") == entity)
             feeders = self.lake.feeders(self.register.name)
-            rows = fold(claims, self.register, self.lake.catalogue.types, feeders, {})
+            rows = fold(claims, self.register, self.lake.catalogue.types, feeders)
         return rows.row(0, named=True) if rows.height else None
 
     def why(self, key: str) -> dict[str, Any]:

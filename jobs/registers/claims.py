@@ -9,15 +9,12 @@ from typing import Any
 import polars as pl
 
 from jobs.contract import Contract, Register, TypeSpec
-from jobs.registers.keys import KEYS, has_key, identified, ranges
+from jobs.registers.keys import KEYS, has_key, identified
 from jobs.rows.casting import storage_type
 from jobs.sets.deduplication import day_of
 
-RANGES = 8
-
 ORIGIN: dict[str, Any] = {
     "_key_id": pl.String,
-    "_range": pl.Int32,
     "_kind": pl.String,
     "_keys": KEYS,
     "_evidence": pl.String,
@@ -67,7 +64,6 @@ def claims(
         found.append(
             speaking.select(
                 subject["_key_id"],
-                ranges(subject["_key_id"], RANGES).alias("_range"),
                 subject["_kind"],
                 subject["_keys"],
                 _records(speaking, contract, role, register_key),
@@ -109,17 +105,26 @@ def once(claims: pl.DataFrame) -> pl.DataFrame:
     return ordered.unique([*said, "_ids"], keep="first", maintain_order=True).drop("_ids")
 
 
-def standing(claims: pl.DataFrame, peers: pl.DataFrame) -> pl.DataFrame:
+def corrected(claims: pl.LazyFrame) -> pl.DataFrame:
+    """Return the records that were ever about several entities, each with whom it is about now (`_record`, `_about`).
+
+    The newest claim of a record, by as-of and delivery date, says whom it is about.
+    """
+    said = claims.filter(pl.col("_record").is_not_null()).select("_record", *RECORD_ORDER)
+    several = said.group_by("_record").agg(pl.col("_key_id").n_unique()).filter(pl.col("_key_id") > 1)
+    found = said.join(several, on="_record", how="semi").collect(engine="streaming")
+    newest = found.sort(*RECORD_ORDER, descending=True).unique("_record", keep="first", maintain_order=True)
+    return newest.select("_record", pl.col("_key_id").alias("_about")).sort("_record")
+
+
+def standing(claims: pl.LazyFrame, corrected: pl.DataFrame) -> pl.LazyFrame:
     """Return the claims that still stand: a record that was corrected to be about somebody else no longer speaks.
 
-    `peers` holds at least every claim of the same `_record`s. The newest claim of a record, by as-of and delivery date,
-    says whom it is about; older ones about the same entity stay as its history. Same columns.
+    Its older claims about the same entity stay as its history. Same columns.
     """
-    newest = peers.filter(pl.col("_record").is_not_null()).sort(*RECORD_ORDER, descending=True).unique(
-        "_record", keep="first", maintain_order=True
-    )
-    about = newest.select("_record", pl.col("_key_id").alias("_about"))
-    rows = claims.join(about, on="_record", how="left", maintain_order="left")
+    if corrected.is_empty():
+        return claims
+    rows = claims.join(corrected.lazy(), on="_record", how="left")
     return rows.filter(pl.col("_about").is_null() | (pl.col("_about") == pl.col("_key_id"))).drop("_about")
 
 

@@ -9,9 +9,7 @@ from typing import Any
 import polars as pl
 
 from jobs.contract import Register, TypeSpec
-from jobs.registers.claims import RANGES, claim_schema, field_schema
-from jobs.registers.judging import Rulings, judge
-from jobs.registers.keys import ranges
+from jobs.registers.claims import claim_schema, field_schema
 from jobs.sets.deduplication import fingerprint
 
 ACTIVE, ENDED, CONTESTED, REMOVED = "active", "ended", "contested", "removed"
@@ -20,7 +18,7 @@ _ORIGIN = {"_dataset": pl.String, "_batch_id": pl.String, "_source_file": pl.Str
 HELD = pl.List(pl.Struct(_ORIGIN))
 
 
-# Where the id map puts a claim; `_waits` null: to be judged among the claims of its key.
+# Where the id map puts a claim, and whether it waits there.
 PLACED: dict[str, Any] = {"_entity_id": pl.String, "_entity_kind": pl.String, "_waits": pl.Boolean}
 
 
@@ -34,35 +32,33 @@ def register_schema(register: Register, types: Mapping[str, TypeSpec]) -> dict[s
     fields: dict[str, Any] = {}
     for name, kind in field_schema(register, types).items():
         fields |= {name: kind, f"{name}_source": pl.String, f"{name}_as_of": pl.Date}
-    state = {"_entity_id": pl.String, "_range": pl.Int32, "_kind": pl.String, "_status": pl.String}
+    state = {"_entity_id": pl.String, "_kind": pl.String, "_status": pl.String}
     return {**state, **fields, "_claims": pl.Int64, "_held": HELD, "_became": pl.String, "_fingerprint": pl.String}
 
 
 def fold(
-    claims: pl.DataFrame, register: Register, types: Mapping[str, TypeSpec], feeders: Mapping[str, Sequence[str]],
-    rulings: Rulings,
+    claims: pl.DataFrame, register: Register, types: Mapping[str, TypeSpec], feeders: Mapping[str, Sequence[str]]
 ) -> pl.DataFrame:
     """Return one row per entity of the claims (`placed_schema`).
 
     For every field the best claim wins: by the field's policy (source before date, or date before source), then as-of
     date, delivery date, value, dataset. `feeders` names the datasets that speak about each field, needed where a null
-    clears, `rulings` the decisions on keys. An entity whose every claim is held is `contested` and has no values.
+    clears. A claim that waits is held; an entity whose every claim is held is `contested` and has no values.
     """
     schema = register_schema(register, types)
     if claims.is_empty():
         return pl.DataFrame(schema=schema)
-    waiting = _waiting(claims, register, rulings)
-    kept = claims.filter(~waiting)
+    kept = claims.filter(~pl.col("_waits"))
     rows = claims.group_by("_entity_id").agg(
         pl.col("_entity_kind").first().alias("_kind"), pl.len().cast(pl.Int64).alias("_claims")
     )
-    rows = rows.with_columns(ranges(rows["_entity_id"], RANGES).alias("_range"), pl.lit(None).alias("_became"))
+    rows = rows.with_columns(pl.lit(None).alias("_became"))
     last = kept.filter(pl.col("_dataset").is_in(register.lead)).sort(
         "_as_of", "_delivered_on", "_withdrawn", descending=True
     )
     ended = last.unique("_entity_id", keep="first", maintain_order=True).select("_entity_id", "_withdrawn")
     rows = rows.join(ended, on="_entity_id", how="left").join(
-        _held_rows(claims.filter(waiting)), on="_entity_id", how="left"
+        _held_rows(claims.filter(pl.col("_waits"))), on="_entity_id", how="left"
     )
     for name in register.fields:
         rows = rows.join(_best(kept, register, name, feeders.get(name, ())), on="_entity_id", how="left")
@@ -76,7 +72,7 @@ def fold(
         .alias("_status"),
         pl.col("_held").fill_null(pl.lit([], HELD)),
     )
-    said = [name for name in schema if name not in ("_fingerprint", "_range", "_became")]
+    said = [name for name in schema if name not in ("_fingerprint", "_became")]
     rows = rows.with_columns(
         fingerprint(rows.with_columns(_held_text(rows)), said).alias("_fingerprint")
     )
@@ -90,11 +86,11 @@ def valid_on(claims: pl.DataFrame, day: date) -> pl.DataFrame:
 
 def changes(
     claims: pl.DataFrame, current: pl.DataFrame, register: Register, types: Mapping[str, TypeSpec],
-    feeders: Mapping[str, Sequence[str]], rulings: Rulings,
+    feeders: Mapping[str, Sequence[str]],
 ) -> pl.DataFrame:
     """Return the rows of a refold that differ from the current ones; an entity without claims left is `removed`."""
     wanted = placed_schema(register, types)
-    folded = fold(claims.select(list(wanted)), register, types, feeders, rulings)
+    folded = fold(claims.select(list(wanted)), register, types, feeders)
     known = current.select("_entity_id", pl.col("_fingerprint").alias("_known"))
     changed = folded.join(known, on="_entity_id", how="left").filter(
         pl.col("_fingerprint").ne_missing(pl.col("_known"))
@@ -103,22 +99,13 @@ def changes(
     schema = register_schema(register, types)
     emptied = gone.select(
         *[
-            pl.col(name) if name in ("_entity_id", "_range", "_kind") else pl.lit(None, kind).alias(name)
+            pl.col(name) if name in ("_entity_id", "_kind") else pl.lit(None, kind).alias(name)
             for name, kind in schema.items()
         ]
     ).with_columns(
         pl.lit(REMOVED).alias("_status"), pl.lit(0, pl.Int64).alias("_claims"), pl.lit("").alias("_fingerprint")
     )
     return pl.concat([changed.select(list(schema)), emptied.select(list(schema))])
-
-
-def _waiting(claims: pl.DataFrame, register: Register, rulings: Rulings) -> pl.Series:
-    """Return which claims wait: as the id map says, else as judged among the claims of their key."""
-    rows = claims.with_row_index("_at")
-    open_ = rows.filter(pl.col("_waits").is_null()).drop("_waits")
-    judged, _ = judge(open_, register, rulings)
-    waits = rows.filter(pl.col("_waits"))["_at"]
-    return rows["_at"].is_in(pl.concat([judged.filter(pl.col("_waits"))["_at"], waits]).implode()).alias("held")
 
 
 def _held_rows(claims: pl.DataFrame) -> pl.DataFrame:

@@ -87,10 +87,4 @@ def party_ids(key_id: str, parties: Sequence[str], register_key: bytes) -> list[
     return pseudonyms(texts, register_key, "party").to_list()
 
 
-def ranges(ids: pl.Series, count: int) -> pl.Series:
-    """Return which of `count` key ranges (a power of two up to 32) an id lies in; ranges follow the ids' order."""
-    return (ids.str.slice(0, 1).replace_strict(_ORDER, return_dtype=pl.Int32) * count // 32).cast(pl.Int32)
-
-
 ALPHABET = "234567ABCDEFGHIJKLMNOPQRSTUVWXYZ"  # RFC 4648 base32 in bytewise order
-_ORDER = {character: place for place, character in enumerate(ALPHABET)}

@@ -6,11 +6,14 @@ import shutil
 import time
 from datetime import UTC, datetime, timedelta
 
+import polars as pl
+
 from jobs import layers
 from jobs.batch import StageReport
 from jobs.layers import Layer
 from jobs.quality import docs
-from jobs.storage.ledgers import LOGS, REGISTERS, Ledger
+from jobs.storage.ledgers import LOGS, REGISTERS, Ledger, newest
+from jobs.storage.logs import FILE_ROWS, intervals
 from jobs.storage.tables import Lake
 
 LEFTOVER_AGE = timedelta(days=1)  # older than any task may run
@@ -42,8 +45,8 @@ def run(lake: Lake) -> list[StageReport]:
 
 
 def _tables(lake: Lake) -> list[tuple[Layer, str]]:
-    """Return every table a stage writes through the engine."""
-    found: list[tuple[Layer, str]] = []
+    """Return every table there is."""
+    found: list[tuple[Layer, str]] = [(Layer.OPS, "runs")]
     for contract in lake.catalogue.contracts.values():
         kinds = (Layer.GOLD,) if contract.is_product else (Layer.BRONZE, Layer.SILVER, Layer.QUARANTINE, Layer.GOLD)
         found += [(layer, contract.name) for layer in kinds]
@@ -52,32 +55,34 @@ def _tables(lake: Lake) -> list[tuple[Layer, str]]:
     return [(layer, name) for layer, name in found if lake.has(layer, name)]
 
 
-def _compact(lake: Lake, layer: Layer, name: str) -> int:
-    """Join small files where there are many, and drop files no version of the last week needs; count what was done."""
-    register = name.partition("_")[0]  # a register's tables share one lease
-    shared = layer is REGISTERS and register in lake.catalogue.registers
-    lease = f"{layer}.{layers.slug(register if shared else name)}"
-    verbs = []
-    if lake.fragmented(layer, name):
-        verbs.append("OPTIMIZE")
-    if lake.expired_files(layer, name, RETENTION_HOURS):
-        verbs.append("VACUUM")
-    if verbs:
-        with lake.writing(lease), lake.engine_call(lease):
-            for verb in verbs:
-                lake.spark.sql(f"{verb} delta.`{lake.uri(layer, name)}`")
-    return len(verbs)
+def _compact(lake: Lake, layer: Layer, name: str) -> None:
+    """Join small files where there are many, and drop files no version of the last week needs."""
+    register, _, part = name.partition("_")
+    shared = layer is REGISTERS and register in lake.catalogue.registers  # a register's tables share one lease
+    fragmented, expired = lake.fragmented(layer, name), lake.expired_files(layer, name, RETENTION_HOURS)
+    if not fragmented and not expired:
+        return
+    with lake.writing(f"{layer}.{layers.slug(register if shared else name)}"):
+        if fragmented:
+            lake.compact(layer, name, by={"claims": "_key_id", "versions": "_entity_id"}.get(part) if shared else None)
+        if expired:
+            lake.vacuum(layer, name, RETENTION_HOURS)
 
 
 def _snapshot(lake: Lake, register: str) -> int:
     """Renew a register's snapshot from the log; return the commit it covers, 0 when there is no log yet."""
     ledger = Ledger(lake, register)
     with lake.writing(f"registers.{register}"):
-        current = ledger.current()
-        if current is None:
-            return 0
-        lake.overwrite(REGISTERS, register, current.sort("_range", "_entity_id"))
-        return ledger.covered()
+        versions, snapshot = ledger.versions_log(), ledger.snapshot_log()
+        if versions.last == snapshot.last:
+            return snapshot.last
+        parts = [
+            snapshot.write(newest(pl.concat([snapshot.scan(one), versions.scan(one, after=snapshot.last)])).collect())
+            for one in intervals(1 + versions.rows // FILE_ROWS)
+        ]
+        lake.check_lease()
+        snapshot.replace(pl.concat(parts))
+        return versions.last
 
 
 def _clear_leftovers(lake: Lake) -> int:

@@ -1,15 +1,20 @@
 """Resolve: claims and decisions meet what a register knows; who is who is settled, and changed entities are refolded.
 
-A commit takes five steps, each of which a second attempt finds done or does again to the same end: claims enter or
-leave; what rules now find of the touched keys enters the ledger; the id map is folded anew and its changes enter the
-feed; so do the cases'; every entity whose claims or place in the id map changed gets a new version.
+A commit takes five steps: claims enter the log; what rules now find of the touched keys enters the ledger; the id map
+is folded anew and its changes enter the feed; so do the cases'; every entity whose claims or place in the id map
+changed gets a new version. All of them are logs that know the commit, so a second attempt reads what was before it and
+finds each step done or does it again to the same end. A small commit is carried out in this process, a large one by
+the engine's workers, interval of ids by interval.
 """
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import Any
 
 import polars as pl
 
@@ -20,19 +25,20 @@ from jobs.errors import RequestError
 from jobs.layers import Layer
 from jobs.privacy.keyring import secret
 from jobs.registers.assertions import ALIKE, difference, in_force, parties_of, rulings
+from jobs.registers.assertions import SCHEMA as ASSERTION
 from jobs.registers.cases import cases
-from jobs.registers.claims import claim_schema, claims, once
-from jobs.registers.fold import REMOVED, changes, register_schema
 from jobs.registers.identities import identities
 from jobs.registers.keys import kind_ranks
+from jobs.stages.conform import schema as silver_schema
+from jobs.storage import identification as tasks
 from jobs.storage.court import Court, case_changes, map_changes
-from jobs.storage.frames import cogrouped, grouped, mapped, spark_schema
-from jobs.storage.identification import asserted, moved, refolded, sharing_records, standing, suggested
-from jobs.storage.ledgers import REGISTERS, Commit, Consumed, Ledger, accepted
-from jobs.storage.tables import Lake, Staged
+from jobs.storage.identification import Delivered, Work
+from jobs.storage.ledgers import REGISTERS, Claims, Commit, Ledger, accepted
+from jobs.storage.logs import FILE_ROWS, PART, intervals
+from jobs.storage.spreading import spread
+from jobs.storage.tables import Lake
 
-if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
+COUNT = {"rows": pl.Int64}
 
 
 def run(lake: Lake, register: str, *, batch: str | None = None) -> list[StageReport]:
@@ -72,104 +78,117 @@ def _next(lake: Lake, ledger: Ledger) -> Commit | None:
 
 
 def _carry_out(lake: Lake, ledger: Ledger, commit: Commit) -> StageReport:
-    """Apply one planned commit; every step replaces or finds done what an interrupted attempt may have left."""
+    """Apply one planned commit, whatever of it an interrupted attempt has left."""
     started = time.monotonic()
     register = lake.catalogue.registers[ledger.register]
     court = Court(lake, register.name)
-    staging = f"resolve-{register.name}-{commit.number}"
-    fresh = lake.staged(f"{staging}-claims", _claims(lake, register, commit.add)).rows
-    touched = _touched(lake, ledger, court, fresh, commit, f"{staging}-touched")
-    _exchange_claims(lake, ledger, fresh, commit)
-    if lake.has(REGISTERS, ledger.claims):
-        _assert(lake, ledger, court, register, touched, commit)
+    with _working(lake, ledger, register, commit) as step:
+        _enter_claims(step)
+        claims = ledger.claims_in_force(commit.number)
+        keys = _touched(step, court, claims)
+        _assert(step, court, claims, keys)
         _identify(court, register, commit)
-        changed = _changed(lake, ledger, court, register, touched.rows, commit.number)
-        lake.append_once(REGISTERS, ledger.versions, changed, version=commit.number, partition="_range")
+        _write_versions(step, court, claims, keys)
     report = _account(lake, ledger, court, commit, started)
     lake.record(report)  # first: a commit that is done is accounted for
+    lake.check_lease()
     ledger.write_commit(commit, "done")
-    lake.unstage(f"{staging}-claims")
-    lake.unstage(f"{staging}-touched")
     return report
 
 
-def _claims(lake: Lake, register: Register, batches: tuple[Consumed, ...]) -> DataFrame:
-    """Return the claims of batches as a Spark frame, one pass over silver per dataset."""
-    from pyspark.sql import functions as f
+@dataclass(frozen=True)
+class Step:
+    """Hold one commit under way, and where its tasks run."""
 
-    types, schema = dict(lake.catalogue.types), claim_schema(register, lake.catalogue.types)
+    lake: Lake
+    ledger: Ledger
+    commit: Commit
+    work: Work
+    engine: bool
+
+    def spread(
+        self, task: Callable[[Any], pl.DataFrame], parts: Sequence[Any], schema: Mapping[str, Any]
+    ) -> pl.DataFrame:
+        """Do a task for each part, here or in the engine."""
+        where = f"registers.{self.ledger.register}"
+        return spread(self.lake, task, parts, schema, engine=self.engine, where=where)
+
+
+@contextmanager
+def _working(lake: Lake, ledger: Ledger, register: Register, commit: Commit) -> Iterator[Step]:
+    """Give a commit a folder of its own for what passes between its steps; nothing of it stays."""
+    changed = [*commit.add, *commit.remove]
+    rows = sum(int(lake.judged("conform", dataset)[batch]["accepted"]) for dataset, batch, _ in changed)
+    engine = rows > lake.settings.engine_rows
+    pieces = -(-(ledger.claims_log().rows + rows) // FILE_ROWS) if engine else 1
+    parts = tuple(intervals(min(1024, max(pieces, lake.settings.engine_cores if engine else 1))))
+    name = f"ops/staging/resolve-{register.name}-{commit.number}"
+    lake.objects.remove(name)
+    try:
+        work = Work(register, dict(lake.catalogue.types), commit.number, lake.objects.local(name), parts)
+        yield Step(lake, ledger, commit, work, engine)
+    finally:
+        lake.objects.remove(name)
+
+
+def _enter_claims(step: Step) -> None:
+    """Put the claims of joining batches into the log; those of leaving ones stay, and are not in force any more."""
+    lake, work, log = step.lake, step.work, step.ledger.claims_log()
+    delivered: list[Delivered] = []
+    for dataset in sorted({dataset for dataset, _, _ in step.commit.add}):
+        wanted = [batch for name, batch, _ in step.commit.add if name == dataset]
+        for batch, files in lake.batch_files(Layer.SILVER, dataset, wanted).items():
+            pieces = [(file,) for file in files] if step.engine else [files]
+            contract = lake.catalogue.contracts[dataset]
+            silver = silver_schema(contract, lake.catalogue.types)
+            delivered += [
+                Delivered(contract, silver, batch, some, len(delivered) + at) for at, some in enumerate(pieces)
+            ]
     key = secret(lake.objects, "register")
-    found = lake.spark.createDataFrame([], spark_schema(schema))
-    for dataset in sorted({dataset for dataset, _, _ in batches}):
-        ids = [batch for name, batch, _ in batches if name == dataset]
-        rows = lake.read(Layer.SILVER, dataset).where(f.col("_batch_id").isin(ids))
-        function = partial(
-            claims, contract=lake.catalogue.contracts[dataset], register=register, types=types, register_key=key
+    step.spread(partial(tasks.claim, work=work, register_key=key), delivered, COUNT)
+    parts = step.spread(partial(tasks.enter, work=work, log=log), work.parts, PART)
+    lake.check_lease()
+    log.commit(parts, step.commit.number)
+
+
+def _touched(step: Step, court: Court, claims: Claims) -> pl.DataFrame:
+    """Return the keys a commit touches: of claims that come or go, of their records' other claims, of decisions."""
+    ledger, commit, work = step.ledger, step.commit, step.work
+    if commit.remove:
+        before = ledger.claims_in_force(commit.number - 1)
+        gone = pl.LazyFrame(
+            [(dataset, batch) for dataset, batch, _ in commit.remove], schema=["_dataset", "_batch_id"], orient="row"
         )
-        found = found.unionByName(mapped(rows, function, schema))
-    found = grouped(found, "_range", once, schema)
-    return found.repartitionByRange("_key_id").sortWithinPartitions("_key_id")  # one key is found in few places
-
-
-def _touched(
-    lake: Lake, ledger: Ledger, court: Court, fresh: DataFrame, commit: Commit, name: str
-) -> Staged:
-    """Return the keys a commit touches, with the facts said of them, as they are before any claim leaves."""
-    from pyspark.sql import functions as f
-
-    schema = {"_key_id": pl.String, "_alike": pl.List(pl.String)}
-    earlier = lake.found_staged(name, spark_schema(schema))
-    if earlier is not None:
-        return earlier
-    touched = fresh.select(*schema)
-    if lake.has(REGISTERS, ledger.claims):
-        known = lake.read(REGISTERS, ledger.claims)
-        old = known.where(f.col("_batch_id").isin([batch for _, batch, _ in commit.remove]))
-        same = sharing_records(known, fresh.select("_record").union(old.select("_record")))
-        touched = touched.union(old.select(*schema)).union(same.select(*schema))
+        tasks.touch(before.scan().join(gone, on=gone.collect_schema().names(), how="semi").collect(), work, "gone")
+    if ledger.correctable:
+        tasks.touch(tasks.sharing_records(claims.all(), work), work, "shared")
     decided = court.handed_in().filter(pl.col("id").is_in(list(commit.decisions)))
-    keys = pl.concat([decided["subject"], decided["left"], decided["right"]]).drop_nulls().unique().sort()
-    if len(keys):
-        rows = [(key, list[str]()) for key in keys]
-        touched = touched.union(lake.spark.createDataFrame(rows, spark_schema(schema)))
-    facts = f.array_distinct(f.flatten(f.collect_list("_alike"))).alias("_alike")
-    return lake.staged(name, touched.groupBy("_key_id").agg(facts))
+    named = pl.concat([decided["subject"], decided["left"], decided["right"]]).drop_nulls()
+    return tasks.touched_keys(work, named.to_list())
 
 
-def _exchange_claims(lake: Lake, ledger: Ledger, fresh: DataFrame, commit: Commit) -> None:
-    """Put the claims of joining batches in, and take those of leaving ones out."""
-    kept = [batch for _, batch, _ in commit.add]
-    for _, batch, _ in commit.remove:
-        if batch not in kept:
-            lake.delete_batch(REGISTERS, ledger.claims, batch)
-    if kept:
-        lake.replace_batches(REGISTERS, ledger.claims, kept, fresh)
-
-
-def _assert(
-    lake: Lake, ledger: Ledger, court: Court, register: Register, touched: Staged, commit: Commit
-) -> None:
+def _assert(step: Step, court: Court, claims: Claims, keys: pl.DataFrame) -> None:
     """Enter into the ledger the decisions of a commit, and what rules find anew or no longer of the touched keys."""
-    if court.holds(court.assertions, commit.number):
+    number, register = step.commit.number, step.work.register
+    if court.holds(court.assertions, number):
         return
-    before = court.entries(commit.number - 1)
-    handed = court.handed_in().filter(pl.col("id").is_in(list(commit.decisions)))
+    before = court.entries(number - 1)
+    handed = court.handed_in().filter(pl.col("id").is_in(list(step.commit.decisions)))
     stamped = handed.with_columns(
-        pl.lit(commit.number, pl.Int64).alias("_commit"),
+        pl.lit(number, pl.Int64).alias("_commit"),
         pl.lit(None, before.schema["_recorded_at"]).alias("_recorded_at"),
     )
     force = in_force(pl.concat([before, stamped]))
-    with lake.engine_call(f"registers.{register.name}"):
-        known = standing(ledger)
-        wanted = asserted(known, touched.rows, register, dict(lake.catalogue.types), rulings(force))
-        keys = touched.scan().select("_key_id").collect()["_key_id"]
-        entries = [handed, difference(force.filter(pl.col("rule") != ALIKE), wanted, keys)]
-        if register.clash.alike:
-            pairs = force.filter(pl.col("rule") == ALIKE)
-            alike, near = suggested(known, touched.rows, register, some_known=pairs.height > 0)
-            pairs = pairs.filter(pl.col("left").is_in(near) & pl.col("right").is_in(near))
-            entries.append(difference(pairs, alike, pairs["subject"]))
-    court.write(court.assertions, pl.concat(entries), commit.number)
+    task = partial(tasks.asserted, work=step.work, claims=claims, rulings=rulings(force))
+    wanted = step.spread(task, step.work.parts, ASSERTION)
+    entries = [handed, difference(force.filter(pl.col("rule") != ALIKE), wanted, keys["_key_id"])]
+    if register.clash.alike:
+        pairs = force.filter(pl.col("rule") == ALIKE)
+        alike, near = tasks.suggested(claims, step.work, some_known=pairs.height > 0)
+        pairs = pairs.filter(pl.col("left").is_in(near.implode()) & pl.col("right").is_in(near.implode()))
+        entries.append(difference(pairs, alike, pairs["subject"]))
+    step.lake.check_lease()
+    court.write(court.assertions, pl.concat(entries), number)
 
 
 def _identify(court: Court, register: Register, commit: Commit) -> None:
@@ -181,34 +200,19 @@ def _identify(court: Court, register: Register, commit: Commit) -> None:
     court.write(court.cases_log, case_changes(court.cases(number - 1), cases(force, found)), number)
 
 
-def _changed(
-    lake: Lake, ledger: Ledger, court: Court, register: Register, touched: DataFrame, number: int
-) -> DataFrame:
-    """Return new versions of the entities whose fold differs from the register's row; one that went says where."""
-    from pyspark.sql import functions as f
-
-    types = dict(lake.catalogue.types)
-    row_schema = register_schema(register, types)
-    decided = court.decisions(number)
-    nodes = pl.concat([court.changed_ids(number), parties_of(decided)]).unique()
-    rows, entities = refolded(
-        ledger, court, register, types, rulings(in_force(decided)), touched, nodes.to_frame("id"), number
-    )
-    current = ledger.current()
-    if current is None:
-        current = lake.spark.createDataFrame([], spark_schema(row_schema))
-    else:
-        current = current.join(entities, "_entity_id", "left_semi").select(
-            [f.col(n) if n in current.columns else f.lit(None).alias(n) for n in row_schema]
-        )
-    function = partial(changes, register=register, types=types, feeders=lake.feeders(register.name), rulings={})
-    changed = cogrouped(rows, current, "_range", function, row_schema)
-    became = moved(ledger, court, number)
-    went = f.when(f.col("_status") == REMOVED, f.col("_to")).alias("_became")
-    changed = changed.join(became, "_entity_id", "left").select(
-        *[went if name == "_became" else f.col(name) for name in row_schema]
-    )
-    return changed.withColumn("_commit", f.lit(number).cast("bigint"))
+def _write_versions(step: Step, court: Court, claims: Claims, keys: pl.DataFrame) -> None:
+    """Write new versions of the entities whose fold differs from the register's row."""
+    lake, ledger, work = step.lake, step.ledger, step.work
+    decided, after = court.decisions(work.number), court.id_map(work.number)
+    ids = pl.concat([keys["_key_id"], court.changed_ids(work.number), parties_of(decided)]).unique().alias("id")
+    tasks.affected(work, ids.to_frame(), court.id_map(work.number - 1), after)
+    told = rulings(in_force(decided))
+    step.spread(partial(tasks.place, work=work, claims=claims, rulings=told, id_map=after), work.parts, COUNT)
+    log, snapshot, feeders = ledger.versions_log(), ledger.snapshot_log(), lake.feeders(ledger.register)
+    task = partial(tasks.version, work=work, versions=log, snapshot=snapshot, id_map=after, feeders=feeders)
+    parts = step.spread(task, work.parts, PART)
+    lake.check_lease()
+    log.commit(parts, work.number)
 
 
 def _account(lake: Lake, ledger: Ledger, court: Court, commit: Commit, started: float) -> StageReport:

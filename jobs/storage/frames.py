@@ -63,22 +63,6 @@ def mapped(rows: DataFrame, function: Callable[[pl.DataFrame], pl.DataFrame], sc
     return rows.mapInArrow(run, spark_schema(schema))
 
 
-def cogrouped(
-    left: DataFrame,
-    right: DataFrame,
-    by: str,
-    function: Callable[[pl.DataFrame, pl.DataFrame], pl.DataFrame],
-    schema: Schema,
-) -> DataFrame:
-    """Apply a pure function to both sides' rows of each group; its result has the given schema."""
-
-    def run(one: pa.Table, other: pa.Table) -> pa.Table:
-        with carrying():
-            return to_arrow(function(pl.DataFrame(pl.from_arrow(one)), pl.DataFrame(pl.from_arrow(other))), schema)
-
-    return left.groupBy(by).cogroup(right.groupBy(by)).applyInArrow(run, spark_schema(schema))
-
-
 def grouped(
     rows: DataFrame, by: str, function: Callable[[pl.DataFrame], pl.DataFrame], schema: Schema
 ) -> DataFrame:

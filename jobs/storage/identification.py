@@ -1,162 +1,193 @@
-"""What resolve asks of Spark about keys: which assertions touched claims make, and which entity each claim goes to."""
+"""The heavy steps of resolve, each a task on one part: an interval of ids, or a file of silver.
+
+A task reads what it needs natively, calls the pure core, and leaves rows in files: in a log's folder (they count once
+committed) or in the commit's own folder, where the next step finds them. So it runs in this process or in any worker
+of the engine, in any number of pieces, to the same end; what moves between steps is in proportion to what changed.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import polars as pl
 
-from jobs.contract import Register, TypeSpec
+from jobs.contract import Contract, Register, TypeSpec
 from jobs.registers.assertions import SCHEMA, Ruling
-from jobs.registers.claims import RANGES, RECORD_ORDER, claim_schema, correctable
-from jobs.registers.fold import placed_schema
-from jobs.registers.identities import ACTIVE
+from jobs.registers.claims import claims as claims_of
+from jobs.registers.claims import once
+from jobs.registers.fold import REMOVED, changes, placed_schema, register_schema
 from jobs.registers.judging import judge
-from jobs.registers.keys import ALPHABET
 from jobs.registers.resolution import findings, placed, suggestions
-from jobs.storage.court import Court
-from jobs.storage.frames import grouped, spark_schema, to_arrow
-from jobs.storage.ledgers import REGISTERS, Ledger
-
-if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
+from jobs.storage.ledgers import Claims, newest
+from jobs.storage.logs import Interval, Log
 
 Rulings = Mapping[str, Ruling]
 Types = Mapping[str, TypeSpec]
 FACTS = ("_key_id", "_kind", "_as_of", "_batch_id", "_alike")
+KEY = {"_key_id": pl.String}
+RECORD = {"_key_id": pl.String, "_record": pl.String}
+FACT = {"_alike": pl.String}
+PLACE = {"id": pl.String, "entity": pl.String}
 
 
-def standing(ledger: Ledger) -> DataFrame:
-    """Return a register's claims that still stand, as `jobs.registers.claims.standing` does."""
-    from pyspark.sql import functions as f
+@dataclass(frozen=True)
+class Work:
+    """Hold what every task of one commit needs: the register's rules, the commit's number and its own folder."""
 
-    claims, catalogue = ledger.lake.read(REGISTERS, ledger.claims), ledger.lake.catalogue
-    roles = [
-        (contract, role)
-        for contract in catalogue.feeding(ledger.register)
-        for role, link in contract.entities.items()
-        if link.register_ == ledger.register
-    ]
-    if not any(correctable(contract, role) for contract, role in roles):
-        return claims
-    records = claims.where(f.col("_record").isNotNull()).groupBy("_record").agg(
-        f.max_by("_key_id", f.struct(*RECORD_ORDER)).alias("_about"), f.countDistinct("_key_id").alias("_n")
+    register: Register
+    types: Types
+    number: int
+    folder: Path
+    parts: tuple[Interval, ...]
+
+    def put(self, rows: pl.DataFrame, name: str, part: object) -> None:
+        """Leave rows of one part for the next step."""
+        folder = self.folder / name
+        folder.mkdir(parents=True, exist_ok=True)
+        rows.write_parquet(folder / f"{part}.parquet", compression="zstd", compression_level=1)
+
+    def found(self, name: str, schema: Mapping[str, Any], part: object = "*") -> pl.LazyFrame:
+        """Return what a step left, of one part or of all."""
+        paths = sorted((self.folder / name).glob(f"{part}.parquet"))
+        return pl.scan_parquet(paths, glob=False) if paths else pl.LazyFrame(schema=schema)
+
+
+@dataclass(frozen=True)
+class Delivered:
+    """Name some of silver's files of one batch."""
+
+    contract: Contract
+    schema: Mapping[str, Any]
+    batch: str
+    files: tuple[Path, ...]
+    number: int
+
+
+def claim(part: Delivered, *, work: Work, register_key: bytes) -> pl.DataFrame:
+    """Leave the claims that some rows of silver make; return how many (`rows`)."""
+    rows = pl.concat(_typed(file, part.schema, part.batch) for file in part.files).collect()
+    found = claims_of(rows, part.contract, work.register, work.types, register_key)
+    work.put(found.sort("_key_id"), "fresh", part.number)
+    return pl.DataFrame({"rows": [found.height]})
+
+
+def _typed(file: Path, schema: Mapping[str, Any], batch: str) -> pl.LazyFrame:
+    """Return a file of silver with exactly the contract's columns; it may be older than some of them."""
+    rows = pl.scan_parquet(file, glob=False, hive_partitioning=False)
+    known = rows.collect_schema().names()
+    return rows.select(
+        pl.lit(batch).alias(name) if name == "_batch_id"
+        else (pl.col(name) if name in known else pl.lit(None)).cast(kind).alias(name)
+        for name, kind in schema.items()
     )
-    corrected = f.broadcast(records.where("_n > 1").select("_record", "_about"))
-    rows = claims.join(corrected, "_record", "left")
-    return rows.where(f.col("_about").isNull() | (f.col("_about") == f.col("_key_id"))).select(*claims.columns)
 
 
-def sharing_records(claims: DataFrame, rows: DataFrame) -> DataFrame:
-    """Return the claims made by the same records as some rows, whoever they are about."""
-    return claims.join(rows.select("_record").where("_record IS NOT NULL").distinct(), "_record", "left_semi")
+def enter(part: Interval, *, work: Work, log: Log) -> pl.DataFrame:
+    """Write the fresh claims on one interval of keys into the log's folder; leave the keys, records and facts met."""
+    rows = once(work.found("fresh", log.schema).filter(part.holds("_key_id")).collect())
+    touch(rows, work, f"fresh-{part.low}")
+    return log.write(rows.with_columns(pl.lit(work.number, pl.Int64).alias("_commit")))
 
 
-def asserted(claims: DataFrame, touched: DataFrame, register: Register, types: Types, rulings: Rulings) -> pl.DataFrame:
-    """Return what rules assert of the touched keys, from all claims under each of them."""
-    schema = claim_schema(register, types)
-    rows = claims.select(list(schema)).join(touched.select("_key_id"), "_key_id", "left_semi")
-
-    def asserting(group: pl.DataFrame) -> pl.DataFrame:
-        return findings(group, register, rulings)[1]
-
-    return _native(grouped(rows, "_range", asserting, SCHEMA))
+def touch(rows: pl.DataFrame, work: Work, part: str) -> None:
+    """Leave the keys, records and facts of claims that a commit touches."""
+    work.put(rows.select(list(RECORD)).unique(), "touched", part)
+    work.put(rows.select(pl.col("_alike").explode()).drop_nulls().unique(), "facts", part)
 
 
-def suggested(
-    claims: DataFrame, touched: DataFrame, register: Register, *, some_known: bool
-) -> tuple[pl.DataFrame, list[str]]:
+def touched_keys(work: Work, more: Sequence[str]) -> pl.DataFrame:
+    """Return every key a commit touches (`_key_id`), those a decision names included, and leave them for the tasks."""
+    met = work.found("touched", RECORD).select("_key_id")
+    keys = pl.concat([met, pl.LazyFrame({"_key_id": list(more)}, schema=KEY)]).unique().sort("_key_id").collect()
+    work.put(keys, "keys", "all")
+    return keys
+
+
+def sharing_records(claims: pl.LazyFrame, work: Work) -> pl.DataFrame:
+    """Return the claims made by the records that touched claims were made by, whoever they are about."""
+    records = work.found("touched", RECORD).select("_record").drop_nulls().unique()
+    return claims.join(records, on="_record", how="semi").select(*RECORD, "_alike").collect(engine="streaming")
+
+
+def asserted(part: Interval, *, work: Work, claims: Claims, rulings: Rulings) -> pl.DataFrame:
+    """Return what rules assert of the touched keys of one interval, from all claims under each of them."""
+    keys = work.found("keys", KEY).filter(part.holds("_key_id"))
+    rows = claims.scan(part).join(keys, on="_key_id", how="semi").collect(engine="streaming")
+    return findings(rows, work.register, rulings)[1]
+
+
+def suggested(claims: Claims, work: Work, *, some_known: bool) -> tuple[pl.DataFrame, pl.Series]:
     """Return which pairs of keys look like one party among all that share a fact with a touched key, and those keys.
 
     Pairs of other keys are not judged: whatever changed cannot concern them. The keys are left out where they cannot
     matter: no pair is found and none was known.
     """
-    from pyspark.sql import functions as f
-
-    facts = claims.where(f.col("_kind") == register.kinds[0]).select(*FACTS)
-    single = facts.withColumn("_alike", f.explode("_alike"))
-    moved = touched.select(f.explode("_alike").alias("_alike")).distinct()
-    near = single.join(moved, "_alike", "left_semi").select("_key_id").union(touched.select("_key_id")).distinct()
-    marks = single.join(near, "_key_id", "left_semi").select("_alike")
-    sharing = single.join(marks.distinct(), "_alike", "left_semi")
-    several = sharing.groupBy("_alike").agg(f.countDistinct("_key_id").alias("_n")).where("_n > 1")
-    shared = sharing.join(several, "_alike", "left_semi").groupBy("_alike", "_key_id", "_kind").agg(
-        f.min(f.struct("_as_of", "_batch_id")).alias("_first")
-    )
-    rows = _native(shared.select("_key_id", "_kind", "_first._as_of", "_first._batch_id", f.array("_alike").alias(
-        "_alike")))
-    keys = _native(near)["_key_id"].to_list() if rows.height or some_known else []
-    found = suggestions(rows) if rows.height else pl.DataFrame(schema=SCHEMA)
-    return found.filter(pl.col("left").is_in(keys) & pl.col("right").is_in(keys)), keys
+    best = claims.scan().filter(pl.col("_kind") == work.register.kinds[0]).select(FACTS)
+    single = best.explode("_alike").drop_nulls("_alike")
+    touched = work.found("keys", KEY)
+    met = work.found("facts", FACT).unique()
+    near = pl.concat([single.join(met, on="_alike", how="semi").select("_key_id"), touched]).unique()
+    keys = near.collect(engine="streaming")
+    marks = single.join(keys.lazy(), on="_key_id", how="semi").select("_alike").unique()
+    sharing = single.join(marks, on="_alike", how="semi")
+    several = sharing.group_by("_alike").agg(pl.col("_key_id").n_unique()).filter(pl.col("_key_id") > 1)
+    rows = sharing.join(several, on="_alike", how="semi").collect(engine="streaming")
+    if rows.is_empty() and not some_known:
+        return pl.DataFrame(schema=SCHEMA), pl.Series("_key_id", [], pl.String)
+    found = suggestions(rows.with_columns(pl.concat_list("_alike"))) if rows.height else pl.DataFrame(schema=SCHEMA)
+    among = keys["_key_id"].implode()
+    return found.filter(pl.col("left").is_in(among) & pl.col("right").is_in(among)), keys["_key_id"]
 
 
-def refolded(
-    ledger: Ledger, court: Court, register: Register, types: Types, rulings: Rulings, touched: DataFrame,
-    nodes: pl.DataFrame, number: int,
-) -> tuple[DataFrame, DataFrame]:
-    """Return the claims of every entity that a commit may change, each with its entity, and the entities' ids.
+def affected(work: Work, keys: pl.DataFrame, before: pl.DataFrame, after: pl.DataFrame) -> None:
+    """Leave the entities of some ids (`id`) before and after a commit, and every key that goes to one of them."""
+    entities = pl.concat(
+        keys.join(places, on="id", how="left").select(pl.coalesce("entity", "id").alias("entity"))
+        for places in (before, after)
+    ).unique().sort("entity")
+    members = after.join(entities, on="entity", how="semi").select(_key_id="id")
+    work.put(entities.rename({"entity": "_entity_id"}), "entities", "all")
+    work.put(pl.concat([entities.select(_key_id="entity"), members]).unique().sort("_key_id"), "members", "all")
 
-    These are the entities, before and after the commit, of the touched keys and of `nodes` (ids whose place in the id
-    map changed). Claims under keys that a person has ruled on are judged here, all others in the fold.
+
+def place(part: Interval, *, work: Work, claims: Claims, rulings: Rulings, id_map: pl.DataFrame) -> pl.DataFrame:
+    """Leave the affected entities' claims under one interval of keys where each entity's interval finds them.
+
+    Claims under a key that a person ruled on may go to any of its parties, so those are always looked at.
     """
-    from pyspark.sql import functions as f
+    ruled = pl.LazyFrame({"_key_id": sorted(rulings)}, schema=KEY)
+    keys = pl.concat([work.found("members", KEY), ruled]).filter(part.holds("_key_id"))
+    rows = claims.scan(part).join(keys, on="_key_id", how="semi").collect(engine="streaming")
+    judged, _ = judge(rows, work.register, rulings)
+    entities = work.found("entities", {"_entity_id": pl.String}).collect()
+    found = placed(judged, id_map, work.register.lead).join(entities, on="_entity_id", how="semi")
+    found = found.select(list(placed_schema(work.register, work.types)))
+    for target in work.parts if found.height else ():
+        work.put(found.filter(target.holds("_entity_id")), f"placed-{target.low}", part.low)
+    return pl.DataFrame({"rows": [found.height]})
 
-    spark = ledger.lake.spark
-    before, after = (_places(ledger, court, until) for until in (number - 1, number))
-    node = {"_node": pl.String}
-    more = spark.createDataFrame(to_arrow(nodes.select(_node="id"), node), spark_schema(node))
-    keys = touched.select(f.col("_key_id").alias("_node")).union(more)
-    entities = keys.join(before, "_node", "left").select(f.coalesce("_entity_id", "_node").alias("_entity_id"))
-    entities = entities.union(
-        keys.join(after, "_node", "left").select(f.coalesce("_entity_id", "_node").alias("_entity_id"))
-    ).distinct()
-    schema = placed_schema(register, types)
-    claims = standing(ledger).select(list(claim_schema(register, types)))
-    ruled = f.col("_key_id").isin(list(rulings)) if rulings else f.lit(False)
-    waits = f.when(f.col("_shared") & ~f.col("_dataset").isin(list(register.lead)), f.lit(True))
-    rows = (
-        claims.where(~ruled).withColumn("_node", f.col("_key_id")).join(after, "_node", "left")
-        .withColumn("_entity_id", f.coalesce("_entity_id", "_key_id"))
-        .withColumn("_entity_kind", f.coalesce("_entity_kind", "_kind"))
-        .withColumn("_waits", waits)
-        .select(list(schema))
+
+def version(
+    part: Interval, *, work: Work, versions: Log, snapshot: Log, id_map: pl.DataFrame,
+    feeders: Mapping[str, Sequence[str]],
+) -> pl.DataFrame:
+    """Write new versions of one interval's entities whose fold differs from the register's row (`PART`).
+
+    A row of an entity that is no more says what it became, where it became something.
+    """
+    schema = placed_schema(work.register, work.types)
+    rows = work.found(f"placed-{part.low}", schema).collect()
+    entities = work.found("entities", {"_entity_id": pl.String}).filter(part.holds("_entity_id"))
+    known = pl.concat([snapshot.scan(part), versions.scan(part, after=snapshot.last)])
+    known = known.filter(pl.col("_commit") < work.number).join(entities, on="_entity_id", how="semi")
+    columns = list(register_schema(work.register, work.types))
+    current = newest(known).select(columns).collect()
+    changed = changes(rows, current, work.register, work.types, feeders)
+    became = id_map.filter(pl.col("id") != pl.col("entity")).select(_entity_id="id", _to="entity")
+    changed = changed.join(became, on="_entity_id", how="left").with_columns(
+        pl.when(pl.col("_status") == REMOVED).then("_to").alias("_became")
     )
-    if rulings:
-        mine, _ = judge(_native(claims.where(ruled)), register, rulings)
-        found = placed(mine, court.id_map(number), register.lead)
-        rows = rows.union(spark.createDataFrame(to_arrow(found, schema), spark_schema(schema)))
-    rows = rows.join(entities, "_entity_id", "left_semi")
-    place = f.expr(f"instr('{ALPHABET}', substring(_entity_id, 1, 1)) - 1")
-    return rows.withColumn("_range", (f.floor(place * RANGES / 32)).cast("int")).select(list(schema)), entities
-
-
-def moved(ledger: Ledger, court: Court, number: int) -> DataFrame:
-    """Return where ids redirect after a commit (`_entity_id`, `_to`), as Spark sees it."""
-    from pyspark.sql import functions as f
-
-    places = _places(ledger, court, number).where(f.col("_node") != f.col("_entity_id"))
-    return places.select(f.col("_node").alias("_entity_id"), f.col("_entity_id").alias("_to"))
-
-
-def _places(ledger: Ledger, court: Court, until: int) -> DataFrame:
-    """Return where each id stood after a commit, as Spark reads the id-change feed: what is itself is left out."""
-    from pyspark.sql import functions as f
-
-    names = {"_node": pl.String, "_entity_id": pl.String, "_entity_kind": pl.String, "_shared": pl.Boolean}
-    if not ledger.lake.has(REGISTERS, court.id_changes):
-        return ledger.lake.spark.createDataFrame([], spark_schema(names))
-    feed = ledger.lake.read(REGISTERS, court.id_changes).where(f.col("_commit") <= until)
-    newest = feed.groupBy(f.col("id").alias("_node")).agg(
-        f.max_by(f.struct("state", "entity", "entity_kind", "why"), "_commit").alias("_last")
-    )
-    shared = (f.col("_last.state") == "ambiguous") & (f.col("_last.why") == "shared_key")
-    return newest.where(f.col("_last.state") != ACTIVE).select(
-        "_node", f.col("_last.entity").alias("_entity_id"), f.col("_last.entity_kind").alias("_entity_kind"),
-        f.coalesce(shared, f.lit(False)).alias("_shared"),
-    )
-
-
-def _native(rows: DataFrame) -> pl.DataFrame:
-    found = pl.DataFrame(pl.from_arrow(rows.toArrow()))
-    return found.cast({name: kind for name, kind in SCHEMA.items() if name in found.columns})
+    return versions.write(changed.select(*columns, pl.lit(work.number, pl.Int64).alias("_commit")))

@@ -1,25 +1,28 @@
 """A register as stored: an append-only log of versions, a snapshot for reading, and the commits that made them.
 
 `<register>_versions` is the log, `<register>` the snapshot; what is true now is the newest row of each entity in
-either. A commit is planned before any table changes and done after all have: whoever finds a planned commit finishes
-exactly that one.
+either. `<register>_claims` is a log too: a claim stays when its delivery is withdrawn, but is not in force any more,
+because the commits say which batches are. A commit is planned before any table changes and done after all have:
+whoever finds a planned commit finishes exactly that one.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
 from jobs import layers
+from jobs.contract import Register
 from jobs.layers import Layer
-from jobs.registers.claims import RANGES, standing
-from jobs.registers.fold import REMOVED
-from jobs.registers.keys import ranges
+from jobs.registers.claims import claim_schema, corrected, standing
+from jobs.registers.claims import correctable as is_correctable
+from jobs.registers.fold import REMOVED, register_schema
+from jobs.storage.logs import EVERYWHERE, Interval, Log
 from jobs.storage.tables import Lake
 
 if TYPE_CHECKING:
@@ -38,6 +41,32 @@ class Commit:
     add: tuple[Consumed, ...]
     remove: tuple[Consumed, ...]
     decisions: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Claims:
+    """Hold the claims in force after a commit, as anything that reads them needs: crosses processes."""
+
+    log: Log
+    until: int
+    gone: pl.DataFrame  # (_dataset, _batch_id, _commit) of claims that entered by then and left again
+    corrected: pl.DataFrame  # see `jobs.registers.claims.corrected`
+
+    def scan(self, within: Interval = EVERYWHERE) -> pl.LazyFrame:
+        """Return the claims under an interval of keys."""
+        return self.of(self.log.scan(within))
+
+    def of(self, rows: pl.LazyFrame) -> pl.LazyFrame:
+        """Return which of the log's rows are in force and still stand."""
+        return standing(self._in_force(rows), self.corrected)
+
+    def all(self) -> pl.LazyFrame:
+        """Return the claims in force, those of corrected records included."""
+        return self._in_force(self.log.scan())
+
+    def _in_force(self, rows: pl.LazyFrame) -> pl.LazyFrame:
+        rows = rows.filter(pl.col("_commit") <= self.until)
+        return rows.join(self.gone.lazy(), on=self.gone.columns, how="anti") if self.gone.height else rows
 
 
 class Ledger:
@@ -107,7 +136,7 @@ class Ledger:
             return None
         rows = self.lake.read(REGISTERS, self.versions)
         if self.lake.has(REGISTERS, self.register):
-            newer = rows.where(f.col("_commit") > self.covered())
+            newer = rows.where(f.col("_commit") > self.snapshot_log().last)
             rows = self.lake.read(REGISTERS, self.register).unionByName(newer, allowMissingColumns=True)
         newest = Window.partitionBy("_entity_id").orderBy(f.col("_commit").desc())
         return rows.withColumn("_age", f.row_number().over(newest)).where("_age = 1").drop("_age")
@@ -117,59 +146,97 @@ class Ledger:
 
         With `known_at` as the register stood after that commit (from the log alone).
         """
-        rows = self._versions_of(among)
+        versions, snapshot = self.versions_log(), self.snapshot_log()
+        ids = None if among is None else list(among)
+        after = snapshot.last if known_at is None else 0
+        rows = versions.scan(after=after) if ids is None else versions.among(ids, after=after)
         if known_at is not None:
             rows = rows.filter(pl.col("_commit") <= known_at)
-        elif self.lake.has(REGISTERS, self.register):
-            snapshot = self.lake.scan(REGISTERS, self.register)
-            snapshot = snapshot if among is None else snapshot.filter(_within(among))
-            rows = pl.concat([snapshot, rows.filter(pl.col("_commit") > self.covered())], how="diagonal")
-        newest = rows.sort("_commit", descending=True).unique("_entity_id", keep="first", maintain_order=True)
-        return newest.filter(pl.col("_status") != REMOVED)
+        elif after:
+            rows = pl.concat([snapshot.scan() if ids is None else snapshot.among(ids), rows])
+        return newest(rows).filter(pl.col("_status") != REMOVED)
 
-    def covered(self) -> int:
-        """Return the last commit the snapshot holds rows of; none between it and the log is missing."""
-        snapshot = self.lake.scan(REGISTERS, self.register)
-        return int(snapshot.select(pl.col("_commit").max().fill_null(0)).collect().item())
+    def versions_log(self) -> Log:
+        """Return the log of versions as it stands."""
+        return self._log(self.versions)
 
-    def _versions_of(self, among: Iterable[str] | None) -> pl.LazyFrame:
-        rows = self.lake.scan(REGISTERS, self.versions)
-        return rows if among is None else rows.filter(_within(among))
+    def snapshot_log(self) -> Log:
+        """Return the snapshot as it stands; its last commit is the one it covers."""
+        return self._log(self.register)
+
+    def _log(self, table: str) -> Log:
+        schema = {"_commit": pl.Int64, **register_schema(self._register, self.lake.catalogue.types)}
+        return Log.open(self.lake.folder(REGISTERS, table), schema, "_entity_id")
+
+    def claims_log(self) -> Log:
+        """Return the log of claims as it stands: every claim that ever entered, with the commit it came by."""
+        schema = {"_commit": pl.Int64, **claim_schema(self._register, self.lake.catalogue.types)}
+        return Log.open(self.lake.folder(REGISTERS, self.claims), schema, "_key_id")
+
+    @property
+    def _register(self) -> Register:
+        return self.lake.catalogue.registers[self.register]
 
     def history(self, entity: str) -> pl.DataFrame:
         """Return every version of one entity, oldest first."""
-        return self._versions_of([entity]).sort("_commit").collect()
+        return self.versions_log().among([entity]).sort("_commit").collect()
 
     def status(self, entity: str, known_at: int | None = None) -> str | None:
         """Return an entity's status now or after a commit, removed ones included; None when it never had a row."""
-        rows = self._versions_of([entity]).select("_commit", "_status").collect()
+        rows = self.versions_log().among([entity]).select("_commit", "_status").collect()
         known = rows if known_at is None else rows.filter(pl.col("_commit") <= known_at)
         return str(known.sort("_commit")["_status"][-1]) if known.height else None
 
     def kind(self, entity: str) -> str | None:
         """Return the kind of the key that an entity's id was made of."""
-        rows = self._versions_of([entity]).select("_kind").head(1).collect()
+        rows = self.versions_log().among([entity]).select("_kind").head(1).collect()
         return str(rows.item()) if rows.height else None
 
     def known(self, ids: Iterable[str]) -> str | None:
         """Return the first of some ids that ever had a row."""
-        rows = self._versions_of(ids).select("_entity_id").head(1).collect()
+        rows = self.versions_log().among(list(ids)).select("_entity_id").head(1).collect()
         return str(rows.item()) if rows.height else None
 
-    def claims_under(self, keys: Iterable[str]) -> pl.DataFrame:
-        """Return every claim made under some keys that still stands."""
-        rows = self.lake.scan(REGISTERS, self.claims)
-        claims = rows.filter(pl.col("_key_id").is_in(list(keys))).collect()
-        records = claims["_record"].drop_nulls().unique()
-        peers = rows.filter(pl.col("_record").is_in(records.implode())).collect() if len(records) else claims
-        return standing(claims, peers)
+    # -- claims ----------------------------------------------------------------------------------------------------
+    def claims_in_force(self, known_at: int | None = None) -> Claims:
+        """Return the claims in force after a commit, by default the last that is done.
+
+        Where a later row of one record may be about somebody else, this looks through all claims of such records.
+        """
+        plans = self.plans()
+        until = known_at if known_at is not None else max((one.number for one, done in plans if done), default=0)
+        held: dict[Consumed, int] = {}
+        entered: set[tuple[str, str, int]] = set()
+        for commit, _ in plans:
+            if commit.number <= until:
+                held = {one: number for one, number in held.items() if one not in commit.remove}
+                held |= dict.fromkeys(commit.add, commit.number)
+                entered |= {(dataset, batch, commit.number) for dataset, batch, _ in commit.add}
+        left = entered - {(dataset, batch, number) for (dataset, batch, _), number in held.items()}
+        schema = {"_dataset": pl.String, "_batch_id": pl.String, "_commit": pl.Int64}
+        nobody = pl.DataFrame(schema={"_record": pl.String, "_about": pl.String})
+        claims = Claims(self.claims_log(), until, pl.DataFrame(sorted(left), schema=schema, orient="row"), nobody)
+        return replace(claims, corrected=corrected(claims.scan())) if self.correctable else claims
+
+    @property
+    def correctable(self) -> bool:
+        """Tell whether a later row of one record may be about somebody else."""
+        return any(
+            link.register_ == self.register and is_correctable(contract, role)
+            for contract in self.lake.catalogue.feeding(self.register)
+            for role, link in contract.entities.items()
+        )
+
+    def claims_under(self, keys: Iterable[str], known_at: int | None = None) -> pl.DataFrame:
+        """Return every claim made under some keys that is in force and still stands."""
+        claims = self.claims_in_force(known_at)
+        return claims.of(claims.log.among(sorted(keys))).drop("_commit").collect()
 
 
-def _within(ids: Iterable[str]) -> pl.Expr:
-    """Return which rows are of some entities, naming their key ranges too, so that other files are left unread."""
-    wanted = pl.Series(list(ids), dtype=pl.String)
-    places = ranges(wanted, RANGES).unique().to_list()
-    return pl.col("_range").is_in(places) & pl.col("_entity_id").is_in(wanted.to_list())
+def newest(rows: pl.LazyFrame) -> pl.LazyFrame:
+    """Return the newest version of each entity, removed ones included."""
+    ordered = rows.sort("_commit", descending=True)
+    return ordered.unique("_entity_id", keep="first", maintain_order=True)
 
 
 def _pairs(text: str) -> tuple[Consumed, ...]:

@@ -26,6 +26,7 @@ from jobs.layers import Layer
 from jobs.settings import Settings
 from jobs.storage.leases import Lease, lease
 from jobs.storage.objects import Folder, storage_errors
+from jobs.storage.scanning import files, scan_delta
 from jobs.storage.translation import translated
 
 if TYPE_CHECKING:
@@ -59,6 +60,7 @@ class Lake:
         self.catalogue = catalogue
         self.objects = Folder(settings.home)
         self._lease: Lease | None = None
+        self._runs: tuple[int, pl.DataFrame] | None = None
 
     @classmethod
     @contextmanager
@@ -84,7 +86,11 @@ class Lake:
     # -- names -----------------------------------------------------------------------------------------------------
     def uri(self, layer: Layer, name: str) -> str:
         """Return where Spark and delta-rs find a table."""
-        return str(self.objects.local(layers.table_path(layer, name)))
+        return str(self.folder(layer, name))
+
+    def folder(self, layer: Layer, name: str) -> Path:
+        """Return a table's folder."""
+        return self.objects.local(layers.table_path(layer, name))
 
     def has(self, layer: Layer, name: str) -> bool:
         """Tell whether a table exists."""
@@ -101,7 +107,7 @@ class Lake:
             raise RequestError(
                 "the table does not exist yet.", dataset=name, layer=layer, remedy="run the stages before it."
             )
-        return scan_delta(self.uri(layer, name))
+        return scan_delta(self.folder(layer, name))
 
     def count(self, layer: Layer, name: str, batch: str) -> int:
         """Return how many rows of one batch a table holds, from the log's statistics where it has them."""
@@ -110,6 +116,17 @@ class Lake:
         if not self.has(layer, name):
             return 0
         return int(self.scan(layer, name).filter(pl.col("_batch_id") == batch).select(pl.len()).collect().item())
+
+    def batch_files(self, layer: Layer, name: str, batches: Sequence[str]) -> dict[str, tuple[Path, ...]]:
+        """Return batch → its files, of those batches that a table kept by batch has rows of."""
+        import polars as pl
+
+        found = files(self.folder(layer, name))
+        if found.is_empty():
+            return {}
+        mine = found.filter(pl.col("partition._batch_id").is_in(list(batches)) & (pl.col("num_records") > 0))
+        mine = mine.sort("path").group_by("partition._batch_id", maintain_order=True).agg("path")
+        return {str(batch): tuple(map(Path, paths)) for batch, paths in mine.iter_rows()}
 
     def version(self, layer: Layer, name: str) -> int:
         """Return a table's Delta version, -1 when it does not exist."""
@@ -122,12 +139,10 @@ class Lake:
     def fragmented(self, layer: Layer, name: str) -> bool:
         """Tell whether some partition of a table holds many small files."""
         import polars as pl
-        import pyarrow as pa
-        from deltalake import DeltaTable
 
-        files = pl.DataFrame(pl.from_arrow(pa.table(DeltaTable(self.uri(layer, name)).get_add_actions(flatten=True))))
-        small = files.filter(pl.col("size_bytes") < SMALL_FILE_BYTES)
-        partitions = [column for column in files.columns if column.startswith("partition.")]
+        found = files(self.folder(layer, name))
+        small = found.filter(pl.col("size_bytes") < SMALL_FILE_BYTES)
+        partitions = [column for column in found.columns if column.startswith("partition.")]
         counts = small.group_by(partitions).len()["len"] if partitions else pl.Series([small.height])
         return int(counts.max() or 0) >= MANY_FILES  # type: ignore[arg-type]
 
@@ -160,6 +175,11 @@ class Lake:
                 yield
             finally:
                 self._lease = None
+
+    def check_lease(self) -> None:
+        """Raise ConflictError where the write lease was lost: somebody else may be writing."""
+        if self._lease is not None:
+            self._lease.check()
 
     @contextmanager
     def engine_call(self, where: str) -> Iterator[None]:
@@ -218,19 +238,20 @@ class Lake:
                 .save(self.uri(layer, name))
             )
 
-    def append_once(self, layer: Layer, name: str, rows: DataFrame, *, version: int, partition: str) -> None:
-        """Append rows once: a repeated call with the same version changes nothing (Delta's txn identifiers)."""
-        with self.engine_call(f"{layer}.{layers.slug(name)}"):
-            (
-                _plain(rows).write.format("delta")
-                .mode("append")
-                .partitionBy(partition)
-                .option("mergeSchema", "true")
-                .option("txnAppId", f"{layer}.{name}")
-                .option("txnVersion", version)
-                .option("userMetadata", json.dumps({"commit": version}))
-                .save(self.uri(layer, name))
-            )
+    def compact(self, layer: Layer, name: str, *, by: str | None = None) -> None:
+        """Rewrite small files as few, sorted by a column if one is given; no row changes."""
+        from deltalake import DeltaTable
+
+        self.check_lease()
+        optimizer = DeltaTable(self.uri(layer, name)).optimize
+        optimizer.z_order([by]) if by else optimizer.compact()
+
+    def vacuum(self, layer: Layer, name: str, hours: int) -> None:
+        """Remove the files no version of the last hours needs."""
+        from deltalake import DeltaTable
+
+        self.check_lease()
+        DeltaTable(self.uri(layer, name)).vacuum(retention_hours=hours, dry_run=False)
 
     def staged(self, name: str, rows: DataFrame) -> Staged:
         """Compute rows once and keep them in the staging area, each attempt in a folder of its own."""
@@ -238,13 +259,6 @@ class Lake:
         with self.engine_call(f"staging {name}"):
             rows.write.mode("overwrite").parquet(str(self.objects.local(folder)))
             return self._staged(folder, rows.schema)
-
-    def found_staged(self, name: str, schema: StructType) -> Staged | None:
-        """Return rows that an earlier attempt staged whole, if there are any."""
-        for folder in self.objects.names(f"ops/staging/{name}"):
-            if self.objects.exists(folder / "_SUCCESS"):
-                return self._staged(str(folder), schema)
-        return None
 
     def _staged(self, folder: str, schema: StructType) -> Staged:
         path = self.objects.local(folder)
@@ -289,9 +303,12 @@ class Lake:
         """Return `ops.runs`, oldest first; empty before the first run."""
         import polars as pl
 
-        if not self.objects.exists(RUNS / "_delta_log"):
+        version = self.version(Layer.OPS, "runs")
+        if version < 0:
             return pl.DataFrame(schema=pl.Schema(_runs_schema()))
-        return scan_delta(str(self.objects.local(RUNS))).sort("recorded_at").collect()
+        if self._runs is None or self._runs[0] != version:
+            self._runs = version, self.scan(Layer.OPS, "runs").sort("recorded_at").collect()
+        return self._runs[1]
 
     def judged(self, stage: str, dataset: str) -> dict[str, dict[str, Any]]:
         """Return batch → its latest run of one stage, oldest first; a refused batch is judged until it is named.
@@ -342,18 +359,6 @@ class Lake:
     def retracted(self, dataset: str) -> set[str]:
         """Return the batches of a dataset that are withdrawn."""
         return {batch for batch, row in self.judged("retract", dataset).items() if row["outcome"] != "reinstated"}
-
-
-def scan_delta(uri: str) -> pl.LazyFrame:
-    """Return a Delta table natively.
-
-    Through Arrow's dataset, because Polars' own reader takes the percent signs in a file's URI (of a space in the path)
-    for a part of its name.
-    """
-    import polars as pl
-    from deltalake import DeltaTable
-
-    return pl.scan_pyarrow_dataset(DeltaTable(uri).to_pyarrow_dataset())
 
 
 def _runs_schema() -> Any:

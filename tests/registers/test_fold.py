@@ -15,6 +15,7 @@ from jobs.contract import Register, TypeSpec
 from jobs.registers.claims import compared, mark
 from jobs.registers.clashes import like
 from jobs.registers.fold import changes, fold, placed_schema, valid_on
+from jobs.registers.judging import judge
 
 LEAD, OTHER, THIRD = "police/residents", "welfare/deaths", "labour/insured"
 
@@ -53,16 +54,21 @@ SCHEMA = placed_schema(PERSON, TYPES)
 def claim(entity: str, dataset: str, row: int, as_of: date, **said: Any) -> dict[str, Any]:
     evidence = mark([said.get(field) for field in compared(PERSON)], b"k" * 32)
     return {
-        **dict.fromkeys(SCHEMA), "_entity_id": entity, "_entity_kind": "resident_id", "_key_id": entity, "_range": 0,
+        **dict.fromkeys(SCHEMA), "_entity_id": entity, "_entity_kind": "resident_id", "_key_id": entity,
         "_kind": "resident_id", "_keys": [{"kind": "resident_id", "id": entity}], "_evidence": evidence,
         "_dataset": dataset, "_role": "subject", "_batch_id": f"batch-{row}", "_source_file": "f.csv",
         "_source_row": row, "_as_of": as_of,
-        "_delivered_on": date(2026, 3, 1), "_withdrawn": False, **said,
+        "_delivered_on": date(2026, 3, 1), "_withdrawn": False, "_waits": False, **said,
     }
 
 
+def judged(claims: pl.DataFrame, register: Register = PERSON) -> pl.DataFrame:
+    """Claims that know whether they wait, all under keys that are entities of their own."""
+    return judge(claims.drop("_waits"), register, {})[0].select(list(SCHEMA))
+
+
 def folded(*claims: dict[str, Any], register: Register = PERSON, feeders: dict[str, list[str]] | None = None) -> Any:
-    rows = fold(pl.DataFrame(list(claims), schema=SCHEMA), register, TYPES, feeders or {}, {})
+    rows = fold(judged(pl.DataFrame(list(claims), schema=SCHEMA), register), register, TYPES, feeders or {})
     return {row["_entity_id"]: row for row in rows.iter_rows(named=True)}
 
 
@@ -153,18 +159,18 @@ def test_what_was_so_on_a_day_counts_only_claims_up_to_that_day() -> None:
         [claim("A", LEAD, 1, date(2020, 1, 1), phone="1"), claim("A", LEAD, 2, date(2026, 1, 1), phone="2")],
         schema=SCHEMA,
     )
-    assert fold(valid_on(claims, date(2021, 1, 1)), PERSON, TYPES, {}, {})["phone"].to_list() == ["1"]
+    assert fold(valid_on(claims, date(2021, 1, 1)), PERSON, TYPES, {})["phone"].to_list() == ["1"]
 
 
 def test_only_changed_rows_are_new_versions_and_an_entity_without_claims_is_removed() -> None:
     claims = pl.DataFrame(
         [claim(entity, LEAD, row, date(2020, 1, 1), phone="1") for row, entity in enumerate("ABC")], schema=SCHEMA
     )
-    current = fold(claims, PERSON, TYPES, {}, {})
+    current = fold(claims, PERSON, TYPES, {})
     later = pl.concat([claims, pl.DataFrame([claim("B", LEAD, 9, date(2026, 1, 1), phone="2")], schema=SCHEMA)])
-    found = changes(later.filter(pl.col("_entity_id") != "C"), current, PERSON, TYPES, {}, {})
+    found = changes(later.filter(pl.col("_entity_id") != "C"), current, PERSON, TYPES, {})
     assert sorted(found.select("_entity_id", "_status").rows()) == [("B", "active"), ("C", "removed")]
-    assert changes(claims, current, PERSON, TYPES, {}, {}).is_empty()
+    assert changes(claims, current, PERSON, TYPES, {}).is_empty()
 
 
 names = st.sampled_from(["李红", "赵国强", "王小明", None])

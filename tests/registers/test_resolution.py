@@ -64,7 +64,7 @@ def claim(keys: str, source: str = OTHER, batch: str = "b1", day: int = 1, **sai
     """A claim whose keys are written `A2 R3`: a kind's letter and a number; both make the id."""
     ids = sorted(keys.split(), key=lambda key: RANKS[KINDS[key[0]]])
     row = {
-        **dict.fromkeys(claim_schema(FIRM, TYPES)), "_key_id": ids[0], "_kind": KINDS[ids[0][0]], "_range": 0,
+        **dict.fromkeys(claim_schema(FIRM, TYPES)), "_key_id": ids[0], "_kind": KINDS[ids[0][0]],
         "_keys": [{"kind": KINDS[key[0]], "id": key} for key in ids], "_dataset": source, "_role": "firm",
         "_batch_id": batch, "_source_file": "f", "_source_row": day, "_as_of": date(2026, 1, day),
         "_delivered_on": date(2026, 2, 1), "_withdrawn": False, **said,
@@ -325,7 +325,7 @@ class Lake:
         found = identities(force, RANKS, FIRM.most_keys)
         rules = whole.force.filter(pl.col("rule") != "alike@1")
         assert force.rows() == rules.rows()  # what was kept step by step is what all claims together say
-        rows = fold(whole.placed, FIRM, TYPES, {}, {})
+        rows = fold(whole.placed, FIRM, TYPES, {})
         return force.rows(), found.map.rows(), cases(force, found).rows(), rows.rows()
 
 

@@ -17,13 +17,15 @@ from typing import Any
 from jobs.stages import conform, desensitise, land, load, resolve
 from jobs.storage.court import Court
 from jobs.storage.ledgers import Ledger
+from jobs.storage.logs import Log
 from jobs.storage.objects import Folder
 from jobs.storage.tables import Lake
 
 DURABLE = (
     (Folder, ("write", "create", "add_file", "move")),
-    (Lake, ("replace_batches", "delete_batch", "overwrite", "append_once", "staged", "record")),
+    (Lake, ("replace_batches", "delete_batch", "overwrite", "staged", "record")),
     (Ledger, ("write_commit",)),
+    (Log, ("write", "commit")),
     (Court, ("write",)),
 )
 

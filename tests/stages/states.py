@@ -23,7 +23,7 @@ def state(lake: Lake, datasets: list[str]) -> dict[str, Any]:
         ledger = Ledger(lake, register)
         if lake.has(REGISTERS, ledger.versions):
             found[f"register.{register}"] = _rows(ledger.scan_current().drop("_commit").collect())
-            found[f"claims.{register}"] = _rows(lake.scan(REGISTERS, ledger.claims).collect())
+            found[f"claims.{register}"] = _rows(ledger.claims_in_force().scan().drop("_commit").collect())
             court = Court(lake, register)
             found[f"ledger.{register}"] = _rows(court.force())
             found[f"ids.{register}"] = _rows(court.id_map())

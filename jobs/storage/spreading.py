@@ -1,0 +1,39 @@
+"""Where a step runs: here for little, over the engine's workers for much; the same function, the same result."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, TypeVar
+
+import polars as pl
+import pyarrow as pa
+
+from jobs.storage.frames import spark_schema, to_arrow
+from jobs.storage.tables import Lake
+from jobs.storage.translation import carrying
+
+Part = TypeVar("Part")
+
+
+def spread(
+    lake: Lake, task: Callable[[Part], pl.DataFrame], parts: Sequence[Part], schema: Mapping[str, Any], *, engine: bool,
+    where: str,
+) -> pl.DataFrame:
+    """Do a task for each part, with `engine` as one Spark task each, and return what the tasks told, together.
+
+    What tasks return is small: rows travel by files, not through here.
+    """
+    if not engine:
+        return pl.concat([task(part) for part in parts]) if parts else pl.DataFrame(schema=schema)
+
+    def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            for number in batch.column(0).to_pylist():
+                with carrying():
+                    told = to_arrow(task(parts[number]), schema)
+                yield from told.to_batches()
+
+    with lake.engine_call(where):
+        numbers = lake.spark.range(0, len(parts), 1, max(1, len(parts)))
+        told = numbers.mapInArrow(run, spark_schema(schema)).toArrow()
+    return pl.DataFrame(pl.from_arrow(told)).cast(pl.Schema(schema))
