@@ -63,7 +63,7 @@ def _contract(named: tuple[str, ...] = ("证号", "姓名"), required: bool = Fa
     return Contract.model_validate(
         {
             "name": "a/trials", "title": TITLE, "description": TITLE, "steward": "tests@example.gov", "fields": fields,
-            "source": {"path": "trials", **source}, "load": {"unknown_columns": "keep"},
+            "source": {"path": "trials", **source}, "load": {"unknown_columns": "keep"}, "rows": {"min": 0},
         }
     )
 
