@@ -53,7 +53,8 @@ def read(file: Path, contract: Contract, limits: Limits, piece: Piece | None = N
     """Yield a file's records: the contract's source columns as strings, then where each record came from.
 
     `_source_file` and `_source_row` say where (a packed file's name is followed by the one inside it); `_defect` says
-    why a record cannot be trusted as a whole (for example `record.column_count`); `_extra` holds, as JSON, unknown
+    why a record cannot be trusted as a whole (for example `record.column_count`), or is a remark about one that can
+    (`record.unterminated`); `_extra` holds, as JSON, unknown
     columns to keep and the raw text of a defective record. `piece` asks for one piece of a large csv, as `plan` cut it.
     Raises SourceError when the file as a whole is not what the contract declares, when it has no record and the
     contract does not say `rows: {min: 0}`, and for anything a format's library does not survive.
@@ -159,7 +160,7 @@ def _batches(records: Records, layout: Layout, file: str, limits: Limits) -> Ite
 def _batch(records: list[Record], layout: Layout, file: str) -> pa.RecordBatch:
     columns = [pa.array([record.cells.get(name) for record in records], pa.string()) for name in layout.columns]
     rows = pa.array([record.row for record in records], pa.int64())
-    defects = pa.array([record.defect for record in records], pa.string())
+    defects = pa.array([record.defect or record.remark for record in records], pa.string())
     extra = pa.array([record.extra_json() for record in records], pa.string())
     return _with_origin(columns, layout, file, rows, defects, extra)
 

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import openpyxl
-import polars as pl
 import pytest
 
 from jobs.contract import Contract
@@ -80,70 +79,6 @@ def test_an_empty_file_is_an_error_that_asks_for_another_delivery(reader: str, t
     with pytest.raises(SourceError, match="empty") as refused:
         taken(b"", reader=reader)
     assert "deliver it again" in _said(refused)
-
-
-def _saved(book: openpyxl.Workbook) -> bytes:
-    out = io.BytesIO()
-    book.save(out)
-    return out.getvalue()
-
-
-def _workbook(rows: list[list[str]]) -> bytes:
-    book = openpyxl.Workbook()
-    for row in rows:
-        book.active.append(row)
-    return _saved(book)
-
-
-def _parquet() -> bytes:
-    out = io.BytesIO()
-    pl.DataFrame(schema={"证号": pl.String, "姓名": pl.String}).write_parquet(out)
-    return out.getvalue()
-
-
-DUMPED = {"reader": "database", "table": "t", "order_by": ["证号"]}
-NOTHING: dict[str, tuple[bytes, dict[str, Any]]] = {
-    "csv": ("证号,姓名\n".encode(), {}),
-    "csv with blank lines": ("证号,姓名\n\n  \n".encode(), {}),
-    "csv, its end missing": ("证号,姓名".encode(), {}),
-    "csv without a header": (b"\n", {"header_rows": 0, "columns": ["证号", "姓名"]}),
-    "fixed width": (b"id  name\n", {"reader": "fixed_width", "widths": {"证号": 4, "姓名": 4}}),
-    "workbook": (_workbook([["证号", "姓名"]]), {"reader": "xlsx"}),
-    "json": (b" [ ]\n", {"reader": "json"}),
-    "json below a key": (b'{"rows": [], "total": 0}', {"reader": "json", "records": "rows"}),
-    "json lines": (b"\n", {"reader": "jsonl"}),
-    "xml": (b"<all/>", {"reader": "xml"}),
-    "xml at a path": (b"<all><list/></all>", {"reader": "xml", "records": "list/one"}),
-    "parquet": (_parquet(), {"reader": "parquet"}),
-    "database": (b"", DUMPED),
-    "rest": (b"", {"reader": "rest", "url": "https://source.example"}),
-}
-
-
-@pytest.mark.parametrize("case", NOTHING)
-def test_a_delivery_without_a_record_is_refused_unless_the_contract_allows_for_it(case: str, taken) -> None:
-    content, source = NOTHING[case]
-    source = {"path": None, **source} if source.get("reader") == "rest" else source
-    for rows in ({}, {"max": 5}, {"min": 1}):
-        with pytest.raises(SourceError, match=r"no record|no row|is empty") as refused:
-            taken(content, rows=rows, **source)
-        assert "rows: {min: 0}" in _said(refused)
-    assert taken(content, rows={"min": 0}, **source) == []
-
-
-def test_no_contract_takes_a_file_of_no_byte_and_json_lines_say_how_nothing_is_delivered(taken) -> None:
-    for reader in ("csv", "jsonl"):
-        with pytest.raises(SourceError, match="the file is empty") as refused:
-            taken(b"", reader=reader, rows={"min": 0})
-        assert ("one empty line" in _said(refused)) == (reader == "jsonl")
-
-
-@pytest.mark.parametrize("content", [b"<all/>", b"<all><list><another/></list></all>"])
-def test_xml_that_holds_something_else_where_records_should_be_is_not_taken_for_an_empty_one(
-    content: bytes, taken
-) -> None:
-    with pytest.raises(SourceError, match="no element at list/one"):
-        taken(content, reader="xml", records="list/one", rows={"min": 0})
 
 
 def test_a_blank_file_has_no_header(taken) -> None:
@@ -339,6 +274,12 @@ def test_an_unknown_key_stops_is_kept_or_is_dropped_as_the_contract_says(taken) 
 
 
 # -- workbooks ---------------------------------------------------------------------------------------------------
+
+
+def _saved(book: openpyxl.Workbook) -> bytes:
+    out = io.BytesIO()
+    book.save(out)
+    return out.getvalue()
 
 
 def test_titles_and_merged_titles_above_the_header_are_no_records(taken, tmp_path) -> None:
