@@ -54,9 +54,12 @@ class Load(Model):
 
 
 class RowEnvelope(Model):
-    """Bound the records of one delivery: below `min` stops the batch, above `max` warns."""
+    """Bound the records of one delivery: below `min` stops the batch, above `max` warns.
 
-    min: int = Field(default=0, ge=0)
+    A delivery without any record is refused unless the contract says `min: 0`: it is likelier to be a failed export.
+    """
+
+    min: int = Field(default=1, ge=0, description="0 where a delivery may honestly have no record, as of daily changes")
     max: int | None = Field(default=None, ge=1)
 
 

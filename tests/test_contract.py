@@ -43,15 +43,15 @@ DEATHS = "civil_affairs/deaths.yaml"
     [
         ("steward:", "stewart:", 1, "steward"),
         ("load: {mode: merge", "load: {mode: upsert", 6, "mode"),
-        ("type: resident_id", "type: shoe_size", 14, "no type 'shoe_size'"),
-        ("register: person", "register: persons", 8, "no register 'persons'"),
-        ("codes: sex", "codes: sexes", 16, "no code list 'sexes'"),
+        ("type: resident_id", "type: shoe_size", 15, "no type 'shoe_size'"),
+        ("register: person", "register: persons", 9, "no register 'persons'"),
+        ("codes: sex", "codes: sexes", 17, "no code list 'sexes'"),
         ("key: [registration_no]", "key: [number]", 6, "'number' is no field"),
         ("as_of: registered_on", "as_of: division_code", 6, "is no date"),
-        ("protect: year, publish: {as: birth_", "protect: drop, publish: {as: birth_", 17, "never reaches gold"),
-        ("release: {theme: 卫生}", "release: {theme: 天气}", 25, "20 domains"),
+        ("protect: year, publish: {as: birth_", "protect: drop, publish: {as: birth_", 18, "never reaches gold"),
+        ("release: {theme: 卫生}", "release: {theme: 天气}", 26, "20 domains"),
         ("release: {theme: 卫生}", "", 1, "release: says no terms"),
-        ("    rejected: [registered_on.not_before]", "", 29, "either accepted: or rejected:"),
+        ("    rejected: [registered_on.not_before]", "", 30, "either accepted: or rejected:"),
         ("path: \"civil_affairs/", "path: \"../civil_affairs/", 5, "stays below the drop box"),
     ],
 )
@@ -69,7 +69,7 @@ def test_a_key_given_twice_is_an_error_not_the_last_one_wins(schemas: Path) -> N
 
 def test_loading_a_broken_folder_raises_with_place_and_remedy(schemas: Path) -> None:
     _spoil(schemas, DEATHS, "type: resident_id", "type: shoe_size")
-    with pytest.raises(ContractError, match=r"deaths\.yaml:14: .*shoe_size.* Remedy: types:"):
+    with pytest.raises(ContractError, match=r"deaths\.yaml:15: .*shoe_size.* Remedy: types:"):
         load_catalogue(schemas)
 
 

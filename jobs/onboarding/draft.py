@@ -23,6 +23,7 @@ from jobs.rows.cleaning import clean_key, clean_text
 from jobs.rows.codes import CodeBook
 from jobs.rows.identifiers import KINDS
 from jobs.rows.identifiers.organisations import LEGACY_KINDS
+from jobs.rows.judgement import REMARKS
 from jobs.settings import Settings
 from jobs.storage.readers import Limits
 
@@ -205,7 +206,7 @@ def _rows(dataset: str, sample: Path, layout: SampleLayout) -> pl.DataFrame:
         }
     )
     found = next(records(sample, contract, Limits()))
-    return found.filter(pl.col("_defect").is_null()).select(layout.columns)
+    return found.filter(pl.col("_defect").is_null() | pl.col("_defect").is_in(REMARKS)).select(layout.columns)
 
 
 # -- fields ------------------------------------------------------------------------------------------------------

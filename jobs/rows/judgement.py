@@ -19,6 +19,7 @@ from jobs.rows.rules import RULES, violations
 __all__ = ["judge", "silver_schema"]
 
 RULES_OF_JUDGEMENT = ("required",)
+REMARKS = ("record.unterminated",)  # what a reader says of a record that is sound all the same
 
 
 def judge(
@@ -30,18 +31,20 @@ def judge(
     lake's own columns, which begin with an underscore and are carried through. Returns the typed columns of
     `silver_schema`, `_reasons` and `_warnings` (List(Utf8), sorted, each once), `_deleted` (Boolean), and
     the carried columns; the same rows in the same order. A row with a `_defect` gets that as its only
-    reason and no values.
+    reason and no values; one that is a reader's remark is a warning.
     """
     numbered = cells.with_row_index("_row")
     sound = numbered
-    defects = pl.DataFrame(schema={"_row": pl.UInt32, "finding": pl.String})
+    defects = remarks = pl.DataFrame(schema={"_row": pl.UInt32, "finding": pl.String})
     if "_defect" in cells.columns and cells["_defect"].null_count() < cells.height:
-        defects = numbered.filter(pl.col("_defect").is_not_null()).select("_row", finding="_defect")
-        sound = numbered.filter(pl.col("_defect").is_null())
+        said = pl.col("_defect").is_in(REMARKS)
+        remarks = numbered.filter(said).select("_row", finding="_defect")
+        defects = numbered.filter(~said).select("_row", finding="_defect")
+        sound = numbered.filter(pl.col("_defect").is_null() | said)
 
     judged = _Judged(sound, contract, types, codes, data_date)
     reasons = pl.concat([defects, _rows_of(judged.reasons, sound["_row"])])
-    warnings = _rows_of(judged.warnings, sound["_row"])
+    warnings = pl.concat([remarks, _rows_of(judged.warnings, sound["_row"])])
     typed = pl.DataFrame(judged.values).with_columns(sound["_row"], _deleted=_deleted(sound, contract))
     carried = [name for name in cells.columns if name.startswith("_") and name not in _ADDED]
     return (

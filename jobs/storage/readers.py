@@ -37,6 +37,11 @@ _READERS: dict[str, Callable[[Path, Source, Layout, Limits], Records]] = {
     "ods": read_ods, "json": read_json, "jsonl": read_json_lines, "xml": read_xml, "parquet": read_parquet,
     "dbf": read_dbf, "database": read_json_lines, "rest": read_json_lines,
 }
+_DUMPED = ("database", "rest")
+_WITHOUT_RECORD = {
+    "json": "the document's array of records is empty.", "jsonl": "the file has no record.",
+    "xml": "the document has no record.", "database": "the table has no row.", "rest": "the source gives no record.",
+}
 # What the machine refuses is not the file's fault.
 _MACHINE = {
     errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EIO, errno.EMFILE, errno.ENOENT, errno.EROFS,
@@ -48,10 +53,11 @@ def read(file: Path, contract: Contract, limits: Limits, piece: Piece | None = N
     """Yield a file's records: the contract's source columns as strings, then where each record came from.
 
     `_source_file` and `_source_row` say where (a packed file's name is followed by the one inside it); `_defect` says
-    why a record cannot be trusted as a whole (for example `record.column_count`); `_extra` holds, as JSON, unknown
+    why a record cannot be trusted as a whole (for example `record.column_count`), or is a remark about one that can
+    (`record.unterminated`); `_extra` holds, as JSON, unknown
     columns to keep and the raw text of a defective record. `piece` asks for one piece of a large csv, as `plan` cut it.
-    Raises SourceError when the file as a whole is not what the contract declares, and for anything a format's library
-    does not survive.
+    Raises SourceError when the file as a whole is not what the contract declares, when it has no record and the
+    contract does not say `rows: {min: 0}`, and for anything a format's library does not survive.
     """
     source = contract.source
     if source is None:
@@ -61,8 +67,7 @@ def read(file: Path, contract: Contract, limits: Limits, piece: Piece | None = N
     shown = file.name
     try:
         with _bounded_failures():
-            if file.stat().st_size == 0:
-                raise SourceError("the file is empty.", remedy="deliver it again.")
+            _refuse_zero_bytes(file, source)
             with unpacked(file, source, limits) as files:
                 for name, path in files:
                     shown = name
@@ -71,7 +76,7 @@ def read(file: Path, contract: Contract, limits: Limits, piece: Piece | None = N
                         yield batch
             shown = file.name
             if not seen and contract.rows.min and piece is None:
-                raise SourceError("the file has a header and no record.", remedy="deliver it again.")
+                raise _without_record(source)
     except (SourceError, StorageError) as error:
         where = f"{shown}:{error.where}" if error.where else shown
         raise type(error)(error.what, dataset=contract.name, where=where, remedy=error.remedy) from None
@@ -84,11 +89,29 @@ def plan(file: Path, contract: Contract) -> list[Piece]:
 
 
 def _records(path: Path, source: Source, layout: Layout, limits: Limits, piece: Piece | None) -> Records:
-    if path.stat().st_size == 0:
-        raise SourceError("the file is empty.", remedy="deliver it again.")
+    _refuse_zero_bytes(path, source)
     if piece is not None and source.reader == "csv":
         return read_delimited(path, source, layout, limits, piece)
     return _READERS[source.reader](path, source, layout, limits)
+
+
+def _refuse_zero_bytes(file: Path, source: Source) -> None:
+    """Raise SourceError for a delivered file of no byte: it cannot be told from a transfer that failed.
+
+    A dump of a database or a REST source is the lake's own, made after the source answered: it may be empty.
+    """
+    if source.reader not in _DUMPED and file.stat().st_size == 0:
+        text = source.reader == "jsonl" or (source.reader in ("csv", "fixed_width") and not source.header_rows)
+        other = "; where rows: {min: 0} allows no record, a file of one empty line says so" if text else ""
+        raise SourceError("the file is empty.", remedy=f"deliver it again{other}.")
+
+
+def _without_record(source: Source) -> SourceError:
+    plain = "the file has a header and no record." if source.header_rows else "the file has no record."
+    return SourceError(
+        _WITHOUT_RECORD.get(source.reader, plain),
+        remedy="deliver it again; if a delivery of this dataset may have no record, declare rows: {min: 0}.",
+    )
 
 
 class _bounded_failures:  # noqa: N801 (used like a function)
@@ -137,7 +160,7 @@ def _batches(records: Records, layout: Layout, file: str, limits: Limits) -> Ite
 def _batch(records: list[Record], layout: Layout, file: str) -> pa.RecordBatch:
     columns = [pa.array([record.cells.get(name) for record in records], pa.string()) for name in layout.columns]
     rows = pa.array([record.row for record in records], pa.int64())
-    defects = pa.array([record.defect for record in records], pa.string())
+    defects = pa.array([record.defect or record.remark for record in records], pa.string())
     extra = pa.array([record.extra_json() for record in records], pa.string())
     return _with_origin(columns, layout, file, rows, defects, extra)
 

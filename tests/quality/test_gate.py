@@ -44,8 +44,15 @@ def _judged(contract: Contract, figures: dict[str, float]) -> dict[tuple[str, st
 def test_each_term_is_judged_with_its_own_severity() -> None:
     figures = {"delivered": 100.0, "quarantined_share": 0.2, "duplicate_share": 0.0}
     assert _judged(_contract(), figures) == {
-        ("table.quarantined_share", "error"): True, ("table.quarantined_share", "warn"): False
+        ("rows.min", "error"): True, ("table.quarantined_share", "error"): True,
+        ("table.quarantined_share", "warn"): False,
     }
+
+
+def test_a_batch_without_a_record_is_withheld_unless_the_contract_allows_for_it() -> None:
+    figures = {"delivered": 0.0, "quarantined_share": 0.0}
+    assert _judged(_contract(), figures)["rows.min", "error"] is False
+    assert ("rows.min", "error") not in _judged(_contract(rows={"min": 0}), figures)
 
 
 @pytest.mark.parametrize(("delivered", "fewest", "most"), [(5, False, True), (50, True, True), (500, True, False)])

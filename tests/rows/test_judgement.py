@@ -8,7 +8,8 @@ import pytest
 import yaml
 
 from jobs.rows.identifiers.reasons import RULES
-from jobs.rows.judgement import judge
+from jobs.rows.judgement import REMARKS, judge
+from jobs.storage.reading.text import UNTERMINATED
 
 ON = date(2026, 3, 2)
 ROOT = Path(__file__).parents[2]
@@ -90,6 +91,13 @@ def test_a_warning_does_not_reject(judged):
 def test_columns_are_compared_after_casting(judged):
     rows = judged({**GOOD, "登记": "1949年12月30日"})
     assert rows["_reasons"].to_list() == [["registered_on.not_before"]]
+
+
+def test_a_readers_remark_is_a_warning_and_the_row_is_judged_like_any_other(judged):
+    rows = judged(GOOD, {**GOOD, "证号": BAD_ID}, _defect=["record.unterminated", "record.unterminated"])
+    assert rows["_warnings"].to_list() == [["record.unterminated"]] * 2
+    assert rows["_reasons"].list.len().to_list() == [0, 1]
+    assert UNTERMINATED in REMARKS
 
 
 def test_a_broken_record_has_its_defect_as_only_reason_and_no_values(judged):

@@ -75,7 +75,7 @@ def said(refused: pytest.ExceptionInfo[SourceError]) -> str:
 @pytest.mark.parametrize("delimiter", [",", "\t", ";", "|", "||", ", ", "\x01", "|@|"])
 def test_every_encoding_and_delimiter_gives_the_same_cells(encoding: str, delimiter: str, taken) -> None:
     lines = [delimiter.join(row) for row in [("证号", "姓名"), ("A1", '王"小明'), ("A2", '"陳""大文"')]]
-    rows = taken("\r\n".join(lines).encode(encoding), reader="csv", encoding=encoding, delimiter=delimiter)
+    rows = taken("\r\n".join([*lines, ""]).encode(encoding), reader="csv", encoding=encoding, delimiter=delimiter)
     assert cells(rows) == [("A1", '王"小明'), ("A2", '陳"大文')]
 
 
@@ -179,7 +179,7 @@ def test_a_line_beyond_the_limit_costs_its_own_record_only(taken) -> None:
 def test_fixed_width_counts_bytes_or_characters(unit: str, name_width: int, taken) -> None:
     lines = ["A1  某甲  ", "A2  某乙  "] if unit == "bytes" else ["A1  某甲 ", "A2  某乙 "]
     how = {"reader": "fixed_width", "header_rows": 0, "encoding": "gb18030", "widths": {"证号": 4, "姓名": name_width}}
-    assert cells(taken("\n".join(lines).encode("gb18030"), widths_in=unit, **how)) == GOOD
+    assert cells(taken("\n".join([*lines, ""]).encode("gb18030"), widths_in=unit, **how)) == GOOD
 
 
 def test_a_line_of_another_length_or_a_cut_character_is_a_defect(taken) -> None:

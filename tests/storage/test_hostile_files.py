@@ -24,7 +24,7 @@ TITLE = {"en": "Trials", "zh": "试验"}
 DEFECTS = {
     None, "record.encoding", "record.column_count", "record.quoting", "record.stray_quote", "record.nul_byte",
     "record.cell_too_large", "record.syntax", "record.duplicate_key", "record.too_large", "record.repeated_header",
-    "record.second_table",    "record.formula",
+    "record.second_table", "record.formula", "record.unterminated",
 }
 # Public collections of messy files (csv-spectrum, Pollock, frictionless) are read too where somebody has them.
 _COLLECTIONS = (folder / "shared" / "data" / "messy" for folder in Path(__file__).resolve().parents)
@@ -63,7 +63,7 @@ def _contract(named: tuple[str, ...] = ("证号", "姓名"), required: bool = Fa
     return Contract.model_validate(
         {
             "name": "a/trials", "title": TITLE, "description": TITLE, "steward": "tests@example.gov", "fields": fields,
-            "source": {"path": "trials", **source}, "load": {"unknown_columns": "keep"},
+            "source": {"path": "trials", **source}, "load": {"unknown_columns": "keep"}, "rows": {"min": 0},
         }
     )
 

@@ -81,13 +81,6 @@ def test_an_empty_file_is_an_error_that_asks_for_another_delivery(reader: str, t
     assert "deliver it again" in _said(refused)
 
 
-def test_a_header_alone_has_no_record_and_stops_a_dataset_that_expects_some(taken) -> None:
-    assert taken("证号,姓名\n") == []
-    with pytest.raises(SourceError, match="header and no record") as refused:
-        taken("证号,姓名\n", rows={"min": 1})
-    _said(refused)
-
-
 def test_a_blank_file_has_no_header(taken) -> None:
     with pytest.raises(SourceError, match="no header"):
         taken("\n\r\n  \n")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from jobs.source import Source
@@ -21,7 +22,9 @@ MOST_LINES = 100  # of one record: beyond, a quote was never closed
 def read_delimited(file: Path, source: Source, layout: Layout, limits: Limits, piece: Piece | None = None) -> Records:
     """Yield the records of a delimited file, or of one piece of it; blank lines are none.
 
-    Raises SourceError for another kind of file, an encoding that does not fit, and a header that is not the contract's.
+    A last record without a line end is read as it is, with a remark: it is whole (RFC 4180 allows it), or the file was
+    cut inside its last cell. Raises SourceError for another kind of file, an encoding that does not fit, and a header
+    that is not the contract's.
     """
     with file.open("rb") as stream:
         start = stream.read(encodings.PROBED)
@@ -65,7 +68,7 @@ class _Reading:
             if found is None or (piece.end is not None and found[0] >= piece.end):
                 return
             if (record := self._record(*found)) is not None:
-                yield record
+                yield replace(record, remark=lines.remark)
 
     def _head(self, lines: Lines) -> Record | None:
         """Read up to the end of the header; return the first record where there is no header."""
@@ -81,7 +84,7 @@ class _Reading:
             if found is None:
                 break
             if (record := self._record(*found)) is not None:
-                return record
+                return replace(record, remark=lines.remark)
         return None
 
     def _record(self, number: int, text: str, defect: str | None) -> Record | None:

@@ -37,6 +37,8 @@ class Columns:
         text, plain = block.text, self.dialect.is_plain(block.text)
         if self.frame.is_second or block.defects or NUL in text or (self.dialect.escape and not plain):
             return None
+        if not text.endswith("\n"):
+            return None  # the file's last line, unterminated: its record gets a remark
         if "\r" in text:
             if text.count("\r") != text.count("\r\n"):
                 return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import accumulate
 from pathlib import Path
 
@@ -22,7 +23,8 @@ def read_fixed_width(file: Path, source: Source, layout: Layout, limits: Limits)
     """Yield one record per line that is not blank; padding around a cell is none of it.
 
     A line shorter than the sum of the widths has lost trailing padding at most where the rest of it is empty; a longer
-    one, a cut cell and a character that lies across two cells are defects of the record.
+    one, a cut cell and a character that lies across two cells are defects of the record. A last line without a line end
+    gets a remark: the file may have been cut in it.
     """
     with file.open("rb") as stream:
         start = stream.read(encodings.PROBED)
@@ -45,7 +47,8 @@ def read_fixed_width(file: Path, source: Source, layout: Layout, limits: Limits)
                 frame.names = layout.check_columns(list(source.widths))
             yield Record(line.number, {}, line.defect, {RAW: line.text[:KEPT_RAW]})
         else:
-            yield from _record(line.number, line.text, source, spans, frame)
+            for record in _record(line.number, line.text, source, spans, frame):
+                yield replace(record, remark=lines.remark)
     frame.finish()
 
 

@@ -21,12 +21,13 @@ KEPT_RAW = 4000  # characters of it; the whole is in landing
 
 @dataclass(frozen=True)
 class Record:
-    """Hold one record: cells by source column, and what is wrong with it as a record."""
+    """Hold one record: cells by source column, what is wrong with it as a record, and what is only odd about it."""
 
     row: int
     cells: dict[str, str | None]
     defect: str | None = None
     extra: dict[str, str | None] = field(default_factory=dict)
+    remark: str | None = None
 
     def bounded(self, max_bytes: int) -> Record:
         """Return the record without cells larger than allowed, and with its NUL bytes named as a defect."""

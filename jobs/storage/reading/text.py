@@ -16,6 +16,7 @@ from jobs.storage.reading.limits import Limits
 
 BLOCK = 1 << 20  # bytes
 TOO_LARGE, ENCODING = "record.too_large", "record.encoding"
+UNTERMINATED = "record.unterminated"  # a remark: RFC 4180 allows it, and so ends a file cut inside its last cell
 
 
 class Line(NamedTuple):
@@ -71,6 +72,7 @@ class Lines:
     def __init__(self, file: Path, source: Source, limits: Limits, piece: Piece | None = None) -> None:
         self._blocks = _blocks(file, source, limits, piece or Piece())
         self._waiting: deque[Line] = deque()
+        self.remark: str | None = None  # about the line given last: the file ends without a line end after it
 
     def next(self) -> Line | None:
         """Return the next line; None at the end."""
@@ -79,7 +81,9 @@ class Lines:
             if block is None:
                 return None
             self._waiting.extend(block.lines())
-        return self._waiting.popleft()
+        line = self._waiting.popleft()
+        self.remark = None if "\n" in line.end else UNTERMINATED
+        return line
 
     def give_back(self, lines: list[Line]) -> None:
         """Take lines back, to be given again in order."""

@@ -37,7 +37,7 @@ def read_xml(file: Path, source: Source, layout: Layout, limits: Limits) -> Reco
         for found in parsed(stream, source.encoding, gatherer, limits):
             number += 1
             yield _record(number, found, layout, limits)
-    if source.records and not gatherer.reached:
+    if source.records and not gatherer.reached and not gatherer.is_empty:
         raise SourceError(
             f"the document has no element at {source.records}.",
             remedy="mend records: in the contract: the tags below the root that lead to a record, a/path.",
@@ -62,6 +62,7 @@ class Gatherer:
 
     def __init__(self, path: list[str]) -> None:
         self.path, self.reached = path, False
+        self._at_parent = self._others = False  # the records' parent came; something else than a record came in it
         self._open: list[str] = []  # tags from the root down
         self._texts: list[list[str]] = []
         self._leaf: list[bool] = []
@@ -75,6 +76,9 @@ class Gatherer:
         if self._record is None and len(self._open) == self._depth and self._on_path():
             self._record, self.reached = Element(), True
         if self._record is None:
+            above = self.path[:-1]
+            self._at_parent = self._at_parent or self._open[1:] == above
+            self._others = self._others or (len(self._open) == self._depth and self._open[1:-1] == above)
             return
         if self._leaf:
             self._leaf[-1] = False
@@ -96,6 +100,11 @@ class Gatherer:
                 self._done.append(self._record)
                 self._record = None
         self._open.pop()
+
+    @property
+    def is_empty(self) -> bool:
+        """Tell whether the element that should hold the records is there and holds no element at all."""
+        return self._at_parent and not self.reached and not self._others
 
     def data(self, text: str) -> None:
         """Take text of the innermost cell."""
