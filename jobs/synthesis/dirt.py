@@ -145,7 +145,7 @@ MARS: dict[str, tuple[Cell, str]] = {
     "dash": (lambda _: pl.lit("--"), REJECTED),
     "grouped_amount": (lambda cell: cell.str.replace(r"^(\d+)(\d{3})(\.\d+)?$", "${1},${2}${3}"), ACCEPTED),
     "unit_in_cell": (lambda cell: cell + "元", ACCEPTED),
-    "amount_in_words": (lambda _: pl.lit("约五千"), REJECTED),
+    "amount_in_words": (lambda _: pl.lit("五千左右"), REJECTED),
     "number_in_words": (lambda _: pl.lit("若干人"), REJECTED),
     "blank_in_name": (lambda cell: cell.str.replace(r"^(.)(.+)$", "${1} ${2}"), ACCEPTED),
     "number_as_name": (lambda _: pl.lit("13800000000"), REJECTED),

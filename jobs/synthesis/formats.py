@@ -65,8 +65,9 @@ def write_gzip_json_lines(rows: pl.DataFrame, path: Path) -> None:
 
 def write_json_document(rows: pl.DataFrame, path: Path) -> None:
     """Write a service's answer: a JSON document with the records at data/rows."""
-    total = f'{{"code":"200","message":"成功","data":{{"total":{rows.height},"rows":'
-    path.write_text(f"{total}{rows.write_json()}}}}}", encoding="utf-8", newline="\n")
+    head = f'{{"code":"200","message":"成功","data":{{"total":{rows.height},"rows":[\n'
+    records = rows.write_ndjson().rstrip("\n").replace("\n", ",\n")  # no line end stands inside a record
+    path.write_text(f"{head}{records}\n]}}}}\n", encoding="utf-8", newline="\n")
 
 
 def write_parquet(rows: pl.DataFrame, path: Path) -> None:
