@@ -24,6 +24,9 @@ def synth(
     people: Annotated[int, typer.Option("--people", min=200)] = 20_000,
     days: Annotated[int, typer.Option("--days", min=1, max=366)] = 3,
     seed: Annotated[int, typer.Option("--seed")] = 1,
+    only: Annotated[
+        list[str] | None, typer.Option("--only", help="a dataset to make, such as health/births; may come again")
+    ] = None,
 ) -> None:
     """Write a synthetic city's deliveries and the truth about them; no real person or firm is in it.
 
@@ -35,7 +38,7 @@ def synth(
 
     if out.exists() and any(out.iterdir()):
         raise RequestError("the folder is not empty.", where=str(out), remedy="name another.")
-    summary = city.write(people, days, seed, out, Settings().schemas / "codes", say)
+    summary = city.write(people, days, seed, out, Settings().schemas / "codes", say, only or city.ALL)
     typer.echo(str(summary))
 
 

@@ -13,6 +13,7 @@ from jobs.registers.assertions import rulings
 from jobs.registers.judging import judge
 from jobs.registers.resolution import placed
 from jobs.storage.tables import Lake
+from jobs.synthesis.truth import ROLES
 
 ALL = "all"
 
@@ -48,15 +49,15 @@ def _with_subjects(lake: Lake, desk: Desk, told: pl.DataFrame) -> pl.DataFrame:
         roles, on=["_dataset", "_role"], how="inner"
     ).join(known.with_columns(pl.col("_source_row").cast(pl.Int64)), on=["_dataset", "_source_file", "_source_row"],
            how="inner")
-    subject = pl.when(pl.col("side") == "subject").then("subject").otherwise("other")
+    subject = pl.coalesce(pl.when(pl.col("side") == role).then(role) for role in ROLES)
     return joined.select(
         pl.col("_entity_id").alias("entity"), pl.col("_waits").alias("held"), "dirt", subject.alias("subject")
     ).filter(pl.col("subject").is_not_null())
 
 
 def _side(contract: Contract, role: str) -> str:
-    """Return which of a row's two subjects a role speaks of: the truth names the first role's first."""
-    return "subject" if next(iter(contract.entities)) == role else "other"
+    """Return which of a row's subjects a role speaks of: the truth names them in the order of the roles."""
+    return ROLES[list(contract.entities).index(role)]
 
 
 def _row(register: str, claims: pl.DataFrame, dirt: str | None) -> dict[str, Any]:

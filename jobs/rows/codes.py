@@ -62,7 +62,7 @@ class CodeBook:
         best = spelled.sort("_now", "valid_from", descending=True, nulls_last=True).unique(
             "spelling", keep="first", maintain_order=True
         )
-        asked = pl.DataFrame({"spelling": values.cast(pl.String)})
+        asked = pl.DataFrame({"spelling": values.cast(pl.String).str.normalize("NFKC")})
         found = asked.join(best.select("spelling", "code"), on="spelling", how="left", maintain_order="left")
         return found["code"].alias(values.name)
 
@@ -80,7 +80,9 @@ class CodeBook:
             table.select(pl.col("label_en").alias("spelling"), *columns),
             table.select(pl.col("aliases").str.split(";").alias("spelling"), *columns).explode("spelling"),
         ]
-        return pl.concat(parts).drop_nulls("spelling").filter(pl.col("spelling") != "")
+        spelled = pl.concat(parts).drop_nulls("spelling").filter(pl.col("spelling") != "")
+        # Brackets and letters of either width are one spelling, in the list as in a cell.
+        return spelled.with_columns(pl.col("spelling").str.normalize("NFKC"))
 
     @cached_property
     def divisions(self) -> Divisions:

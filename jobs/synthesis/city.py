@@ -2,30 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 
-from jobs.synthesis import departments, files
+from jobs.errors import RequestError
+from jobs.synthesis import departments
+from jobs.synthesis.circumstances import Circumstances
+from jobs.synthesis.deliveries import DELIVERIES, DEMONSTRATED, Delivery, Departments
 from jobs.synthesis.departments import City
 from jobs.synthesis.entities import found_entities
 from jobs.synthesis.life import live
 from jobs.synthesis.people import day, populate
+from jobs.synthesis.truth import ROLES
 
 PEOPLE_PER_ENTITY = 15
-
-# dataset: who makes its rows, how a file ends, who writes it
-DELIVERIES: dict[str, tuple[Callable[..., pl.DataFrame], str, files.Writer]] = {
-    "public_security/household_register": (departments.household_register, "csv", files.write_csv),
-    "civil_affairs/deaths": (departments.deaths, "jsonl", files.write_json_lines),
-    "civil_affairs/marriage_registrations": (departments.marriage_registrations, "xlsx", files.write_workbook),
-    "civil_affairs/social_organisations": (departments.social_organisations, "tsv", files.write_tsv),
-    "social_security/social_insurance": (departments.social_insurance, "sqlite", files.write_database),
-    "market_regulation/enterprise_registrations": (departments.enterprise_registrations, "csv", files.write_plain_csv),
-}
+ALL = tuple(DELIVERIES)
+_PEOPLE = ("person", "resident_id", "name", "sex", "birth", "household", "county", "died_on")
+_ENTITIES = ("entity", "kind", "credit_code", "name", "county", "established", "representative")
 
 
 @dataclass(frozen=True)
@@ -62,59 +60,86 @@ def make(people: int, days: int, seed: int, codes: Path) -> City:
 
 
 def write(
-    people: int, days: int, seed: int, out: Path, codes: Path, say: Callable[[str], None] | None = None
+    people: int,
+    days: int,
+    seed: int,
+    out: Path,
+    codes: Path,
+    say: Callable[[str], None] | None = None,
+    datasets: Sequence[str] = DEMONSTRATED,
 ) -> Summary:
     """Write the deliveries to OUT/raw/<department>/ and the truth to OUT/truth/; return the counts.
 
     The truth is five Parquet tables: `rows` (which row is whose, what is wrong with it, what must become of it:
-    accepted, rejected, duplicate or held), `people`, `organisations`, `withdrawals` (deliveries to be taken back) and
-    `identifiers` (everything that may appear in no gold or open table and in no log). The same arguments give the
-    same bytes.
+    accepted, rejected, duplicate or held; `subject`, `other`, `third` and `fourth` are whom the contract's roles speak
+    of, in their order), `people`, `organisations`, `withdrawals` (deliveries to be taken back) and `identifiers`
+    (everything that may appear in no gold or open table and in no log). The same arguments give the same bytes, and a
+    dataset's file is the same whichever others are written. `datasets` are those of the demonstration unless named;
+    `ALL` names every one. Raises RequestError for a dataset that is none of the city's.
     """
+    for name in datasets:
+        if name not in DELIVERIES:
+            near = get_close_matches(name, DELIVERIES, n=3, cutoff=0.4)
+            remedy = f"did you mean {', '.join(near)}?" if near else f"the city has {', '.join(DELIVERIES)}."
+            raise RequestError(f"the city makes no deliveries of {name!r}.", remedy=remedy)
+    chosen = set(datasets)
+    wanted = {name: place for place, name in enumerate(DELIVERIES) if name in chosen}
     city, told = make(people, days, seed, codes), []
+    known = Departments(Circumstances(city, seed, codes))
     for number in range(1, days + 1):
-        for place, (dataset, (rows_of, ending, writer)) in enumerate(DELIVERIES.items()):
-            chance = np.random.default_rng([seed, 2, number, place])
-            rows = rows_of(city, number, chance)
-            path = out / "raw" / f"{dataset}_{day(number):%Y%m%d}.{ending}"
+        for dataset, place in wanted.items():
+            delivery, chance = DELIVERIES[dataset], np.random.default_rng([seed, 2, number, place])
+            rows = delivery.rows(known, number, chance)
+            path = out / "raw" / f"{dataset}_{day(number):%Y%m%d}.{delivery.ending}"
             path.parent.mkdir(parents=True, exist_ok=True)
-            writer(rows.select([name for name in rows.columns if not name.startswith("_")]), path)
-            told.append(_truth(rows, dataset, path.name, files.FIRST_ROW[ending]))
+            delivery.write(rows.select([name for name in rows.columns if not name.startswith("_")]), path)
+            told.append(_truth(rows, dataset, path.name, delivery))
         if say:
             say(f"day {number} of {days} written")
     truth = pl.concat(told)
     target = out / "truth"
     target.mkdir(parents=True, exist_ok=True)
     withdrawn = truth.filter(pl.col("dirt") == "withdrawn").select("dataset", "file").unique().sort("dataset", "file")
+    residents, entities = _everybody(known, chosen)
     for name, table in {
         "rows": truth,
-        "people": city.people.select("person", "resident_id", "name", "sex", "birth", "household", "county", "died_on"),
-        "organisations": city.entities.select(
-            "entity", "kind", "credit_code", "name", "county", "established", "representative"
-        ),
+        "people": residents.select(_PEOPLE),
+        "organisations": entities.select(_ENTITIES),
         "withdrawals": withdrawn,
-        "identifiers": _identifiers(city),
+        "identifiers": _identifiers(city, residents, entities),
     }.items():
         table.write_parquet(target / f"{name}.parquet")
-    return Summary(city.people.height, city.entities.height, len(told), truth.height)
+    return Summary(residents.height, entities.height, len(told), truth.height)
 
 
-def _truth(rows: pl.DataFrame, dataset: str, file: str, first: int) -> pl.DataFrame:
+def _truth(rows: pl.DataFrame, dataset: str, file: str, delivery: Delivery) -> pl.DataFrame:
+    inner = f"/{delivery.inner}" if delivery.inner else ""
     return rows.select(
         dataset=pl.lit(dataset),
-        file=pl.lit(file),
-        source_row=pl.int_range(first, pl.len() + first),
-        subject="_subject",
-        other=pl.col("_other").cast(pl.String),
+        file=pl.lit(f"{file}{inner}"),  # as the lake names a packed file
+        source_row=pl.int_range(delivery.first, pl.len() + delivery.first),
+        **{role: pl.col(f"_{role}").cast(pl.String) for role in ROLES},
         story="_story",
         dirt="_dirt",
         expected="_expected",
     )
 
 
-def _identifiers(city: City) -> pl.DataFrame:
+def _everybody(known: Departments, chosen: set[str]) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Return the people and entities whom some of the chosen deliveries speak of."""
+    of, residents, entities = known.of, [known.city.people], [known.city.entities]
+    if "public_security/residence_permits" in chosen:
+        residents.append(of.incomers)
+    if "agriculture/village_collectives" in chosen:
+        entities.append(of.collectives)
+    if chosen & {"taxation/taxpayers", "development_reform/administrative_licences",
+                 "development_reform/administrative_penalties", "development_reform/administrative_penalties_2016"}:
+        entities.append(of.traders)
+    return pl.concat(residents, how="diagonal_relaxed"), pl.concat(entities, how="diagonal_relaxed")
+
+
+def _identifiers(city: City, people: pl.DataFrame, entities: pl.DataFrame) -> pl.DataFrame:
     """Return every identifier planted in the deliveries, each once."""
-    people, entities = city.people, city.entities
     numbers = people["resident_id"]
     parts = {
         "resident_id": numbers,

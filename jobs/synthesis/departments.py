@@ -11,6 +11,7 @@ import polars as pl
 from jobs.synthesis.dirt import ENTITY_DIRT, PERSON_DIRT, repeated, reused, spoiled, swapped
 from jobs.synthesis.numbers import registration_numbers
 from jobs.synthesis.people import BASE, day
+from jobs.synthesis.truth import iso, truth
 
 DUPLICATES = 0.003
 NEW_COLUMN_DAY = 3
@@ -40,7 +41,7 @@ def household_register(city: City, number: int, chance: np.random.Generator) -> 
         姓名="name",
         曾用名=pl.lit(""),
         性别="sex",
-        出生日期=_day("birth"),
+        出生日期=iso("birth"),
         民族="ethnic",
         户号="household",
         与户主关系="relationship",
@@ -50,8 +51,8 @@ def household_register(city: City, number: int, chance: np.random.Generator) -> 
         婚姻状况="marital",
         变动类型="change",
         迁出地区划="previous",
-        登记日期=_day("registered"),
-        **_truth("person", "story"),
+        登记日期=iso("registered"),
+        **truth("person", story="story"),
     )
     if number >= NEW_COLUMN_DAY:
         work = pl.Series("职业", chance.choice(np.array(["农民", "工人", "职员", "教师", ""]), rows.height), pl.String)
@@ -87,11 +88,11 @@ def _deaths(dead: pl.DataFrame, number: int) -> pl.DataFrame:
         身份证号="resident_id",
         姓名="name",
         性别="sex",
-        出生日期=_day("birth"),
-        死亡日期=_day("died_on"),
+        出生日期=iso("birth"),
+        死亡日期=iso("died_on"),
         登记机关区划="county",
-        登记日期=_day("registered_on"),
-        **_truth("person"),
+        登记日期=iso("registered_on"),
+        **truth("person"),
     )
 
 
@@ -101,14 +102,14 @@ def marriage_registrations(city: City, number: int, chance: np.random.Generator)
         登记字号=pl.concat_str(pl.lit("J"), "couple"),
         男方姓名="groom_name",
         男方身份证号="groom_id",
-        男方出生日期=_day("groom_birth"),
+        男方出生日期=iso("groom_birth"),
         女方姓名="bride_name",
         女方身份证号="bride_id",
-        女方出生日期=_day("bride_birth"),
+        女方出生日期=iso("bride_birth"),
         登记机关区划="county",
-        登记日期=_day("registered"),
+        登记日期=iso("registered"),
         状态="status",
-        **_truth("groom", other="bride"),
+        **truth("groom", "bride"),
     )
     rows = reused(chance, rows, "男方身份证号", "男方姓名", max(1, rows.height // 100) if number == 1 else 0)
     rows = spoiled(chance, spoiled(chance, rows, "男方身份证号", PERSON_DIRT), "女方身份证号", PERSON_DIRT)
@@ -133,8 +134,8 @@ def social_insurance(city: City, number: int, _chance: np.random.Generator) -> p
         contribution_base=pl.col("base").cast(pl.String) + ".00",
         status="insurance_status",
         division_code="county",
-        updated_on=_day("updated_on"),
-        **_truth("person", other="entity"),
+        updated_on=iso("updated_on"),
+        **truth("person", "entity"),
         _gone=gone,
     )
     same = np.random.default_rng([city.jobs.height, 3])  # a system keeps its mistakes from day to day
@@ -149,7 +150,7 @@ def enterprise_registrations(city: City, number: int, chance: np.random.Generato
     rows = _entities(city, number, ["企业", "其他"]).select(
         企业名称="name",
         统一社会信用代码="credit_code",
-        注册日期=_day("established"),
+        注册日期=iso("established"),
         企业类型=pl.when(pl.col("kind") == "企业").then(pl.lit("有限责任公司")).otherwise(pl.lit("农民专业合作社")),
         法人代表="representative_name",
         注册资金="capital",
@@ -157,7 +158,7 @@ def enterprise_registrations(city: City, number: int, chance: np.random.Generato
         所在省份=pl.lit("浙江"),
         地区=pl.lit("丽水"),
         注册地址="address",
-        **_truth("entity", "story"),
+        **truth("entity", story="story"),
         _county="county",
         _serial=pl.col("entity").cast(pl.Int64),
     )
@@ -180,34 +181,19 @@ def social_organisations(city: City, number: int, chance: np.random.Generator) -
         法定代表人="representative_name",
         法定代表人身份证号="representative_id",
         业务主管单位=pl.lit("丽水市民政局"),
-        成立日期=_day("established"),
+        成立日期=iso("established"),
         注册资金="capital",
         住所="address",
         区划="county",
         状态="status",
-        变更日期=_day("changed_on"),
-        **_truth("entity", "story", other="representative"),
+        变更日期=iso("changed_on"),
+        **truth("entity", "representative", story="story"),
     )
     return repeated(chance, spoiled(chance, rows, "统一社会信用代码", ENTITY_DIRT), DUPLICATES)
 
 
 def _entities(city: City, number: int, kinds: list[str]) -> pl.DataFrame:
     return city.entity_events.filter((pl.col("deliver_day") == number) & pl.col("kind").is_in(kinds))
-
-
-def _truth(subject: str, story: str | None = None, other: str | None = None) -> dict[str, pl.Expr]:
-    """Return the columns that keep the truth beside a row; they are not delivered."""
-    return {
-        "_subject": pl.col(subject),
-        "_other": pl.col(other) if other else pl.lit(None, pl.String),
-        "_story": pl.col(story) if story else pl.lit(""),
-        "_dirt": pl.lit(""),
-        "_expected": pl.lit("accepted"),
-    }
-
-
-def _day(column: str) -> pl.Expr:
-    return pl.col(column).dt.strftime("%Y-%m-%d")
 
 
 def couples(chance: np.random.Generator, people: pl.DataFrame, days: int) -> pl.DataFrame:

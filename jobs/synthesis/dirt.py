@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import polars as pl
-
-from jobs.synthesis.numbers import resident_checks
 
 ACCEPTED, REJECTED, DUPLICATE, HELD = "accepted", "rejected", "duplicate", "held"
 
@@ -34,7 +32,7 @@ def _spreadsheet_tail(number: str) -> tuple[str, str] | None:
     cut = f"{number[:15]}000"
     if not number.isdecimal() or cut == number:
         return None
-    return cut, ACCEPTED if resident_checks(pl.Series([cut[:17]]))[0] == "0" else REJECTED
+    return cut, ACCEPTED if _PERSON[(1 - 2 * int(cut[:17], 13)) % 11] == "0" else REJECTED
 
 
 def _scientific(number: str) -> tuple[str, str] | None:
@@ -79,20 +77,19 @@ def spoiled(
 
     A row that is spoiled already is left alone, so that each row tells one story.
     """
-    numbers, dirt = rows[column].to_list(), rows["_dirt"].to_list()
-    expected = rows["_expected"].to_list()
+    numbers, dirt, expected = rows[column].clone(), rows["_dirt"].clone(), rows["_expected"].clone()
+    free = ((dirt == "") & (numbers != "").fill_null(value=False)).to_numpy()
     luck, at = chance.random(rows.height), 0.0
     for name, (share, spoil) in kinds.items():
-        for place in np.flatnonzero((luck >= at) & (luck < at + share)).tolist():
-            if not dirt[place] and numbers[place] and (made := spoil(numbers[place])):
-                numbers[place], expected[place] = made
-                dirt[place] = name
+        places = np.flatnonzero((luck >= at) & (luck < at + share) & free)
+        made = [(place, found) for place, number in zip(places.tolist(), numbers.gather(places), strict=True)
+                if (found := spoil(number))]
+        hit = [place for place, _ in made]
+        numbers = numbers.scatter(hit, [cell for _, (cell, _) in made])
+        dirt = dirt.scatter(hit, [name] * len(hit))
+        expected = expected.scatter(hit, [outcome for _, (_, outcome) in made])
         at += share
-    return rows.with_columns(
-        pl.Series(column, numbers, pl.String),
-        pl.Series("_dirt", dirt, pl.String),
-        pl.Series("_expected", expected, pl.String),
-    )
+    return rows.with_columns(numbers.alias(column), dirt.alias("_dirt"), expected.alias("_expected"))
 
 
 def swapped(chance: np.random.Generator, rows: pl.DataFrame, one: str, other: str, share: float) -> pl.DataFrame:
@@ -128,3 +125,61 @@ def reused(chance: np.random.Generator, rows: pl.DataFrame, column: str, name: s
         pl.Series("_dirt", dirt, pl.String),
         pl.Series("_expected", expected, pl.String),
     )
+
+
+Cell = Callable[[pl.Expr], pl.Expr]
+_ISO = r"^(\d{4})-(\d{2})-(\d{2})(.*)$"
+# What departments write into cells that hold no identifier, and what must become of the row. Whether a rule of the
+# contract is broken depends on the column, so each is used only where its outcome is as stated.
+MARS: dict[str, tuple[Cell, str]] = {
+    "chinese_date": (lambda cell: cell.str.replace(_ISO, "${1}年${2}月${3}日${4}"), ACCEPTED),
+    "compact_date": (lambda cell: cell.str.replace(_ISO, "${1}${2}${3}"), ACCEPTED),
+    "slashed_date": (lambda cell: cell.str.replace(_ISO, "${1}/${2}/${3}"), ACCEPTED),
+    "no_day": (lambda cell: cell.str.replace(_ISO, "${1}年${2}月"), REJECTED),
+    "impossible_date": (lambda cell: cell.str.replace(_ISO, "${1}-02-30"), REJECTED),
+    "in_the_future": (lambda cell: cell.str.replace(_ISO, "2031-${2}-${3}"), REJECTED),
+    "two_digit_year": (lambda cell: cell.str.replace(r"^\d{2}", ""), REJECTED),
+    "unknown_word": (lambda _: pl.lit("待核实"), REJECTED),
+    "missing": (lambda _: pl.lit(""), REJECTED),
+    "left_blank": (lambda _: pl.lit(""), ACCEPTED),
+    "dash": (lambda _: pl.lit("--"), REJECTED),
+    "grouped_amount": (lambda cell: cell.str.replace(r"^(\d+)(\d{3})(\.\d+)?$", "${1},${2}${3}"), ACCEPTED),
+    "unit_in_cell": (lambda cell: cell + "元", ACCEPTED),
+    "amount_in_words": (lambda _: pl.lit("五千左右"), REJECTED),
+    "number_in_words": (lambda _: pl.lit("若干人"), REJECTED),
+    "blank_in_name": (lambda cell: cell.str.replace(r"^(.)(.+)$", "${1} ${2}"), ACCEPTED),
+    "number_as_name": (lambda _: pl.lit("13800000000"), REJECTED),
+    "padded": (lambda cell: pl.lit("　") + cell + " ", ACCEPTED),
+    "ten_times": (lambda cell: cell + "0", REJECTED),
+}
+SMALL = 200  # rows; in a delivery of as many each kind of mar occurs at least once
+
+
+def marred(
+    chance: np.random.Generator,
+    rows: pl.DataFrame,
+    columns: Mapping[str, Mapping[str, float]],
+    own: Mapping[str, tuple[Cell, str]] | None = None,
+) -> pl.DataFrame:
+    """Return the rows with some cells written as people write them: column → kind of mar → share of the rows.
+
+    `own` holds a department's own kinds beside MARS; an expression may look at the row's other columns. A row that
+    tells a story already, or whose cell is empty, is left alone.
+    """
+    known = {**MARS, **(own or {})}
+    dirt, expected = rows["_dirt"].clone(), rows["_expected"].clone()
+    free = (dirt == "").to_numpy().copy()
+    changed: dict[str, pl.Series] = {}
+    for column, kinds in columns.items():
+        cells = rows[column].clone()
+        filled = (cells != "").fill_null(value=False).to_numpy()
+        for name, share in kinds.items():
+            places = np.flatnonzero(free & filled)
+            count = min(len(places), max(int(share * rows.height + chance.random()), int(rows.height >= SMALL)))
+            hit = np.sort(chance.choice(places, count, replace=False))
+            write, outcome = known[name]
+            cells = cells.scatter(hit, rows[hit.tolist()].select(write(pl.col(column)).alias(column))[column])
+            dirt, expected = dirt.scatter(hit, name), expected.scatter(hit, outcome)
+            free[hit] = False
+        changed[column] = cells
+    return rows.with_columns(**changed, _dirt=dirt, _expected=expected)

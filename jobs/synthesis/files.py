@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
 import polars as pl
-
-FIRST_ROW = {"csv": 2, "tsv": 2, "jsonl": 1, "xlsx": 4, "sqlite": 1}  # number of the first record, as the lake counts
 
 
 def write_csv(rows: pl.DataFrame, path: Path) -> None:
@@ -53,16 +50,6 @@ def write_workbook(rows: pl.DataFrame, path: Path) -> None:
         for place, row in enumerate([rows.columns, *rows.iter_rows()], 2):
             for column, cell in enumerate(row):
                 sheet.write_string(place, column, cell or "")
-
-
-def write_database(rows: pl.DataFrame, path: Path) -> None:
-    """Write an SQLite database with one table of texts."""
-    with sqlite3.connect(path) as database:
-        columns = ", ".join(f'"{name}" TEXT' for name in rows.columns)
-        database.execute(f"CREATE TABLE insured_persons ({columns})")
-        marks = ", ".join("?" * rows.width)
-        database.executemany(f"INSERT INTO insured_persons VALUES ({marks})", rows.iter_rows())
-    database.close()
 
 
 Writer = Callable[[pl.DataFrame, Path], None]

@@ -110,7 +110,7 @@ def populate(chance: np.random.Generator, count: int, codes: Path, first: int = 
             "county": pl.Series(codes_now[county[of]].astype(str)),
             "resident_id": resident_ids(assigned, births, male),
             "name": names,
-            "phone": _phones(chance, count),
+            "phone": phones(chance, count),
             "address": pl.Series(places["label_zh"].to_numpy()[county[of]].astype(str))
             + pl.Series(np.array([f"解放街{n}号" for n in range(61)])[streets[of]])
             + pl.Series(chance.integers(1, 30, count)).cast(pl.String)
@@ -124,7 +124,7 @@ def populate(chance: np.random.Generator, count: int, codes: Path, first: int = 
     )
 
 
-def _phones(chance: np.random.Generator, count: int) -> pl.Series:
+def phones(chance: np.random.Generator, count: int) -> pl.Series:
     """Return numbers shaped like mobile phones, by chance."""
     return pl.Series(["170"]).new_from_index(0, count) + pl.Series(chance.integers(0, 10**8, count)).cast(
         pl.String

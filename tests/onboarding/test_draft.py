@@ -67,7 +67,7 @@ def onboarded(tmp_path: Path) -> Callable[..., tuple[Contract, Catalogue, str]]:
     def onboard(sample: Path) -> tuple[Contract, Catalogue, str]:
         text = draft(DATASET, sample)
         schemas = Path(shutil.copytree(PROJECT / "schemas", tmp_path / "schemas"))
-        (schemas / "health").mkdir()
+        (schemas / "health").mkdir(exist_ok=True)
         (schemas / f"{DATASET}.yaml").write_text(text, encoding="utf-8")
         catalogue, problems = read_catalogue(schemas)
         assert [str(p) for p in problems + check_references(catalogue)] == []
