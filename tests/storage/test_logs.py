@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from itertools import pairwise
 from pathlib import Path
 
 import polars as pl
@@ -57,8 +58,8 @@ def test_rows_are_found_by_interval_by_id_and_by_commit_and_other_files_are_left
     log = opened(tmp_path)
     found = [log.scan(part).collect()["id"].to_list() for part in intervals(7)]
     assert sorted(key for part in found for key in part) == keys
-    assert [max(part) < min(later) for part, later in zip(found, found[1:], strict=False)] == [True] * 6
-    assert log.among([keys[3], keys[150], "A" * 26]).collect()["id"].to_list() == [keys[3], keys[150]]
+    assert all(max(part) < min(later) for part, later in pairwise(found))
+    assert sorted(log.among([keys[3], keys[150], "A" * 26]).collect()["id"]) == [keys[3], keys[150]]
     assert log.scan(after=1).collect()["id"].to_list() == keys[100:]
     Path(log.files[0][0] if keys[0] == log.files[0][1] else log.files[1][0]).unlink()
     assert log.scan(after=1).collect().height == 100
