@@ -8,9 +8,11 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from deltalake import write_deltalake
 from hypothesis import given
 from hypothesis import strategies as st
 
+from jobs.errors import StorageError
 from jobs.registers.keys import ALPHABET
 from jobs.storage.logs import Log, intervals
 from jobs.storage.scanning import files, scan_delta
@@ -72,6 +74,12 @@ def test_a_column_that_came_later_is_null_in_older_files(tmp_path: Path) -> None
     new.commit(new.write(rows(ids(3, 2), 2, "y")), 2)
     assert sorted(opened(tmp_path).scan().collect()["says"].to_list(), key=str) == [None, None, None, "y", "y", "y"]
     assert scan_delta(tmp_path).collect().height == 6
+
+
+def test_a_table_of_an_older_layout_is_named_with_the_remedy(tmp_path: Path) -> None:
+    write_deltalake(tmp_path, pl.DataFrame({"other": ["x"]}).to_arrow())
+    with pytest.raises(StorageError, match=r"older layout.*lake run resolve"):
+        opened(tmp_path)
 
 
 def test_replacing_puts_written_files_in_the_place_of_all_others(tmp_path: Path) -> None:
