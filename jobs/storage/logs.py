@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from jobs.errors import StorageError
 from jobs.registers.keys import ALPHABET
 from jobs.storage.frames import arrow_schema
 from jobs.storage.scanning import files
@@ -72,6 +73,11 @@ class Log:
             return cls(folder, schema, by, ())
         found = files(folder)
         known = ("path", f"min.{by}", f"max.{by}", "max._commit", "num_records")
+        if found.height and not set(known) <= set(found.columns):
+            raise StorageError(
+                "the table is of an older layout.", where=f"{folder.parent.name}/{folder.name}",
+                remedy="move the register's tables away, all but <register>_decisions; `lake run resolve` makes them.",
+            )
         rows = found.select(known).iter_rows() if found.height else ()
         return cls(folder, schema, by, tuple((str(a), str(b), str(c), int(d), int(e)) for a, b, c, d, e in rows))
 

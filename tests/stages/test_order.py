@@ -90,6 +90,15 @@ def test_days_and_datasets_in_any_order_with_repeats_give_the_same_lake(
         assert state(lake, DATASETS) == undisturbed
 
 
+def test_a_register_taken_by_the_engines_workers_in_pieces_equals_one_taken_in_one_process(
+    tmp_path: Path, deliveries: Path, keys: Path, engine: str, undisturbed: dict[str, object]
+) -> None:
+    settings = _settings(tmp_path / "lake", deliveries, keys, engine).model_copy(update={"engine_rows": 0})
+    with Lake.open(settings) as lake:
+        _run_all(lake)
+        assert state(lake, DATASETS) == undisturbed
+
+
 def test_a_withdrawn_delivery_leaves_the_lake_as_if_it_had_never_come_and_a_reinstated_one_as_if_it_had_stayed(
     tmp_path: Path, deliveries: Path, keys: Path, engine: str
 ) -> None:
