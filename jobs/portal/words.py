@@ -60,7 +60,7 @@ _WORDS: dict[str, tuple[str, str]] = {
     "sort_fresh": ("最近更新", "Newest first"),
     "sort_title": ("标题", "Title"),
     "sort_rows": ("行数", "Most rows"),
-    "clear": ("清除条件", "Clear"),
+    "reset": ("清除条件", "Clear"),
     "datasets": ("数据集", "Datasets"),
     "none_found": ("没有符合条件的数据集。", "No dataset matches."),
     "nothing_yet": ("尚未发布任何数据。", "Nothing has been released yet."),
