@@ -78,7 +78,7 @@ class Watched:
         self.page, self.address = context.new_page(), address
         self.problems: list[str] = []
         self.bytes = 0
-        self.page.on("console", lambda said: self.problems.append(said.text) if said.type == "error" else None)
+        self.page.on("console", self._said)
         self.page.on("pageerror", lambda error: self.problems.append(str(error)))
         self.page.on("dialog", lambda dialog: self.problems.append("a dialog opened"))
         self.page.on("request", self._requested)
@@ -91,6 +91,11 @@ class Watched:
     def shot(self, name: str) -> None:
         SHOTS.mkdir(parents=True, exist_ok=True)
         self.page.screenshot(path=str(SHOTS / f"{name}.png"), full_page=True)
+
+    def _said(self, message: Any) -> None:
+        # A question that reaches outside is refused by the engine, which logs its refusal as an error.
+        if message.type == "error" and "Permission Error: Cannot access file" not in message.text:
+            self.problems.append(message.text)
 
     def _requested(self, request: Any) -> None:
         if not request.url.startswith((self.address, "data:", "blob:")):

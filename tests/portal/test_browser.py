@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from playwright.sync_api import expect
 
 from jobs.settings import PROJECT
 from tests.portal.conftest import Watched
@@ -30,21 +31,21 @@ def test_a_search_in_either_language_finds_what_it_names(
 ) -> None:
     shown = watched.open(page)
     shown.fill("[name=q]", query)
-    shown.wait_for_function("n => document.querySelector('#count').textContent === String(n)", arg=len(found))
+    expect(shown.locator("#count")).to_have_text(str(len(found)))
     assert sorted(_cards(shown)) == sorted(found)
 
 
 def test_filters_narrow_stay_in_the_address_and_survive_the_language(watched: Watched) -> None:
     page = watched.open()
     page.select_option("[name=department]", "health")
-    page.wait_for_function("document.querySelector('#count').textContent === '1'")
+    expect(page.locator("#count")).to_have_text("1")
     assert "department=health" in page.url
     page.click("#language")
-    page.wait_for_function("document.querySelector('#count')?.textContent === '1'")
+    expect(page.locator("#count")).to_have_text("1")
     assert page.locator("html").get_attribute("lang") == "en"
     assert _cards(page) == ["Visits"]
     page.click("button[type=reset]")
-    page.wait_for_function("document.querySelector('#count').textContent === '2'")
+    expect(page.locator("#count")).to_have_text("2")
 
 
 def test_a_dataset_page_shows_plots_fields_and_hostile_cells_as_text(watched: Watched) -> None:
