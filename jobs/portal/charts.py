@@ -125,8 +125,8 @@ def _tile(x: int, y: int, wide: int, tall: int, name: str, amount: float | None,
         '<g class="shade-{}"><title>{}: {}</title><rect x="{}" y="{}" width="{}" height="{}" rx="3"/>'
         '<text x="{}" y="{}" text-anchor="middle">{}</text><text x="{}" y="{}" text-anchor="middle">{}</text></g>'
     ).format(
-        shade, title, "—" if amount is None else spelled(amount), x, y, wide, tall, x + wide / 2, y + tall / 2 - 2, name,
-        x + wide / 2, y + tall / 2 + 14, said,
+        shade, title, "—" if amount is None else spelled(amount), x, y, wide, tall, x + wide / 2, y + tall / 2 - 2,
+        name, x + wide / 2, y + tall / 2 + 14, said,
     )
 
 

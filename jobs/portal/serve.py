@@ -66,7 +66,8 @@ def found(folder: Path, target: str) -> Path | None:
         path = folder.joinpath(*parts).resolve()
         if path.is_dir():
             path /= "index.html"
-        return path if path.is_relative_to(folder) and path.resolve().is_relative_to(folder) and path.is_file() else None
+        inside = path.is_relative_to(folder) and path.resolve().is_relative_to(folder)
+        return path if inside and path.is_file() else None
     except OSError:  # a name longer than the system allows
         return None
 

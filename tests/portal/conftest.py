@@ -41,7 +41,8 @@ def released(tmp_path_factory: pytest.TempPathFactory) -> Lake:
             publish.run(lake, name, approved_by="officer")
     publish.withdraw(lake, "health/visits", ["1.0.0"], reason="a <b>wrong</b> file", by="officer")
     lake.record(StageReport("land", "health/visits", "2026-01-01-aaaaaaaaaaaa"))
-    lake.record(StageReport("conform", "health/visits", "2026-01-01-aaaaaaaaaaaa", delivered=10, accepted=8, quarantined=2))
+    counted = {"delivered": 10, "accepted": 8, "quarantined": 2}
+    lake.record(StageReport("conform", "health/visits", "2026-01-01-aaaaaaaaaaaa", **counted))
     build(lake)
     return lake
 

@@ -23,8 +23,9 @@ def _cards(page: Any) -> list[str]:
 
 @pytest.mark.parametrize(
     ("page", "query", "found"),
-    [("index.html", "就诊人次统计", []), ("index.html", "就诊 虚构", ["就诊"]), ("index.html", "区县统计", ["就诊统计"]),
-     ("index.en.html", "counted", ["Visits counted"]), ("index.en.html", "VISITS", ["Visits", "Visits counted"])],
+    [("index.html", "就诊人次统计", []), ("index.html", "就诊 虚构", ["就诊"]),
+     ("index.html", "区县统计", ["就诊统计"]), ("index.en.html", "counted", ["Visits counted"]),
+     ("index.en.html", "VISITS", ["Visits", "Visits counted"])],
 )  # fmt: skip
 def test_a_search_in_either_language_finds_what_it_names(
     watched: Watched, page: str, query: str, found: list[str]
