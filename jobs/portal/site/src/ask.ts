@@ -19,8 +19,8 @@ const loaded = new Map<string, Promise<void>>();
 let engine: Promise<AsyncDuckDBConnection> | undefined;
 let answer: { names: string[]; rows: (string | null)[][] } = { names: [], rows: [] };
 
-function once(connection: AsyncDuckDBConnection, source: Source): Promise<void> {
-  const there = loaded.get(source.table) ?? load(connection, source);
+function once(connection: Promise<AsyncDuckDBConnection>, source: Source): Promise<void> {
+  const there = loaded.get(source.table) ?? load(connection, source, assets);
   loaded.set(source.table, there);
   there.catch(() => loaded.delete(source.table));
   return there;
@@ -36,9 +36,8 @@ async function run(): Promise<void> {
     status.textContent = say["askLoading"] ?? "";
     engine ??= start(assets);
     engine.catch(() => { engine = undefined; });
-    const connection = await engine;
-    status.textContent = say["askFetching"] ?? "";
-    await Promise.all(tables.filter((one) => asked.includes(one.table)).map((one) => once(connection, one)));
+    const wanted = tables.filter((one) => asked.includes(one.table)).map((one) => once(engine!, one));
+    const [connection] = await Promise.all([engine, ...wanted]);
     status.textContent = say["askRunning"] ?? "";
     const began = performance.now();
     answer = await ask(connection, asked);

@@ -10,10 +10,7 @@ export interface Source { table: string; file: string }
 export async function start(assets: URL): Promise<AsyncDuckDBConnection> {
   const worker = new Worker(new URL("duckdb-browser-eh.worker.js", assets));
   const database = new AsyncDuckDB(new VoidLogger(), worker);
-  await Promise.all([
-    database.instantiate(new URL("duckdb-eh.wasm", assets).href),
-    initParquet({ module_or_path: new URL("parquet_wasm_bg.wasm", assets) }),
-  ]);
+  await database.instantiate(new URL("duckdb-eh.wasm", assets).href);
   const connection = await database.connect();
   await connection.query("SET autoinstall_known_extensions = false");
   await connection.query("SET autoload_known_extensions = false");
@@ -21,12 +18,15 @@ export async function start(assets: URL): Promise<AsyncDuckDBConnection> {
   return connection;
 }
 
-/** Load a released file as a table; raise an error when it cannot be fetched. */
-export async function load(connection: AsyncDuckDBConnection, source: Source): Promise<void> {
-  const answer = await fetch(source.file);
+let parquet: Promise<unknown> | undefined;
+
+/** Load a released file as a table, reading it while the engine still starts; raise an error when it cannot be fetched. */
+export async function load(connection: Promise<AsyncDuckDBConnection>, source: Source, assets: URL): Promise<void> {
+  parquet ??= initParquet({ module_or_path: new URL("parquet_wasm_bg.wasm", assets) });
+  const [answer] = await Promise.all([fetch(source.file), parquet]);
   if (!answer.ok) throw new Error(`${source.file}: ${answer.status}`);
   const stream = readParquet(new Uint8Array(await answer.arrayBuffer())).intoIPCStream();
-  await connection.insertArrowFromIPCStream(stream, { name: source.table, create: true });
+  await (await connection).insertArrowFromIPCStream(stream, { name: source.table, create: true });
 }
 
 /** Return a question's answer with every cell as text, null for null, as SQL itself writes them. */
