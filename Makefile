@@ -2,7 +2,7 @@
 
 SHELL := bash
 .DEFAULT_GOAL := help
-.PHONY: help setup venv check types contracts lint test unit demo up down clean
+.PHONY: help setup venv check types contracts lint test unit demo up down site portal clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' Makefile
@@ -41,5 +41,11 @@ up: setup ## start Airflow and the engine and keep them; prints address and logi
 down: venv ## stop what `make up` started
 	.venv/bin/lake down
 
+site: venv ## build the portal's front end from TypeScript; fetches Node when there is none
+	@bash infra/site.sh
+
+portal: site ## build the open-data site of the lake, front end and pages
+	.venv/bin/lake portal build
+
 clean: ## remove the environment and caches; the lake's data stays
-	rm -rf -- .venv .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis build *.egg-info
+	rm -rf -- .venv .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis build *.egg-info jobs/portal/site/dist jobs/portal/site/node_modules

@@ -22,6 +22,7 @@ from jobs.commands import (
     operation,
     privacy,
     publishing,
+    site,
 )
 from jobs.errors import LakeError
 
@@ -43,7 +44,7 @@ PANELS = {
     ),
     "Open data": (
         publishing.approve, publishing.preview, publishing.release, publishing.releases, publishing.diff,
-        publishing.export, publishing.withdraw, publishing.verify,
+        publishing.export, publishing.withdraw, publishing.verify, site.portal,
     ),
     "Privacy (no Java needed)": (privacy.risk, privacy.anonymise, privacy.keys),
     "Operation": (

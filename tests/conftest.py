@@ -1,8 +1,8 @@
 """What all tests share: the project's schemas, an empty lake, one warm engine, and a loud word on what did not run.
 
 A test that asks for the fixture `engine` is marked `spark` by itself. Where Java or the engine's jars are missing such
-tests cannot run (nor those of `postgres` without a server): they are left out and listed at the end of the run; under
-LAKE_CI=1 each of them fails instead.
+tests cannot run (nor those of `postgres` without a server, nor those of `chromium` without a browser): they are left
+out and listed at the end of the run; under LAKE_CI=1 each of them fails instead.
 """
 
 from __future__ import annotations
@@ -93,6 +93,19 @@ def missing_server() -> str | None:
     return "there is no PostgreSQL server. Remedy: install Debian's postgresql."
 
 
+def missing_browser() -> str | None:
+    """Return what the tests of the site lack on this machine, with the remedy; None when nothing."""
+    if not (shutil.which("chromium") or shutil.which("chromium-browser")):
+        return "there is no Chromium. Remedy: install Debian's chromium."
+    if not (PROJECT / "jobs/portal/site/dist/app.js").is_file():
+        return "the site's front end is not built. Remedy: `make site`."
+    return None
+
+
+def _needs_browser(item: pytest.Item) -> bool:
+    return "chromium" in getattr(item, "fixturenames", ())
+
+
 def _needs_server(item: pytest.Item) -> bool:
     return "postgres" in getattr(item, "fixturenames", ())
 
@@ -112,6 +125,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if os.environ.get("LAKE_CI"):
         return
     stopped = [item for item in items if _needs_server(item)] if missing_server() else []
+    stopped += [item for item in items if _needs_browser(item)] if missing_browser() else []
     if any(_needs_engine(item) for item in items) and missing_part():
         stopped += [item for item in items if _needs_engine(item)]
     config.stash[LEFT_OUT].update(item.location[0] for item in stopped)
@@ -122,13 +136,15 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def pytest_runtest_setup(item: pytest.Item) -> None:
     if _needs_engine(item) and (missing := missing_part()):
         pytest.fail(f"this test cannot run here: {missing}", pytrace=False)
+    if _needs_browser(item) and (missing := missing_browser()):
+        pytest.fail(f"this test cannot run here: {missing}", pytrace=False)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     left_out = config.stash.get(LEFT_OUT, Counter())
     if left_out:
         terminalreporter.section("TESTS THAT DID NOT RUN", sep="!", red=True, bold=True)
-        missing = " ".join(filter(None, (missing_part(), missing_server())))
+        missing = " ".join(filter(None, (missing_part(), missing_server(), missing_browser())))
         terminalreporter.line(f"{left_out.total()} tests need what is not here. {missing}", red=True)
         for file, number in sorted(left_out.items()):
             terminalreporter.line(f"{number:6} in {file}")

@@ -1,0 +1,68 @@
+"""The verb about the open-data site: build it, serve it."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from jobs.commands.printing import AsJson, emit, progress, say
+
+
+class PortalAct(StrEnum):
+    """Name what `lake portal` does."""
+
+    BUILD = "build"
+    SERVE = "serve"
+
+
+def portal(
+    act: Annotated[PortalAct, typer.Argument()],
+    host: Annotated[str, typer.Option("--host", help="serve: address to listen on")] = "127.0.0.1",
+    port: Annotated[int, typer.Option("--port", help="serve: port; 0 is any free one", min=0, max=65535)] = 8000,
+    json: AsJson = False,
+) -> None:
+    """Build the open-data site into the open layer, or serve that layer.
+
+    Example: lake portal build
+
+    Example: lake portal serve --port 8000
+    """
+    if act is PortalAct.BUILD:
+        _build(json)
+    else:
+        _serve(host, port)
+
+
+def _build(json: bool) -> None:
+    from jobs.portal.build import build
+    from jobs.storage.tables import Lake
+
+    with Lake.open() as lake, progress("building the site"):
+        done = build(lake)
+    if json:
+        emit(done)
+        return
+    say(f"{done['datasets']} datasets, {done['pages']} files, {done['written']} of them new or changed.")
+    if not done["front_end"]:
+        say("without search and questions: `make portal` builds the front end.")
+    typer.echo(done["path"])
+
+
+def _serve(host: str, port: int) -> None:
+    from jobs.errors import RequestError
+    from jobs.layers import Layer
+    from jobs.portal.serve import Served
+    from jobs.settings import Settings
+
+    folder = Settings().home / Layer.OPEN
+    if not (folder / "index.html").is_file():
+        raise RequestError("there is no site yet.", layer=Layer.OPEN, remedy="`lake portal build`.")
+    try:
+        server = Served(folder, host, port)
+    except OSError:
+        raise RequestError("this address cannot be listened on.", where=f"{host}:{port}", remedy="--port.") from None
+    with server:
+        typer.echo(server.address)
+        server.serve_forever()

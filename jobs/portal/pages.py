@@ -1,0 +1,135 @@
+"""Make the pages: a pure function from datasets and scores to HTML in two languages, every value inert."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from jobs.contract import THEMES, Text
+from jobs.portal.charts import spark
+from jobs.portal.datasets import FIRST_ROWS, View, quality, statements
+from jobs.portal.snippets import snippets
+from jobs.portal.words import LANGUAGES, department, words
+from jobs.releases.metadata.entry import THEMES_EN
+
+FILES = Path(__file__).parent / "templates"
+
+
+@dataclass(frozen=True)
+class Site:
+    """Say where the site will stand (its address ends with /), whether scripts were built, and assets' digests."""
+
+    address: str
+    scripted: bool
+    digests: Mapping[str, str]
+
+
+def pages(views: Sequence[View], card: Mapping[str, Any], site: Site) -> dict[str, bytes]:
+    """Return file name → page. Chinese is `NAME.html`, English `NAME.en.html`; a dataset's is its folder's index."""
+    made: dict[str, bytes] = {}
+    for language in LANGUAGES:
+        render = _Renderer(language, site)
+        end = _end(language)
+        newest = sorted(views, key=lambda one: one.released_at, reverse=True)
+        made[f"index{end}"] = render("home.html", "index", views=newest, facets=_facets(views, language))
+        made[f"ask{end}"] = render("ask.html", "ask", views=[one for one in views if one.latest])
+        made[f"scores{end}"] = render("scores.html", "scores", card=card)
+        for one in views:
+            made[f"{one.slug}/index{end}"] = render(
+                "dataset.html", f"{one.slug}/index", view=one, plots=one.plots(language, render.plot_titles),
+                rows=one.table.head(FIRST_ROWS).iter_rows(named=True), snippets=snippets(one.entry),
+                quality=quality(one.shown),
+            )
+            for version in one.versions:
+                if version.withdrawn:
+                    name = f"{one.slug}/{version.version}"
+                    made[f"{name}{end}"] = render("tombstone.html", name, view=one, version=version)
+    made["pages.xml"] = _site_map(sorted(made), site.address, views)
+    maps = "".join(f"Sitemap: {site.address}{name}\n" for name in ("sitemap.xml", "pages.xml"))
+    made["robots.txt"] = f"User-agent: *\nAllow: /\n{maps}".encode()
+    return made
+
+
+class _Renderer:
+    """Fill templates in one language; what is not marked as HTML is escaped, what is not there is an error."""
+
+    def __init__(self, language: str, site: Site) -> None:
+        self.language, self.words = language, words(language)
+        self.plot_titles = {kind: self.words[f"plot_{kind}"] for kind in ("time", "division", "category")}
+        self.environment = Environment(
+            loader=FileSystemLoader(FILES), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        self.environment.filters |= {"said": self.said, "bytes": size, "share": share, "number": "{:,}".format}
+        self.environment.globals |= {
+            "w": self.words, "language": language, "site": site, "spark": spark, "statements": statements,
+            "department": department, "end": _end(language), "themes": list(zip(THEMES, THEMES_EN, strict=True)),
+        }
+
+    def __call__(self, template: str, name: str, **values: Any) -> bytes:
+        other = next(one for one in LANGUAGES if one != self.language)
+        place = {
+            "root": "../" * name.count("/"), "here": f"{name}{_end(self.language)}",
+            "there": f"{name.rpartition('/')[2]}{_end(other)}", "other": other, "page": name,
+        }
+        return self.environment.get_template(template).render(**place, **values).encode()
+
+    def said(self, text: Text) -> str:
+        """Return a text in the page's language."""
+        return str(getattr(text, self.language))
+
+
+def size(number: int) -> str:
+    """Return a size in bytes as people read it."""
+    for unit, step in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if number >= step:
+            return f"{number / step:.1f} {unit}"
+    return f"{number} B"
+
+
+def share(value: float | None) -> str:
+    """Return a share as percent, a dash for none."""
+    return "—" if value is None else f"{value:.1%}"
+
+
+def _end(language: str) -> str:
+    return ".html" if language == LANGUAGES[0] else f".{language}.html"
+
+
+def _facets(views: Sequence[View], language: str) -> dict[str, list[tuple[str, str]]]:
+    """Return facet → (value, words) of what can be chosen, beside the domains, which are always all 20."""
+    told = {
+        "department": {one.entry.dataset.partition("/")[0]: getattr(one.department, language) for one in views},
+        "grade": {one.grade: one.grade for one in views},
+        "format": {"csv": "CSV", "parquet": "Parquet"},
+        "cycle": {one.entry.cycle: getattr(one.cycle, language) for one in views},
+    }
+    return {name: sorted(values.items()) for name, values in told.items()}
+
+
+def _site_map(names: Sequence[str], address: str, views: Sequence[View]) -> bytes:
+    """Return the addresses of the pages with their other language (sitemaps.org 0.9)."""
+    days = {one.slug: one.released_at[:10] for one in views}
+    lines = [
+        '<?xml version="1.0" encoding="utf-8"?>',
+        '<urlset xmlns="http://www.sitemaps.org/schemas/sitemap/0.9" xmlns:xhtml="http://www.w3.org/1999/xhtml">',
+    ]
+    for name in names:
+        if name.endswith(".en.html"):
+            continue
+        day = days.get(name.partition("/")[0])
+        links = "".join(
+            f'<xhtml:link rel="alternate" hreflang="{language}" '
+            f'href="{escape(address + name.removesuffix(".html") + _end(language))}"/>'
+            for language in LANGUAGES
+        )
+        for language in LANGUAGES:
+            place = escape(address + name.removesuffix(".html") + _end(language))
+            when = f"<lastmod>{day}</lastmod>" if day else ""
+            lines.append(f"<url><loc>{place}</loc>{when}{links}</url>")
+    return "\n".join([*lines, "</urlset>"]).encode() + b"\n"

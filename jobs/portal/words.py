@@ -1,0 +1,204 @@
+"""What the site says, in Chinese and in English; one word missing in a language is a KeyError when pages are made."""
+
+from __future__ import annotations
+
+from jobs.contract import Text
+
+LANGUAGES = ("zh", "en")
+
+# Departments by the first part of a dataset's name; one that is not here is named by its own words.
+DEPARTMENTS = {
+    "civil_affairs": Text(zh="民政部门", en="Civil affairs"),
+    "education": Text(zh="教育部门", en="Education"),
+    "environment": Text(zh="生态环境部门", en="Environment"),
+    "health": Text(zh="卫生健康部门", en="Health"),
+    "human_resources": Text(zh="人力资源部门", en="Human resources"),
+    "market_regulation": Text(zh="市场监管部门", en="Market regulation"),
+    "natural_resources": Text(zh="自然资源部门", en="Natural resources"),
+    "products": Text(zh="数据湖（跨部门产品）", en="Data lake (products of several departments)"),
+    "public_security": Text(zh="公安部门", en="Public security"),
+    "social_security": Text(zh="社会保障部门", en="Social security"),
+    "statistics": Text(zh="统计部门", en="Statistics"),
+    "taxation": Text(zh="税务部门", en="Taxation"),
+    "transport": Text(zh="交通运输部门", en="Transport"),
+}
+
+
+def department(dataset: str) -> Text:
+    """Return the name of the department a dataset belongs to."""
+    first = dataset.partition("/")[0]
+    words = first.replace("_", " ").capitalize()
+    return DEPARTMENTS.get(first, Text(zh=words, en=words))
+
+
+def words(language: str) -> dict[str, str]:
+    """Return every word of the site in one language."""
+    return {key: said[LANGUAGES.index(language)] for key, said in _WORDS.items()}
+
+
+_WORDS: dict[str, tuple[str, str]] = {
+    "site": ("公共数据开放", "Open public data"),
+    "lead": (
+        "政府部门公开的数据：查看、绘图、提问、下载、核验。无需登录，无需申请。",
+        "Data that government departments publish: look, plot, ask, download, verify. No account, no application.",
+    ),
+    "skip": ("跳到正文", "Skip to content"),
+    "home": ("数据目录", "Catalogue"),
+    "ask": ("在线查询", "Ask"),
+    "scores": ("部门记分卡", "Score card"),
+    "theme_switch": ("深色/浅色", "Dark or light"),
+    "other_language": ("English", "中文"),
+    "search": ("搜索", "Search"),
+    "search_hint": ("标题、字段、说明，例如：人口 年龄", "Titles, fields, summaries: population age"),
+    "domain": ("开放领域", "Domain"),
+    "department": ("部门", "Department"),
+    "grade": ("数据分级", "Grade"),
+    "format": ("格式", "Format"),
+    "cycle": ("更新周期", "Updated"),
+    "all": ("全部", "All"),
+    "sort": ("排序", "Sort by"),
+    "sort_fresh": ("最近更新", "Newest first"),
+    "sort_title": ("标题", "Title"),
+    "sort_rows": ("行数", "Most rows"),
+    "reset": ("清除条件", "Clear"),
+    "datasets": ("数据集", "Datasets"),
+    "none_found": ("没有符合条件的数据集。", "No dataset matches."),
+    "nothing_yet": ("尚未发布任何数据。", "Nothing has been released yet."),
+    "rows": ("行", "rows"),
+    "columns_count": ("列", "columns"),
+    "data_of": ("数据截至", "Data as of"),
+    "released": ("发布于", "Released"),
+    "withdrawn": ("已撤回", "Withdrawn"),
+    "withdrawn_latest": (
+        "此数据集的全部版本均已撤回，数据不再提供。",
+        "All versions of this dataset were withdrawn; its data is no longer provided.",
+    ),
+    "withdrawn_this": ("本版本已由发布方签名撤回。", "This version was withdrawn by a statement the publisher signed."),
+    "withdrawn_changes": (
+        "本版本中来自已撤回版本的变更文件已移除。",
+        "Changes from a withdrawn version were removed from this one.",
+    ),
+    "when": ("时间", "When"),
+    "why": ("原因", "Why"),
+    "about": ("概况", "About"),
+    "download": ("下载", "Download"),
+    "size": ("大小", "Size"),
+    "digest": ("SHA-256", "SHA-256"),
+    "file": ("文件", "File"),
+    "all_files": ("全部文件", "All files"),
+    "fields": ("字段", "Fields"),
+    "field": ("字段", "Field"),
+    "meaning": ("含义", "Meaning"),
+    "type": ("类型", "Type"),
+    "how_made": ("处理方式", "How it came about"),
+    "code_list": ("代码表", "Code list"),
+    "code": ("代码", "Code"),
+    "label": ("名称", "Label"),
+    "first_rows": ("前几行", "First rows"),
+    "profile": ("字段概览", "Column profiles"),
+    "filled": ("有值", "Filled"),
+    "distinct": ("不同值", "Distinct"),
+    "spread": ("分布", "Spread"),
+    "typical": ("最小 · 中位 · 最大，或最常见的值", "Least · median · largest, or most frequent"),
+    "plots": ("图表", "Plots"),
+    "plot_time": ("按时间", "By time"),
+    "plot_division": ("按行政区划", "By division"),
+    "plot_category": ("按类别", "By category"),
+    "as_table": ("以表格查看", "As a table"),
+    "amount": ("数量", "Amount"),
+    "value": ("取值", "Value"),
+    "versions": ("版本与变更", "Versions and changes"),
+    "version": ("版本", "Version"),
+    "changes": ("变更", "Changes"),
+    "full_snapshot": ("完整快照", "full snapshot"),
+    "breaking": ("不兼容变更", "Breaking"),
+    "added": ("新增", "added"),
+    "removed": ("删除", "removed"),
+    "changed": ("修改", "changed"),
+    "since": ("自", "since"),
+    "why_source": ("来自新数据", "from new data"),
+    "why_pipeline": ("来自代码或条款变更", "from changed code or terms"),
+    "why_unattributed": ("未归因", "not attributed"),
+    "quality": ("质量", "Quality"),
+    "quality_lead": (
+        "以下为本数据所依据的部门交付的核算；每次交付均通过质量门。",
+        "What the departments delivered for this data. Every delivery passed its quality gate.",
+    ),
+    "deliveries": ("交付次数", "Deliveries"),
+    "delivered": ("交付行数", "Delivered"),
+    "accepted": ("接收", "Accepted"),
+    "rejected": ("拒收", "Rejected"),
+    "repeated": ("重复", "Repeated"),
+    "risk": ("隐私风险", "Privacy risk"),
+    "licence": ("许可协议", "Licence"),
+    "contact": ("联系方式", "Contact"),
+    "publisher": ("数据提供方", "Publisher"),
+    "sources": ("来源", "Made from"),
+    "correct": ("纠错", "Report an error"),
+    "correct_lead": (
+        "发现错误？写邮件，或填写后保存为文件再发送。请勿填写个人信息。",
+        "Found something wrong? Write a mail, or fill this in and save it as a file to send. No personal data, please.",
+    ),
+    "correct_where": ("位置（字段、行）", "Where (field, row)"),
+    "correct_what": ("问题与正确内容", "What is wrong, what is right"),
+    "correct_mail": ("写邮件", "Write a mail"),
+    "correct_save": ("保存为文件", "Save as a file"),
+    "cite": ("如何引用", "How to cite"),
+    "code_examples": ("代码示例", "In code"),
+    "verify": ("如何核验", "How to verify"),
+    "verify_lead": (
+        "下载本版本的整个文件夹，运行其中的 verify.py；发布方公钥指纹见 key.json。",
+        "Download this version's whole folder and run its verify.py; the publisher's fingerprint is in key.json.",
+    ),
+    "ask_this": ("用 SQL 查询此数据集", "Ask this dataset in SQL"),
+    "ask_lead": (
+        "SQL 在您的浏览器中运行（DuckDB），数据与问题都不会离开本机；首次使用需下载查询引擎。",
+        "SQL runs in your browser (DuckDB); neither data nor question leaves it. The first question loads the engine.",
+    ),
+    "ask_no_script": (
+        "在线查询需要 JavaScript；数据集页面和下载不需要。",
+        "Asking needs JavaScript; dataset pages and downloads do not.",
+    ),
+    "ask_tables": ("可查询的表", "Tables"),
+    "ask_examples": ("示例", "Examples"),
+    "ask_sql": ("SQL 语句", "SQL"),
+    "ask_run": ("运行（Ctrl+Enter）", "Run (Ctrl+Enter)"),
+    "ask_result": ("结果", "Result"),
+    "ask_csv": ("下载结果 CSV", "Download result as CSV"),
+    "ask_share": ("复制链接", "Copy link"),
+    "ask_loading": ("正在载入数据与查询引擎（引擎约 39 MB，仅一次）…", "Loading data and engine (the engine about 39 MB, once)…"),
+    "ask_running": ("正在计算…", "Working…"),
+    "ask_done": ("行，用时", "rows in"),
+    "ask_shown": ("显示前", "showing the first"),
+    "ask_copied": ("链接已复制", "Link copied"),
+    "ask_failed": ("查询未成功：", "The query failed: "),
+    "example_count": ("共有多少行", "How many rows"),
+    "example_first": ("前 20 行", "First 20 rows"),
+    "example_group": ("分组统计", "Group and count"),
+    "scores_lead": (
+        "根据运行记录自动计算：及时性、完整性、质量，按部门。没有手工填写的数字。",
+        "Computed from the run records: timeliness, completeness, quality, by department. No figure is typed by hand.",
+    ),
+    "scores_as_of": ("截至最近一次运行", "As of the last run"),
+    "scores_none": ("尚无运行记录。", "There are no run records yet."),
+    "timeliness": ("及时性", "Timeliness"),
+    "completeness": ("完整性", "Completeness"),
+    "opened": ("已开放", "Opened"),
+    "collected": ("已归集", "Collected"),
+    "scores_how": (
+        "及时性：在更新周期内送达的交付占比（不定期的不计）；完整性：已有交付的数据集占应交付数据集之比；"
+        "质量：接收行数占非重复交付行数之比；已开放：有在架版本的数据集数。",
+        "Timeliness: share of deliveries that came within one update cycle of their data date (irregular ones do not "
+        "count). Completeness: datasets delivered, of those agreed. Quality: rows accepted, of rows delivered that are "
+        "not repetitions. Opened: datasets with a version on offer.",
+    ),
+    "history": ("历史（按月）", "History, by month"),
+    "month": ("月份", "Month"),
+    "machine": ("机器可读", "For machines"),
+    "print_note": ("由发布数据自动生成。", "Made from the releases."),
+    "mode_public": ("完全公开共享", "public"),
+    "mode_controlled": ("受控公开共享", "controlled"),
+    "mode_enclave": ("领地公开共享", "enclave"),
+    "kind_aggregate": ("汇总数据", "aggregated counts"),
+    "kind_microdata": ("微数据", "single rows"),
+}
