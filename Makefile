@@ -26,7 +26,7 @@ lint:
 	.venv/bin/ruff check --quiet .
 	.venv/bin/yamllint --strict schemas expectations infra .yamllint
 
-test: setup ## run all tests
+test: setup site ## run all tests
 	.venv/bin/python -m pytest
 
 unit: venv ## run the tests that need no Java
