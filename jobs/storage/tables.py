@@ -383,16 +383,12 @@ def _plain(rows: DataFrame) -> DataFrame:
 
     return rows.select(
         [
-            f.col(f"`{field.name}`").cast(_type_text(field.dataType)).alias(field.name)
-            if "string" in field.dataType.simpleString()
-            else f.col(f"`{field.name}`")
-            for field in rows.schema.fields
+            f.col(f"`{name}`").cast(kind.replace(" collate UTF8_BINARY", "")).alias(name)
+            if "string" in kind
+            else f.col(f"`{name}`")
+            for name, kind in ((field.name, field.dataType.simpleString()) for field in rows.schema.fields)
         ]
     )
-
-
-def _type_text(kind: Any) -> str:
-    return str(kind.simpleString().replace(" collate UTF8_BINARY", ""))
 
 
 def _quoted(text: str) -> str:
