@@ -121,7 +121,7 @@ def _working(lake: Lake, ledger: Ledger, register: Register, commit: Commit) -> 
     rows = sum(int(lake.judged("conform", dataset)[batch]["accepted"]) for dataset, batch, _ in changed)
     engine = rows > lake.settings.engine_rows
     pieces = -(-(ledger.claims_log().rows + rows) // FILE_ROWS) if engine else 1
-    parts = tuple(intervals(min(1024, max(pieces, lake.settings.engine_cores if engine else 1))))
+    parts = tuple(intervals(max(pieces, lake.settings.engine_cores if engine else 1)))
     name = f"ops/staging/resolve-{register.name}-{commit.number}"
     lake.objects.remove(name)
     try:

@@ -52,6 +52,7 @@ EVERYWHERE = Interval()
 def intervals(count: int) -> list[Interval]:
     """Return the space of ids cut into `count` intervals of equal share, in order; at most 1,024."""
     places = len(ALPHABET) ** 2
+    count = min(count, places)
     marks = [places * at // count for at in range(1, count)]
     cuts = ["", *(ALPHABET[mark // len(ALPHABET)] + ALPHABET[mark % len(ALPHABET)] for mark in marks)]
     return [Interval(low, high) for low, high in zip(cuts, [*cuts[1:], None], strict=True)]

@@ -1,7 +1,7 @@
 """Delta tables read natively: the log says which files count, Polars reads those.
 
 Neither Polars' own Delta reader (it takes the percent signs of an encoded path for a part of a file's name) nor
-delta-rs' Arrow dataset (it casts every statistic of every file at each opening: 0.3 s for a hundred small files).
+delta-rs' Arrow dataset (it casts every statistic of every file at each opening).
 """
 
 from __future__ import annotations

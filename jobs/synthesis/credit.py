@@ -19,6 +19,9 @@ _SOURCE = f"{CITY}发展和改革委员会"
 _CODES = ("SHXYM", "GSZC", "ZZJG", "SWDJ", "SYDW", "SHZZ")
 _LICENCES = ("普通", "特许", "认可", "核准", "登记")
 _OFFENCES = ("未按规定公示年度报告", "超出许可范围经营", "未取得许可从事经营活动", "消防设施不合格")
+# These layouts leave a cell empty where the subject has no such number, so an empty cell is no dirt here.
+_GIVEN_CODE = {name: how for name, how in ENTITY_DIRT.items() if name != "nothing"}
+_GIVEN_NUMBER = {name: how for name, how in PERSON_DIRT.items() if name != "nothing"}
 
 
 class Credit:
@@ -121,8 +124,8 @@ class Credit:
             BZ=pl.lit(""),
             **truth("entity", "person", "representative", "authority", story="story"),
         )
-        rows = spoiled(chance, rows, "XK_XDR_SHXYM", {k: v for k, v in ENTITY_DIRT.items() if k != "nothing"})
-        rows = spoiled(chance, rows, "XK_FR_ZJHM", {k: v for k, v in PERSON_DIRT.items() if k != "nothing"})
+        rows = spoiled(chance, rows, "XK_XDR_SHXYM", _GIVEN_CODE)
+        rows = spoiled(chance, rows, "XK_FR_ZJHM", _GIVEN_NUMBER)
         rows = marred(chance, rows, {
             "XK_XDR_ZZJG": {"hyphenated": 0.02},
             "XK_XDR_ZJHM": {"missing": 0.001},
@@ -186,8 +189,8 @@ class Credit:
             BZ=pl.lit(""),
             **truth("entity", "person", "representative", "authority", story="story"),
         )
-        rows = spoiled(chance, rows, "CF_XDR_SHXYM", {k: v for k, v in ENTITY_DIRT.items() if k != "nothing"})
-        rows = spoiled(chance, rows, "CF_FR_ZJHM", {k: v for k, v in PERSON_DIRT.items() if k != "nothing"})
+        rows = spoiled(chance, rows, "CF_XDR_SHXYM", _GIVEN_CODE)
+        rows = spoiled(chance, rows, "CF_FR_ZJHM", _GIVEN_NUMBER)
         rows = marred(chance, rows, {
             "CF_XDR_ZJHM": {"missing": 0.001},
             "CF_CFLB": {"unknown_word": 0.004},
@@ -245,7 +248,7 @@ class Credit:
             BZ=pl.lit(""),
             **truth("entity", "person", story="story"),
         )
-        rows = spoiled(chance, rows, "CF_XDR_SHXYM", {k: v for k, v in ENTITY_DIRT.items() if k != "nothing"})
+        rows = spoiled(chance, rows, "CF_XDR_SHXYM", _GIVEN_CODE)
         rows = marred(chance, rows, {
             "CF_CFLB1": {"unknown_word": 0.005},
             "CF_JG": {"missing": 0.005},

@@ -13,9 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jobs.errors import StorageError
+from jobs.layers import Layer
 from jobs.registers.keys import ALPHABET
 from jobs.storage.logs import Log, intervals
 from jobs.storage.scanning import files, scan_delta
+from jobs.storage.tables import Lake
 
 SCHEMA = {"_commit": pl.Int64, "id": pl.String, "says": pl.String}
 
@@ -102,3 +104,20 @@ def test_an_empty_commit_leaves_the_table_as_it_is(tmp_path: Path, count: int) -
     log = opened(tmp_path)
     log.commit(log.write(rows(ids(count), 1)), 1)
     assert opened(tmp_path).rows == count
+
+
+def test_a_compacted_log_has_few_files_the_same_rows_and_knows_its_commits(lake_folder: Path) -> None:
+    del lake_folder
+    with Lake.open() as lake:
+        folder = lake.folder(Layer.REGISTERS, "trial")
+        for number in range(1, 18):
+            log = opened(folder)
+            log.commit(log.write(rows(ids(4, number), number)), number)
+        before = opened(folder).scan().sort("id").collect()
+        assert lake.fragmented(Layer.REGISTERS, "trial")
+        lake.compact(Layer.REGISTERS, "trial", by="id")
+        log = opened(folder)
+        assert (len(log.files), log.rows, log.last) == (1, 68, 17)
+        assert log.scan().sort("id").collect().equals(before)
+        log.commit(log.write(rows(ids(4), 17)), 17)
+        assert opened(folder).rows == 68
