@@ -34,7 +34,7 @@ class Settings(BaseSettings):
     engine_memory: str = Field(default="2g", description="heap of the local engine")
     engine_cores: int = Field(default=2, ge=1, description="worker threads of the local engine")
     engine_rows: int = Field(
-        default=500_000, ge=0, description="a register takes more changed rows than these by the engine's workers"
+        default=500_000, ge=0, description="a step over more rows than these goes to the engine's workers"
     )
     engine_port: int = Field(default=0, ge=0, le=65535, description="port of the local engine; 0: any free one")
     jars: Path | None = Field(default=None, description="folder of the engine's jars; default: the user's cache")

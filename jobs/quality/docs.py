@@ -1,14 +1,15 @@
-"""Data Docs: Great Expectations' own report over every kept validation, made fit for a closed network."""
+"""Data Docs: Great Expectations' own report over every batch's kept profile, made fit for a closed network."""
 
 from __future__ import annotations
 
 import json
 import re
 import shutil
+from pathlib import PurePosixPath
 from typing import Any
 
 from jobs.layers import Layer
-from jobs.quality.gate import validation_path
+from jobs.quality.gate import Bound, profile_path, validate
 from jobs.storage.tables import Lake
 
 # Scripts, style sheets, fonts and images the pages would fetch from elsewhere; a closed network shows them broken,
@@ -27,23 +28,27 @@ _STYLE = (
 
 
 def build(lake: Lake) -> str:
-    """Build the site `ops/docs/` from the kept validations; return its index below the lake's folder.
+    """Build the site `ops/docs/` from the kept profiles; return its index below the lake's folder.
 
-    Pages are rendered by Great Expectations, then freed of everything that would call an outside host.
+    Each profile is judged by its suite and rendered once by Great Expectations, then freed of everything that would
+    call an outside host.
     """
-    results = _latest(lake)
     site = lake.objects.local(f"{Layer.OPS}/docs.part")
     shutil.rmtree(site, ignore_errors=True)
     site.mkdir(parents=True)
     rows = []
-    for dataset, batch, result in results:
-        page = f"{dataset}-{batch}.html"
-        (site / page).write_text(offline(_page(result)), encoding="utf-8")
-        statistics = result["statistics"]
-        verdict = "met" if result["success"] else "not met"
+    for dataset, batch, path in _profiles(lake):
+        page, kept = f"{dataset}-{batch}.html", lake.objects.local(path.with_suffix(".html"))
+        result = lake.objects.local(path.with_suffix(".result"))
+        if not result.exists() or result.stat().st_mtime < lake.objects.local(path).stat().st_mtime:
+            found = _validated(lake, path, dataset)
+            lake.objects.write(path.with_suffix(".html"), offline(_page(found)).encode())
+            lake.objects.write(path.with_suffix(".result"), json.dumps(_told(found)).encode())
+        told = json.loads(result.read_bytes())
+        shutil.copyfile(kept, site / page)
         rows.append(
-            f"<tr><td>{dataset}</td><td><a href='{page}'>{batch}</a></td><td>{verdict}</td>"
-            f"<td>{statistics['successful_expectations']} of {statistics['evaluated_expectations']}</td></tr>"
+            f"<tr><td>{dataset}</td><td><a href='{page}'>{batch}</a></td><td>{told['verdict']}</td>"
+            f"<td>{told['successful']} of {told['evaluated']}</td></tr>"
         )
     head = "<tr><th>dataset</th><th>batch</th><th>expectations</th><th>successful</th></tr>"
     index = f"<!doctype html><meta charset='utf-8'><title>Data Docs</title>{_STYLE}<h1>Data Docs</h1><table>{head}"
@@ -51,12 +56,25 @@ def build(lake: Lake) -> str:
     return _swap(lake)
 
 
-def _latest(lake: Lake) -> list[tuple[str, str, dict[str, Any]]]:
+def _profiles(lake: Lake) -> list[tuple[str, str, PurePosixPath]]:
     return [
-        (path.parent.name, path.stem, json.loads(lake.objects.read(path)))
+        (path.parent.name, path.stem, path)
         for name in sorted(lake.catalogue.contracts)
-        for path in lake.objects.names(validation_path(name), "*.json")
+        for path in lake.objects.names(profile_path(name), "*.json")
     ]
+
+
+def _validated(lake: Lake, path: PurePosixPath, suite: str) -> dict[str, Any]:
+    kept = json.loads(lake.objects.read(path))
+    return validate(kept["figures"], [Bound(**term) for term in kept["terms"]], suite)
+
+
+def _told(result: dict[str, Any]) -> dict[str, Any]:
+    statistics = result["statistics"]
+    return {
+        "verdict": "met" if result["success"] else "not met",
+        "successful": statistics["successful_expectations"], "evaluated": statistics["evaluated_expectations"],
+    }
 
 
 def _page(result: dict[str, Any]) -> str:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
 from datetime import date
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import polars as pl
 
@@ -19,12 +22,11 @@ from jobs.quality import gate
 from jobs.rows.codes import CodeBook
 from jobs.rows.judgement import judge, silver_schema
 from jobs.sets.deduplication import fingerprint
+from jobs.stages.load import bronze_schema
 from jobs.stages.pending import each
-from jobs.storage.frames import mapped
-from jobs.storage.tables import Lake, Staged
-
-if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
+from jobs.storage.batch_tables import FILE, BatchTable, Writer, scan_files
+from jobs.storage.spreading import COUNT, spread
+from jobs.storage.tables import Lake
 
 ORIGIN: dict[str, Any] = {"_source_file": pl.String, "_source_row": pl.Int64}
 LAKE_COLUMNS: dict[str, Any] = {
@@ -36,7 +38,12 @@ LAKE_COLUMNS: dict[str, Any] = {
     "_warnings": pl.List(pl.String),
     "_extra": pl.String,
 }
-QUARANTINE = ("_batch_id", "_source_file", "_source_row", "_reasons", "_warnings", "_cells", "_extra")
+QUARANTINE: dict[str, Any] = {
+    "_batch_id": pl.String, **ORIGIN, "_reasons": pl.List(pl.String), "_warnings": pl.List(pl.String),
+    "_cells": pl.String, "_extra": pl.String,
+}
+DIVIDED = {"layer": pl.String, **FILE}
+BUCKET_ROWS = 500_000  # rows that meet in one task, about
 
 
 def run(lake: Lake, dataset: str, *, batch: str | None = None) -> list[StageReport]:
@@ -54,47 +61,120 @@ def schema(contract: Contract, types: Mapping[str, TypeSpec]) -> dict[str, Any]:
     return {**silver_schema(contract, types), **LAKE_COLUMNS}
 
 
+@dataclass(frozen=True)
+class Judging:
+    """Hold what the tasks of one batch need: its contract and codes, the tables, and a folder for judged rows."""
+
+    contract: Contract
+    types: Mapping[str, TypeSpec]
+    codes: CodeBook
+    batch: Batch
+    bronze: BatchTable
+    silver: BatchTable
+    quarantine: BatchTable
+    folder: Path
+    buckets: int
+
+    @property
+    def judged(self) -> dict[str, Any]:
+        """Return the columns of a judged row: silver's, the reasons, and the raw cells of a rejected one."""
+        return {**self.silver.schema, "_reasons": pl.List(pl.String), "_cells": pl.String}
+
+    def rows(self, bucket: int | None = None) -> pl.LazyFrame:
+        """Return the judged rows, all or those of one bucket."""
+        paths = sorted(self.folder.glob(f"{'*' if bucket is None else bucket}/*.parquet"))
+        return scan_files(paths, self.judged)
+
+
+def silver_table(lake: Lake, contract: Contract) -> BatchTable:
+    """Return a dataset's silver table as its contract has it."""
+    return BatchTable(lake.folder(Layer.SILVER, contract.name), schema(contract, lake.catalogue.types))
+
+
 def _conform(lake: Lake, contract: Contract, batch: Batch) -> StageReport:
-    from pyspark.sql import functions as f
-
-    catalogue, name = lake.catalogue, f"conform-{layers.slug(contract.name)}-{batch.id}"
-    silver = schema(contract, catalogue.types)
-    judged_schema = {**silver, "_reasons": pl.List(pl.String), "_cells": pl.String}
-    bronze = lake.read(Layer.BRONZE, contract.name).where(f.col("_batch_id") == batch.id)
-    function = partial(
-        judged_rows, contract=contract, catalogue_types=dict(catalogue.types),
-        codes=CodeBook.load(catalogue.root / "codes"), data_date=batch.data_date,
-    )
-    try:
-        return _divide(lake, contract, batch, lake.staged(name, mapped(bronze, function, judged_schema)))
-    finally:
-        lake.unstage(name)  # staged rows are personal; a withheld batch leaves none behind
-
-
-def _divide(lake: Lake, contract: Contract, batch: Batch, judged: Staged) -> StageReport:
-    """Put judged rows where they belong: rejected ones into quarantine, good ones into silver if the gate agrees."""
-    from pyspark.sql import functions as f
-
-    silver = schema(contract, lake.catalogue.types)
-    rows, report = judged.rows, account(judged.scan(), contract, batch)
-    rejected = rows.where(f.size("_reasons") > 0).select(*QUARANTINE)
-    if report.quarantined or lake.count(Layer.QUARANTINE, contract.name, batch.id):
-        lake.replace_batch(Layer.QUARANTINE, contract.name, batch.id, rejected)
-    verdict = gate.run(lake, contract, batch, gate.profile(judged.scan(), contract, report))
-    report.warnings = {**report.warnings, **verdict.warned}
-    if verdict.failed:
-        lake.delete_batch(Layer.SILVER, contract.name, batch.id)
-        report.withheld, report.accepted = report.accepted, 0
-        error = QualityGateError(
-            f"the batch is withheld: {'; '.join(verdict.failed)}.",
-            dataset=contract.name, layer=Layer.SILVER, where=f"batch {batch.id}",
-            remedy=f"see `lake rejected {contract.name} --batch {batch.id}`; deliver anew, or mend the contract and "
-            f"`lake run conform {contract.name} --batch {batch.id}`.",
+    name, types = contract.name, dict(lake.catalogue.types)
+    slug = layers.slug(name)
+    files = lake.batch_files(Layer.BRONZE, name, [batch.id]).get(batch.id, ())
+    delivered = lake.count(Layer.BRONZE, name, batch.id)
+    much = lake.much(delivered)
+    with lake.workspace(f"conform-{slug}-{batch.id}") as folder:
+        judging = Judging(
+            contract, types, CodeBook.load(lake.catalogue.root / "codes"), batch,
+            bronze=BatchTable(lake.folder(Layer.BRONZE, name), bronze_schema(contract)),
+            silver=silver_table(lake, contract),
+            quarantine=BatchTable(lake.folder(Layer.QUARANTINE, name), QUARANTINE),
+            folder=folder, buckets=1 + delivered // BUCKET_ROWS if much else 1,
         )
-        error.report = report
-        raise error
-    lake.replace_batch(Layer.SILVER, contract.name, batch.id, _first_of_equals(rows).select(*silver))
-    return report
+        spread(lake, partial(_judge, judging=judging), files, COUNT, engine=much, where=f"silver.{slug}")
+        report = account(judging.rows(), contract, batch)
+        terms = gate.bounds(contract, gate.shared_terms(lake.settings.expectations))
+        figures = gate.profile(judging.rows(), contract, report)
+        gate.keep(lake, name, batch.id, figures, terms)
+        task = partial(_divide, judging=judging)
+        divided = spread(lake, task, range(judging.buckets), DIVIDED, engine=much, where=f"silver.{slug}")
+        return _settle(lake, judging, report, divided, gate.judge(figures, terms))
+
+
+def _judge(file: Path, *, judging: Judging) -> pl.DataFrame:
+    """Judge the records of one file of bronze; leave them in buckets, so that equal rows meet in one."""
+    batch, schema, seen = judging.batch, judging.judged, 0
+    with ExitStack() as stack:
+        writers = [stack.enter_context(Writer(judging.folder / str(n), schema)) for n in range(judging.buckets)]
+        for cells in judging.bronze.slices(file, batch.id):
+            rows = judged_rows(
+                cells, contract=judging.contract, catalogue_types=judging.types, codes=judging.codes,
+                data_date=batch.data_date,
+            )
+            seen += rows.height
+            bucket = rows["_fingerprint"].str.slice(0, 7).str.to_integer(base=16) % judging.buckets
+            for number, writer in enumerate(writers):
+                writer.write(rows if judging.buckets == 1 else rows.filter(bucket == number))
+    return pl.DataFrame({"rows": [seen]})
+
+
+def _divide(bucket: int, *, judging: Judging) -> pl.DataFrame:
+    """Write the rows of one bucket into quarantine's and silver's folders; return the files, which do not count yet.
+
+    Of accepted rows equal in every field silver takes the first by file and row.
+    """
+    rows = judging.rows(bucket).collect()
+    accepted = pl.col("_reasons").list.len() == 0
+    good = rows.filter(accepted).sort("_source_file", "_source_row")
+    chosen = {
+        Layer.QUARANTINE: (judging.quarantine, rows.filter(~accepted)),
+        Layer.SILVER: (judging.silver, good.unique("_fingerprint", keep="first", maintain_order=True)),
+    }
+    written = []
+    for layer, (table, some) in chosen.items():
+        with table.writer(judging.batch.id) as writer:
+            writer.write(some)
+        written.append(writer.files().with_columns(pl.lit(layer.value).alias("layer")))
+    return pl.concat(written).select(list(DIVIDED))
+
+
+def _settle(
+    lake: Lake, judging: Judging, report: StageReport, divided: pl.DataFrame, verdict: gate.Verdict
+) -> StageReport:
+    """Put rejected rows into quarantine, and good ones into silver if the gate agrees."""
+    contract, batch = judging.contract, judging.batch
+    report.warnings = {**report.warnings, **verdict.warned}
+    files = {layer: divided.filter(pl.col("layer") == layer.value) for layer in (Layer.QUARANTINE, Layer.SILVER)}
+    if report.quarantined or lake.count(Layer.QUARANTINE, contract.name, batch.id):
+        lake.replace_batch(judging.quarantine, batch.id, files[Layer.QUARANTINE])
+    if not verdict.failed:
+        lake.replace_batch(judging.silver, batch.id, files[Layer.SILVER])
+        return report
+    if lake.count(Layer.SILVER, contract.name, batch.id):
+        lake.replace_batch(judging.silver, batch.id, files[Layer.SILVER].clear())
+    report.withheld, report.accepted = report.accepted, 0
+    error = QualityGateError(
+        f"the batch is withheld: {'; '.join(verdict.failed)}.",
+        dataset=contract.name, layer=Layer.SILVER, where=f"batch {batch.id}",
+        remedy=f"see `lake rejected {contract.name} --batch {batch.id}`; deliver anew, or mend the contract and "
+        f"`lake run conform {contract.name} --batch {batch.id}`.",
+    )
+    error.report = report
+    raise error
 
 
 def judged_rows(
@@ -160,13 +240,3 @@ def fingerprint_of(contract: Contract) -> str:
 def _counted(rows: pl.LazyFrame, column: str) -> dict[str, int]:
     counts = rows.select(pl.col(column).explode()).drop_nulls().group_by(column).len().collect()
     return dict(sorted(counts.iter_rows()))
-
-
-def _first_of_equals(rows: DataFrame) -> DataFrame:
-    """Return accepted rows, of those equal in every field the first by file and row."""
-    from pyspark.sql import Window
-    from pyspark.sql import functions as f
-
-    order = Window.partitionBy("_fingerprint").orderBy("_source_file", "_source_row")
-    accepted = rows.where(f.size("_reasons") == 0)
-    return accepted.withColumn("_order", f.row_number().over(order)).where("_order = 1").drop("_order")

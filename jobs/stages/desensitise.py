@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
+from contextlib import ExitStack
+from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import polars as pl
 
@@ -18,13 +20,12 @@ from jobs.privacy.scanner import scan
 from jobs.rows.codes import CodeBook
 from jobs.rows.protection import gold_schema, protect, protection_of
 from jobs.sets.deduplication import current
-from jobs.stages.conform import schema as silver_columns
-from jobs.storage.frames import grouped, mapped
+from jobs.sets.products import joined
+from jobs.stages.conform import silver_table
+from jobs.storage.batch_tables import BatchTable, Writer, scan_files, slices
 from jobs.storage.ledgers import REGISTERS, Ledger, accepted
+from jobs.storage.spreading import COUNT, spread
 from jobs.storage.tables import Lake
-
-if TYPE_CHECKING:
-    from pyspark.sql import Column, DataFrame
 
 BUCKET_ROWS = 250_000  # rows that meet in one task, at most about
 
@@ -81,25 +82,28 @@ def _tables(contract: Contract) -> list[tuple[Layer, str]]:
 
 
 def _rebuild(lake: Lake, contract: Contract, state: str, key: Key | None) -> StageReport:
-    started, staging = time.monotonic(), f"gold-{layers.slug(contract.name)}"
-    types = dict(lake.catalogue.types)
+    started, types = time.monotonic(), dict(lake.catalogue.types)
     gold = gold_schema(contract, types)
-    function = partial(
+    protection = partial(
         protect, contract=contract, types=types, key=key.secret if key else b"",
         codes=CodeBook.load(lake.catalogue.root / "codes"),
     )
-    staged = lake.staged(staging, mapped(_source_rows(lake, contract), function, gold))
-    protected = staged.scan()
-    found = scan(protected.collect())
-    if found:
-        where = ", ".join(f"{one.column} ({one.kind}, {one.count} rows)" for one in found)
-        raise ReleaseRefused(
-            "gold would hold identifiers; it is as it was.", dataset=contract.name, layer=Layer.GOLD, where=where,
-            remedy="protect: the fields these columns come from.",
-        )
-    lake.overwrite(Layer.GOLD, contract.name, staged.rows, note={"state": state, "key_id": key.id if key else None})
-    count = int(protected.select(pl.len()).collect().item())
-    lake.unstage(staging)
+    with lake.workspace(f"gold-{layers.slug(contract.name)}") as folder:
+        _source_rows(lake, contract, folder).sink_parquet(folder / "source.parquet")
+        with Writer(folder / "gold", gold) as writer:
+            for some in slices(folder / "source.parquet"):
+                writer.write(protection(some))
+        count = int(writer.files()["rows"].sum())
+        protected = writer.scan()
+        found = scan(protected.collect())
+        if found:
+            where = ", ".join(f"{one.column} ({one.kind}, {one.count} rows)" for one in found)
+            raise ReleaseRefused(
+                "gold would hold identifiers; it is as it was.", dataset=contract.name, layer=Layer.GOLD, where=where,
+                remedy="protect: the fields these columns come from.",
+            )
+        note = {"state": state, "key_id": key.id if key else ""}
+        lake.overwrite(Layer.GOLD, contract.name, protected, gold, note=note)
     report = StageReport(
         "desensitise", contract.name, state, delivered=count, accepted=count, seconds=time.monotonic() - started,
         extra={"columns": list(gold), **({"key_id": key.id} if key else {})},
@@ -108,62 +112,68 @@ def _rebuild(lake: Lake, contract: Contract, state: str, key: Key | None) -> Sta
     return report
 
 
-def _source_rows(lake: Lake, contract: Contract) -> DataFrame:
+def _source_rows(lake: Lake, contract: Contract, folder: Path) -> pl.LazyFrame:
     source = contract.from_
     if source is None:
-        return _current(lake, contract)
-    return _product_rows(lake, contract, source)
+        return _current(lake, contract, folder)
+    others = [_part(lake, join, folder) for join in source.join]
+    return joined(_part(lake, source, folder), others, source, contract.fields)
 
 
-def _current(lake: Lake, contract: Contract) -> DataFrame:
+def _part(lake: Lake, part: ProductSource | Join, folder: Path) -> pl.LazyFrame:
+    if part.dataset:
+        return _current(lake, lake.catalogue.contract(part.dataset), folder)
+    return Ledger(lake, str(part.register_)).scan_current().filter(pl.col("_status") == "active")
+
+
+@dataclass(frozen=True)
+class Choosing:
+    """Hold what the tasks need that choose a dataset's current rows: its table, and a folder for rows on their way."""
+
+    contract: Contract
+    silver: BatchTable
+    folder: Path
+    buckets: int
+
+
+def _current(lake: Lake, contract: Contract, folder: Path) -> pl.LazyFrame:
     """Return the rows of a dataset that hold now: the newest per key, or the newest delivery of a snapshot."""
-    from pyspark.sql import functions as f
-
-    columns = silver_columns(contract, lake.catalogue.types)
-    rows = lake.read(Layer.SILVER, contract.name).select(list(columns))
+    silver = silver_table(lake, contract)
+    batches = [batch for _, batch, _ in accepted(lake, [contract.name])]
     if contract.load.mode == "snapshot":
         dates = {batch.id: (batch.data_date, batch.id) for batch in lake.batches(contract.name)}
-        batches = [batch for _, batch, _ in accepted(lake, [contract.name])]
-        rows = rows.where(f.col("_batch_id") == max(batches, key=lambda one: dates[one], default=""))
-    key = [f.col(name) for name in contract.load.key] or [f.col("_fingerprint")]
-    buckets = max(2, rows.count() // BUCKET_ROWS)
-    met = rows.withColumn("_bucket", f.pmod(f.xxhash64(*key), f.lit(buckets)))
-    return grouped(met, "_bucket", partial(current, contract=contract), columns)
+        batches = sorted(batches, key=lambda one: dates[one])[-1:]
+    files = lake.batch_files(Layer.SILVER, contract.name, batches)
+    rows = sum(lake.count(Layer.SILVER, contract.name, batch) for batch in batches)
+    much, where = lake.much(rows), f"gold.{layers.slug(contract.name)}"
+    own = folder / layers.slug(contract.name)
+    choosing = Choosing(contract, silver, own, 1 + rows // BUCKET_ROWS if much else 1)
+    parts = [(batch, file) for batch, some in files.items() for file in some]
+    spread(lake, partial(_scatter, choosing=choosing), parts, COUNT, engine=much, where=where)
+    spread(lake, partial(_choose, choosing=choosing), range(choosing.buckets), COUNT, engine=much, where=where)
+    return scan_files(sorted(own.glob("current/*.parquet")), silver.schema)
 
 
-def _product_rows(lake: Lake, contract: Contract, source: ProductSource) -> DataFrame:
-    """Return a product's rows: its root filtered and joined, its fields by their names."""
-    from pyspark.sql import functions as f
-
-    rows = _part(lake, source)
-    for column, wanted in source.where.items():
-        rows = rows.where(_condition(f.col(column), wanted))
-    for join in source.join:
-        other = _part(lake, join)
-        wanted_columns = {theirs: f"_{theirs}_on" for theirs in join.on.values()}
-        other = other.select(
-            *[f.col(theirs).alias(alias) for theirs, alias in wanted_columns.items()],
-            *[f.col(theirs).alias(new) for new, theirs in join.columns.items()],
-        )
-        on = [rows[mine] == other[wanted_columns[theirs]] for mine, theirs in join.on.items()]
-        rows = rows.join(other, on, join.how).drop(*wanted_columns.values())
-    return rows.select(*[f.col(field.from_ or name).alias(name) for name, field in contract.fields.items()])
+def _scatter(part: tuple[str, Path], *, choosing: Choosing) -> pl.DataFrame:
+    """Leave the rows of one file of silver in buckets, so that the rows of one key meet."""
+    batch, file = part
+    key = list(choosing.contract.load.key) or ["_fingerprint"]
+    with ExitStack() as stack:
+        writers = [
+            stack.enter_context(Writer(choosing.folder / str(number), choosing.silver.schema))
+            for number in range(choosing.buckets)
+        ]
+        for rows in choosing.silver.slices(file, batch):
+            bucket = rows.select(pl.struct(key).hash(seed=0) % choosing.buckets).to_series()
+            for number, writer in enumerate(writers):
+                writer.write(rows.filter(bucket == number))
+    return pl.DataFrame({"rows": [sum(int(writer.files()["rows"].sum()) for writer in writers)]})
 
 
-def _part(lake: Lake, part: ProductSource | Join) -> DataFrame:
-    from pyspark.sql import functions as f
-
-    if part.dataset:
-        return _current(lake, lake.catalogue.contract(part.dataset))
-    rows = Ledger(lake, str(part.register_)).current()
-    assert rows is not None  # _state has seen the table
-    return rows.where(f.col("_status") == "active")
-
-
-def _condition(column: Column, wanted: tuple[str, ...] | str) -> Column:
-    if wanted == "null":
-        return column.isNull()
-    if wanted == "not_null":
-        return column.isNotNull()
-    return column.cast("string").isin(list(wanted))
-
+def _choose(bucket: int, *, choosing: Choosing) -> pl.DataFrame:
+    """Leave the current rows of one bucket."""
+    paths = sorted((choosing.folder / str(bucket)).glob("*.parquet"))
+    rows = current(scan_files(paths, choosing.silver.schema).collect(), choosing.contract)
+    with Writer(choosing.folder / "current", choosing.silver.schema) as writer:
+        writer.write(rows)
+    return pl.DataFrame({"rows": [rows.height]})

@@ -12,8 +12,9 @@ from jobs import layers
 from jobs.batch import StageReport
 from jobs.layers import Layer
 from jobs.quality import docs
+from jobs.storage.batch_tables import FILE_ROWS
 from jobs.storage.ledgers import LOGS, REGISTERS, Ledger, newest
-from jobs.storage.logs import FILE_ROWS, intervals
+from jobs.storage.logs import intervals
 from jobs.storage.tables import Lake
 
 LEFTOVER_AGE = timedelta(days=1)  # older than any task may run

@@ -29,16 +29,15 @@ from jobs.registers.assertions import SCHEMA as ASSERTION
 from jobs.registers.cases import cases
 from jobs.registers.identities import identities
 from jobs.registers.keys import kind_ranks
-from jobs.stages.conform import schema as silver_schema
+from jobs.stages.conform import silver_table
 from jobs.storage import identification as tasks
+from jobs.storage.batch_tables import FILE_ROWS
 from jobs.storage.court import Court, case_changes, map_changes
 from jobs.storage.identification import Delivered, Work
 from jobs.storage.ledgers import REGISTERS, Claims, Commit, Ledger, accepted
-from jobs.storage.logs import FILE_ROWS, PART, intervals
-from jobs.storage.spreading import spread
+from jobs.storage.logs import PART, intervals
+from jobs.storage.spreading import COUNT, spread
 from jobs.storage.tables import Lake
-
-COUNT = {"rows": pl.Int64}
 
 
 def run(lake: Lake, register: str, *, batch: str | None = None) -> list[StageReport]:
@@ -116,19 +115,15 @@ class Step:
 
 @contextmanager
 def _working(lake: Lake, ledger: Ledger, register: Register, commit: Commit) -> Iterator[Step]:
-    """Give a commit a folder of its own for what passes between its steps; nothing of it stays."""
+    """Give a commit a folder for what passes between its steps."""
     changed = [*commit.add, *commit.remove]
     rows = sum(int(lake.judged("conform", dataset)[batch]["accepted"]) for dataset, batch, _ in changed)
-    engine = rows > lake.settings.engine_rows
+    engine = lake.much(rows)
     pieces = -(-(ledger.claims_log().rows + rows) // FILE_ROWS) if engine else 1
     parts = tuple(intervals(max(pieces, lake.settings.engine_cores if engine else 1)))
-    name = f"ops/staging/resolve-{register.name}-{commit.number}"
-    lake.objects.remove(name)
-    try:
-        work = Work(register, dict(lake.catalogue.types), commit.number, lake.objects.local(name), parts)
+    with lake.workspace(f"resolve-{register.name}-{commit.number}") as folder:
+        work = Work(register, dict(lake.catalogue.types), commit.number, folder, parts)
         yield Step(lake, ledger, commit, work, engine)
-    finally:
-        lake.objects.remove(name)
 
 
 def _enter_claims(step: Step) -> None:
@@ -140,7 +135,7 @@ def _enter_claims(step: Step) -> None:
         for batch, files in lake.batch_files(Layer.SILVER, dataset, wanted).items():
             pieces = [(file,) for file in files] if step.engine else [files]
             contract = lake.catalogue.contracts[dataset]
-            silver = silver_schema(contract, lake.catalogue.types)
+            silver = silver_table(lake, contract)
             delivered += [
                 Delivered(contract, silver, batch, some, len(delivered) + at) for at, some in enumerate(pieces)
             ]

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import time
 
+import polars as pl
+
 from jobs import layers
 from jobs.batch import Outcome, StageReport
 from jobs.errors import RequestError
 from jobs.layers import Layer
+from jobs.stages.conform import silver_table
+from jobs.storage.batch_tables import FILE
 from jobs.storage.tables import Lake
 
 
@@ -36,6 +40,6 @@ def run(lake: Lake, dataset: str, *, batch: str, undo: bool = False) -> list[Sta
         if not known:
             lake.record(report)  # first: whoever continues after a crash knows it is withdrawn
         if rows:
-            lake.delete_batch(Layer.SILVER, contract.name, batch)
+            lake.replace_batch(silver_table(lake, contract), batch, pl.DataFrame(schema=FILE))
         report.seconds = time.monotonic() - started
         return [report]

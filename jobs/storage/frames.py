@@ -1,17 +1,14 @@
-"""The bridge between the pure core and Spark: a Polars function becomes one `mapInArrow` call."""
+"""The bridge between the pure core's frames and what Delta, Arrow and Spark call the same columns."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 import pyarrow as pa
 
-from jobs.storage.translation import carrying
-
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
     from pyspark.sql.types import StructType
 
 Schema = Mapping[str, Any]
@@ -49,27 +46,3 @@ def _plain(kind: pa.DataType) -> pa.DataType:
 def to_arrow(rows: pl.DataFrame, schema: Schema) -> pa.Table:
     """Return rows as an Arrow table of exactly a schema's columns, in its order."""
     return rows.select(list(schema)).to_arrow().cast(arrow_schema(schema))
-
-
-def mapped(rows: DataFrame, function: Callable[[pl.DataFrame], pl.DataFrame], schema: Schema) -> DataFrame:
-    """Apply a pure function to every Arrow batch of a Spark frame; its result has the given schema."""
-
-    def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        for batch in batches:
-            with carrying():
-                result = to_arrow(function(pl.DataFrame(pl.from_arrow(batch))), schema)
-            yield from result.to_batches()
-
-    return rows.mapInArrow(run, spark_schema(schema))
-
-
-def grouped(
-    rows: DataFrame, by: str, function: Callable[[pl.DataFrame], pl.DataFrame], schema: Schema
-) -> DataFrame:
-    """Apply a pure function to the rows of each group; its result has the given schema."""
-
-    def run(group: pa.Table) -> pa.Table:
-        with carrying():
-            return to_arrow(function(pl.DataFrame(pl.from_arrow(group))), schema)
-
-    return rows.groupBy(by).applyInArrow(run, spark_schema(schema))

@@ -21,6 +21,7 @@ from jobs.registers.claims import once
 from jobs.registers.fold import REMOVED, changes, placed_schema, register_schema
 from jobs.registers.judging import judge
 from jobs.registers.resolution import findings, placed, suggestions
+from jobs.storage.batch_tables import BatchTable
 from jobs.storage.ledgers import Claims, newest
 from jobs.storage.logs import Interval, Log
 
@@ -60,7 +61,7 @@ class Delivered:
     """Name some of silver's files of one batch."""
 
     contract: Contract
-    schema: Mapping[str, Any]
+    silver: BatchTable
     batch: str
     files: tuple[Path, ...]
     number: int
@@ -68,21 +69,10 @@ class Delivered:
 
 def claim(part: Delivered, *, work: Work, register_key: bytes) -> pl.DataFrame:
     """Leave the claims that some rows of silver make; return how many (`rows`)."""
-    rows = pl.concat(_typed(file, part.schema, part.batch) for file in part.files).collect()
+    rows = pl.concat(part.silver.read(file, part.batch) for file in part.files).collect()
     found = claims_of(rows, part.contract, work.register, work.types, register_key)
     work.put(found.sort("_key_id"), "fresh", part.number)
     return pl.DataFrame({"rows": [found.height]})
-
-
-def _typed(file: Path, schema: Mapping[str, Any], batch: str) -> pl.LazyFrame:
-    """Return a file of silver with exactly the contract's columns; it may be older than some of them."""
-    rows = pl.scan_parquet(file, glob=False, hive_partitioning=False)
-    known = rows.collect_schema().names()
-    return rows.select(
-        pl.lit(batch).alias(name) if name == "_batch_id"
-        else (pl.col(name) if name in known else pl.lit(None)).cast(kind).alias(name)
-        for name, kind in schema.items()
-    )
 
 
 def enter(part: Interval, *, work: Work, log: Log) -> pl.DataFrame:

@@ -12,7 +12,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import polars as pl
 
@@ -24,9 +24,6 @@ from jobs.registers.claims import correctable as is_correctable
 from jobs.registers.fold import REMOVED, register_schema
 from jobs.storage.logs import EVERYWHERE, Interval, Log
 from jobs.storage.tables import Lake
-
-if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
 
 REGISTERS = Layer.REGISTERS
 LOGS = ("_versions", "_claims", "_assertions", "_id_changes", "_cases", "_decisions")
@@ -127,20 +124,6 @@ class Ledger:
         )
 
     # -- rows ------------------------------------------------------------------------------------------------------
-    def current(self) -> DataFrame | None:
-        """Return the newest row of each entity as Spark sees it, removed ones included; None before the first."""
-        from pyspark.sql import Window
-        from pyspark.sql import functions as f
-
-        if not self.lake.has(REGISTERS, self.versions):
-            return None
-        rows = self.lake.read(REGISTERS, self.versions)
-        if self.lake.has(REGISTERS, self.register):
-            newer = rows.where(f.col("_commit") > self.snapshot_log().last)
-            rows = self.lake.read(REGISTERS, self.register).unionByName(newer, allowMissingColumns=True)
-        newest = Window.partitionBy("_entity_id").orderBy(f.col("_commit").desc())
-        return rows.withColumn("_age", f.row_number().over(newest)).where("_age = 1").drop("_age")
-
     def scan_current(self, known_at: int | None = None, *, among: Iterable[str] | None = None) -> pl.LazyFrame:
         """Return the living rows natively, all or those of some entities.
 

@@ -19,13 +19,13 @@ import polars as pl
 
 from jobs.errors import StorageError
 from jobs.registers.keys import ALPHABET
+from jobs.storage.batch_tables import FILE_ROWS
 from jobs.storage.frames import arrow_schema
 from jobs.storage.scanning import files
 
 if TYPE_CHECKING:
     from deltalake import DeltaTable
 
-FILE_ROWS = 1_000_000  # at most, so that whoever reads one file needs little memory
 GROUP_ROWS = 65_536  # a lookup of one id decodes one row group
 PART: dict[str, Any] = {
     "path": pl.String, "size": pl.Int64, "rows": pl.Int64, "low": pl.String, "high": pl.String, "first": pl.Int64,

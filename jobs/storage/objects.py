@@ -8,30 +8,39 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import re
 import shutil
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
-from jobs.errors import StorageError
+from jobs.errors import LakeError, StorageError
 
 CHUNK = 1 << 20
 _PART = ".part-"
+_FULL = re.compile(rf"os error ({errno.ENOSPC}|{errno.EDQUOT})\b")
+_FORBIDDEN = re.compile(rf"os error ({errno.EACCES}|{errno.EPERM}|{errno.EROFS})\b")
 
 
 @contextmanager
 def storage_errors(where: str) -> Iterator[None]:
-    """Turn the operating system's refusal into a StorageError that says what to do."""
+    """Turn the machine's refusal to write into a StorageError that says what to do.
+
+    Libraries in Rust give the operating system's word in their own exceptions' text.
+    """
     try:
         yield
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+    except LakeError:
+        raise
+    except Exception as error:
+        number = getattr(error, "errno", None)
+        if number in (errno.ENOSPC, errno.EDQUOT) or _FULL.search(str(error)):
             raise StorageError(
                 "the disk is full; nothing was changed.", where=where, remedy="free space, then run again."
-            ) from error
-        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-            raise StorageError("writing is not allowed.", where=where, remedy="check the folder's rights.") from error
+            ) from None
+        if number in (errno.EACCES, errno.EPERM, errno.EROFS) or _FORBIDDEN.search(str(error)):
+            raise StorageError("writing is not allowed.", where=where, remedy="check the folder's rights.") from None
         raise
 
 

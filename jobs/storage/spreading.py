@@ -13,6 +13,7 @@ from jobs.storage.tables import Lake
 from jobs.storage.translation import carrying
 
 Part = TypeVar("Part")
+COUNT: dict[str, Any] = {"rows": pl.Int64}  # what a task tells that leaves its rows in files
 
 
 def spread(
@@ -23,8 +24,10 @@ def spread(
 
     What tasks return is small: rows travel by files, not through here.
     """
+    if not parts:
+        return pl.DataFrame(schema=schema)
     if not engine:
-        return pl.concat([task(part) for part in parts]) if parts else pl.DataFrame(schema=schema)
+        return pl.concat([task(part) for part in parts]).cast(pl.Schema(schema))
 
     def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
@@ -34,6 +37,6 @@ def spread(
                 yield from told.to_batches()
 
     with lake.engine_call(where):
-        numbers = lake.spark.range(0, len(parts), 1, max(1, len(parts)))
+        numbers = lake.spark.range(0, len(parts), 1, len(parts))
         told = numbers.mapInArrow(run, spark_schema(schema)).toArrow()
     return pl.DataFrame(pl.from_arrow(told)).cast(pl.Schema(schema))

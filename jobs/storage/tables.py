@@ -1,7 +1,7 @@
 """The only room that knows Delta: which table lies where, and the few ways a stage may change one.
 
-Heavy tables are written by Spark through the engine; `ops.runs` and every read of the command line go through
-delta-rs, without a JVM. Each table has exactly one kind of writer.
+Every table is written and read natively, by delta-rs, without a JVM: the engine's workers only write files into a
+table's folder, and whoever holds the table's lease commits them.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -24,6 +23,8 @@ from jobs.catalogue import Catalogue, load_catalogue
 from jobs.errors import RequestError
 from jobs.layers import Layer
 from jobs.settings import Settings
+from jobs.storage.batch_tables import BATCH, BatchTable
+from jobs.storage.frames import to_arrow
 from jobs.storage.leases import Lease, lease
 from jobs.storage.objects import Folder, storage_errors
 from jobs.storage.scanning import files, scan_delta
@@ -31,25 +32,11 @@ from jobs.storage.translation import translated
 
 if TYPE_CHECKING:
     import polars as pl
-    from pyspark.sql import DataFrame, SparkSession
-    from pyspark.sql.types import StructType
+    from pyspark.sql import SparkSession
 
+STAGING = f"{Layer.OPS}/staging"
 RUNS = layers.table_path(Layer.OPS, "runs")
 SMALL_FILE_BYTES, MANY_FILES = 32 << 20, 16  # sixteen small files in one partition are worth joining
-
-
-@dataclass(frozen=True)
-class Staged:
-    """Hold rows computed once: as Spark reads them, and natively."""
-
-    path: Path
-    rows: DataFrame
-
-    def scan(self) -> pl.LazyFrame:
-        """Return the rows natively, without the engine."""
-        import polars as pl
-
-        return pl.scan_parquet(self.path / "*.parquet")
 
 
 class Lake:
@@ -97,10 +84,6 @@ class Lake:
         return self.objects.exists(layers.table_path(layer, name) / "_delta_log")
 
     # -- reading ---------------------------------------------------------------------------------------------------
-    def read(self, layer: Layer, name: str) -> DataFrame:
-        """Return a table as Spark sees it."""
-        return self.spark.read.format("delta").load(self.uri(layer, name))
-
     def scan(self, layer: Layer, name: str) -> pl.LazyFrame:
         """Return a table natively, without the engine; raise RequestError when it does not exist yet."""
         if not self.has(layer, name):
@@ -110,12 +93,19 @@ class Lake:
         return scan_delta(self.folder(layer, name))
 
     def count(self, layer: Layer, name: str, batch: str) -> int:
-        """Return how many rows of one batch a table holds, from the log's statistics where it has them."""
+        """Return how many rows of one batch a table holds, as its log says."""
         import polars as pl
 
         if not self.has(layer, name):
             return 0
-        return int(self.scan(layer, name).filter(pl.col("_batch_id") == batch).select(pl.len()).collect().item())
+        found = files(self.folder(layer, name))
+        if found.is_empty():
+            return 0
+        return int(found.filter(pl.col(f"partition.{BATCH}") == batch)["num_records"].sum())
+
+    def much(self, rows: int) -> bool:
+        """Tell whether a step over so many rows goes to the engine's workers; a small one is done in its process."""
+        return rows > self.settings.engine_rows
 
     def batch_files(self, layer: Layer, name: str, batches: Sequence[str]) -> dict[str, tuple[Path, ...]]:
         """Return batch → its files, of those batches that a table kept by batch has rows of."""
@@ -124,8 +114,8 @@ class Lake:
         found = files(self.folder(layer, name))
         if found.is_empty():
             return {}
-        mine = found.filter(pl.col("partition._batch_id").is_in(list(batches)) & (pl.col("num_records") > 0))
-        mine = mine.sort("path").group_by("partition._batch_id", maintain_order=True).agg("path")
+        mine = found.filter(pl.col(f"partition.{BATCH}").is_in(list(batches)) & (pl.col("num_records") > 0))
+        mine = mine.sort("path").group_by(f"partition.{BATCH}", maintain_order=True).agg("path")
         return {str(batch): tuple(map(Path, paths)) for batch, paths in mine.iter_rows()}
 
     def version(self, layer: Layer, name: str) -> int:
@@ -150,7 +140,7 @@ class Lake:
         """Return how many files of a table no version of the last hours needs."""
         from deltalake import DeltaTable
 
-        return len(DeltaTable(self.uri(layer, name)).vacuum(retention_hours=hours, dry_run=True))
+        return len(DeltaTable(self.uri(layer, name)).vacuum(retention_hours=hours, dry_run=True, full=True))
 
     # -- writing ---------------------------------------------------------------------------------------------------
     @contextmanager
@@ -195,47 +185,23 @@ class Lake:
             if held is not None:
                 self.spark.removeTag(f"lease-{held.owner}")
 
-    def replace_batch(self, layer: Layer, name: str, batch: str, rows: DataFrame) -> None:
-        """Put exactly one batch's rows into a table in one commit, whatever was there of that batch."""
-        self.replace_batches(layer, name, [batch], rows)
+    def replace_batch(self, table: BatchTable, batch: str, files: pl.DataFrame) -> None:
+        """Put exactly one batch's written files into a table in one commit, whatever was there of that batch."""
+        self.check_lease()
+        with storage_errors(f"{table.folder.parent.name}.{table.folder.name}"):
+            table.replace(batch, files)
 
-    def replace_batches(self, layer: Layer, name: str, batches: Sequence[str], rows: DataFrame) -> None:
-        """Put exactly these batches' rows into a table in one commit, whatever was there of them.
+    def overwrite(
+        self, layer: Layer, name: str, rows: pl.LazyFrame, schema: Mapping[str, Any], *, note: Mapping[str, str]
+    ) -> None:
+        """Replace a whole table, schema included, in one commit."""
+        from deltalake import CommitProperties, write_deltalake
 
-        A batch the table does not know is appended, five times cheaper than replacing nothing; the table's version as
-        the append's transaction number keeps a straggler of a killed run from appending a second time.
-        """
-        among = ", ".join(f"'{_quoted(batch)}'" for batch in batches)
-        with self.engine_call(f"{layer}.{layers.slug(name)}"):
-            writer = (
-                _plain(rows).write.format("delta")
-                .partitionBy("_batch_id")
-                .option("mergeSchema", "true")
-                .option("userMetadata", json.dumps({"batches": list(batches)}))
-            )
-            if any(self.count(layer, name, batch) for batch in batches):
-                writer = writer.mode("overwrite").option("replaceWhere", f"_batch_id IN ({among})")
-            else:
-                application = f"{layer}.{name}|{'|'.join(sorted(batches))}"
-                writer = writer.mode("append").option("txnAppId", application)
-                writer = writer.option("txnVersion", self.version(layer, name) + 1)
-            writer.save(self.uri(layer, name))
-
-    def delete_batch(self, layer: Layer, name: str, batch: str) -> None:
-        """Remove one batch's rows from a table in one commit."""
-        if self.has(layer, name):
-            with self.engine_call(f"{layer}.{layers.slug(name)}"):
-                self.spark.sql(f"DELETE FROM delta.`{self.uri(layer, name)}` WHERE _batch_id = '{_quoted(batch)}'")
-
-    def overwrite(self, layer: Layer, name: str, rows: DataFrame, *, note: Mapping[str, Any] | None = None) -> None:
-        """Replace a whole table in one commit, schema included."""
-        with self.engine_call(f"{layer}.{layers.slug(name)}"):
-            (
-                _plain(rows).write.format("delta")
-                .mode("overwrite")
-                .option("overwriteSchema", "true")
-                .option("userMetadata", json.dumps(note or {}))
-                .save(self.uri(layer, name))
+        self.check_lease()
+        with storage_errors(f"{layer}.{layers.slug(name)}"):
+            write_deltalake(
+                self.uri(layer, name), to_arrow(rows.collect(), schema), mode="overwrite", schema_mode="overwrite",
+                commit_properties=CommitProperties(custom_metadata=dict(note)),
             )
 
     def compact(self, layer: Layer, name: str, *, by: str | None = None) -> None:
@@ -251,22 +217,20 @@ class Lake:
         from deltalake import DeltaTable
 
         self.check_lease()
-        DeltaTable(self.uri(layer, name)).vacuum(retention_hours=hours, dry_run=False)
+        DeltaTable(self.uri(layer, name)).vacuum(retention_hours=hours, dry_run=False, full=True)
 
-    def staged(self, name: str, rows: DataFrame) -> Staged:
-        """Compute rows once and keep them in the staging area, each attempt in a folder of its own."""
-        folder = f"ops/staging/{name}/{uuid.uuid4().hex}"
-        with self.engine_call(f"staging {name}"):
-            rows.write.mode("overwrite").parquet(str(self.objects.local(folder)))
-            return self._staged(folder, rows.schema)
-
-    def _staged(self, folder: str, schema: StructType) -> Staged:
-        path = self.objects.local(folder)
-        return Staged(path, self.spark.read.schema(schema).parquet(str(path)))
-
-    def unstage(self, name: str) -> None:
-        """Remove staged rows, of every attempt."""
-        self.objects.remove(f"ops/staging/{name}")
+    @contextmanager
+    def workspace(self, name: str) -> Iterator[Path]:
+        """Give a step a folder of its own for rows on their way; nothing of it stays, nor of attempts that died."""
+        place = f"{STAGING}/{name}"
+        self.objects.remove(place)
+        folder = self.objects.local(f"{place}/{uuid.uuid4().hex}")  # a straggler of a dead attempt writes elsewhere
+        folder.mkdir(parents=True)
+        try:
+            with storage_errors(name):
+                yield folder
+        finally:
+            self.objects.remove(place)
 
     # -- accounting ------------------------------------------------------------------------------------------------
     def record(self, report: StageReport) -> None:
@@ -371,27 +335,3 @@ def _runs_schema() -> Any:
         + [(name, pa.string()) for name in ("reasons", "warnings", "notes", "extra")]
         + [("seconds", pa.float64()), ("recorded_at", pa.timestamp("us", tz="UTC"))]
     )
-
-
-def _plain(rows: DataFrame) -> DataFrame:
-    """Return rows with plain string types.
-
-    A string type that came through Connect by name is stored as `string collate UTF8_BINARY`, which other readers of
-    Delta do not know; one that is parsed from text is stored as `string`.
-    """
-    from pyspark.sql import functions as f
-
-    return rows.select(
-        [
-            f.col(f"`{name}`").cast(kind.replace(" collate UTF8_BINARY", "")).alias(name)
-            if "string" in kind
-            else f.col(f"`{name}`")
-            for name, kind in ((field.name, field.dataType.simpleString()) for field in rows.schema.fields)
-        ]
-    )
-
-
-def _quoted(text: str) -> str:
-    if not re.fullmatch(r"[0-9A-Za-z_.:/-]+", text):
-        raise RequestError("a batch id holds letters, digits and - only.")
-    return text

@@ -11,7 +11,7 @@ import pytest
 from jobs.batch import StageReport
 from jobs.contract import Contract
 from jobs.quality.docs import offline
-from jobs.quality.gate import bounds, profile, validate
+from jobs.quality.gate import bounds, judge, profile, validate
 
 TITLE = {"en": "x", "zh": "x"}
 SHARED = {
@@ -34,11 +34,15 @@ def _contract(**changes: Any) -> Contract:
 
 
 def _judged(contract: Contract, figures: dict[str, float]) -> dict[tuple[str, str], bool]:
+    """Return which terms hold, as Great Expectations judges them; the gate's own verdict must be the same."""
     terms = bounds(contract, SHARED)
     result = validate(figures, terms, "a__b")
-    return {
-        (term.rule, term.severity): one["success"] for term, one in zip(terms, result["results"], strict=True)
-    }
+    found = {(term.rule, term.severity): one["success"] for term, one in zip(terms, result["results"], strict=True)}
+    verdict = judge(figures, terms)
+    missed = [text.partition(":")[0] for text in verdict.failed]
+    assert sorted(missed) == sorted(rule for (rule, severity), held in found.items() if severity == "error" and not held)
+    assert set(verdict.warned) == {rule for (rule, severity), held in found.items() if severity == "warn" and not held}
+    return found
 
 
 def test_each_term_is_judged_with_its_own_severity() -> None:
@@ -55,7 +59,10 @@ def test_a_batch_without_a_record_is_withheld_unless_the_contract_allows_for_it(
     assert ("rows.min", "error") not in _judged(_contract(rows={"min": 0}), figures)
 
 
-@pytest.mark.parametrize(("delivered", "fewest", "most"), [(5, False, True), (50, True, True), (500, True, False)])
+@pytest.mark.parametrize(
+    ("delivered", "fewest", "most"),
+    [(5, False, True), (10, True, True), (50, True, True), (100, True, True), (101, True, False)],
+)
 def test_a_delivery_outside_its_row_envelope_is_noticed(delivered: int, fewest: bool, most: bool) -> None:
     found = _judged(_contract(rows={"min": 10, "max": 100}), {"delivered": float(delivered), "quarantined_share": 0.0})
     assert (found["rows.min", "error"], found["rows.max", "warn"]) == (fewest, most)

@@ -15,6 +15,7 @@ import sys
 from typing import Any
 
 from jobs.stages import conform, desensitise, land, load, resolve
+from jobs.storage.batch_tables import BatchTable, Writer
 from jobs.storage.court import Court
 from jobs.storage.ledgers import Ledger
 from jobs.storage.logs import Log
@@ -23,7 +24,9 @@ from jobs.storage.tables import Lake
 
 DURABLE = (
     (Folder, ("write", "create", "add_file", "move")),
-    (Lake, ("replace_batches", "delete_batch", "overwrite", "staged", "record")),
+    (Lake, ("overwrite", "record")),
+    (BatchTable, ("replace",)),
+    (Writer, ("write",)),
     (Ledger, ("write_commit",)),
     (Log, ("write", "commit")),
     (Court, ("write",)),

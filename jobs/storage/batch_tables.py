@@ -1,0 +1,169 @@
+"""Delta tables kept by batch: a batch's rows come and go as a whole, in one commit, written and read natively.
+
+As with the registers' logs, a task writes Parquet files into the table's folder, wherever it runs; they count once the
+holder of the write lease commits them. Files of an attempt that died are swept by maintenance.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+import uuid
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+import polars as pl
+import pyarrow as pa
+
+from jobs.errors import StorageError
+from jobs.storage.frames import arrow_schema, to_arrow
+
+if TYPE_CHECKING:
+    import pyarrow.parquet as pq
+    from deltalake import DeltaTable
+
+Rows = TypeVar("Rows", pl.DataFrame, pl.LazyFrame)
+BATCH, ROW = "_batch_id", "_source_row"
+FILE_ROWS = 1_000_000  # at most, so that whoever reads one file needs little memory
+SLICE_ROWS = 50_000  # rows that a task holds in memory at once
+FILE: dict[str, Any] = {"path": pl.String, "size": pl.Int64, "rows": pl.Int64}
+
+
+@dataclass
+class Writer:
+    """Write rows of one schema into a folder as Parquet files of limited size; a folder without rows gets none."""
+
+    folder: Path
+    schema: Mapping[str, Any]
+    parts: list[tuple[str, int, int]] = field(default_factory=list)
+    _open: pq.ParquetWriter | None = None
+    _path: Path = Path()
+    _rows: int = 0
+
+    def write(self, rows: pl.DataFrame | pa.Table) -> None:
+        """Append rows, as a row group of their own."""
+        import pyarrow.parquet as pq
+
+        table = to_arrow(rows, self.schema) if isinstance(rows, pl.DataFrame) else rows.cast(arrow_schema(self.schema))
+        if not table.num_rows:
+            return
+        if self._open is None:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self._path = self.folder / f"part-{uuid.uuid4().hex}.zstd.parquet"
+            self._open = pq.ParquetWriter(self._path, table.schema, compression="zstd", compression_level=1)
+        self._open.write_table(table)
+        self._rows += table.num_rows
+        if self._rows >= FILE_ROWS:
+            self._finish()
+
+    def _finish(self) -> None:
+        if self._open is not None:
+            self._open.close()
+            self.parts.append((self._path.name, self._path.stat().st_size, self._rows))
+            self._open, self._rows = None, 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, _: BaseException | None, __: TracebackType | None) -> None:
+        if kind is None:
+            self._finish()
+        elif self._open is not None:
+            self._open.close()
+            self._path.unlink(missing_ok=True)
+
+    def files(self) -> pl.DataFrame:
+        """Return what was written (`FILE`), paths below the folder."""
+        return pl.DataFrame(self.parts, schema=FILE, orient="row")
+
+    def scan(self) -> pl.LazyFrame:
+        """Return the rows written."""
+        return scan_files((self.folder / path for path, _, _ in self.parts), self.schema)
+
+
+@dataclass(frozen=True)
+class BatchTable:
+    """Name a table kept by batch, with the schema its rows should have. Crosses processes."""
+
+    folder: Path
+    schema: Mapping[str, Any]
+
+    @property
+    def stored(self) -> dict[str, Any]:
+        """Return the columns of its files: all but the batch, which the log knows."""
+        return {name: kind for name, kind in self.schema.items() if name != BATCH}
+
+    def writer(self, batch: str) -> Writer:
+        """Return a writer of one batch's rows, into files that do not count yet."""
+        return Writer(self.folder / f"{BATCH}={batch}", self.stored)
+
+    def read(self, file: Path, batch: str) -> pl.LazyFrame:
+        """Return one file's rows with exactly the schema's columns; the file may be older than some of them."""
+        return _typed(pl.scan_parquet(file, glob=False, hive_partitioning=False), self.schema, batch)
+
+    def slices(self, file: Path, batch: str) -> Iterator[pl.DataFrame]:
+        """Yield the rows of one file as `read` gives them, a limited number at a time."""
+        return (_typed(rows, self.schema, batch) for rows in slices(file))
+
+    def replace(self, batch: str, files: pl.DataFrame) -> None:
+        """Put written files (`FILE`) in the place of whatever the table holds of a batch, in one commit.
+
+        Raises StorageError where a column is stored as another type than the schema's.
+        """
+        from deltalake import CommitProperties
+        from deltalake.transaction import AddAction
+
+        table, now = self._table(), int(time.time() * 1000)
+        actions = [
+            AddAction(f"{BATCH}={batch}/{path}", size, {BATCH: batch}, now, True, json.dumps({"numRecords": rows}))
+            for path, size, rows in files.select(list(FILE)).iter_rows()
+        ]
+        table.create_write_transaction(
+            actions, "overwrite", table.schema(), [BATCH], [(BATCH, "=", batch)],
+            commit_properties=CommitProperties(custom_metadata={"batch": batch}),
+        )
+
+    def _table(self) -> DeltaTable:
+        """Return the table, made if it is absent, with every column of the schema."""
+        from deltalake import DeltaTable, Schema
+
+        schema = Schema.from_arrow(arrow_schema(self.schema))
+        indexed = {"delta.dataSkippingStatsColumns": ROW}  # what rows say is nobody's statistics
+        table = DeltaTable.create(self.folder, schema, mode="ignore", partition_by=[BATCH], configuration=indexed)
+        known = {one.name: one.type for one in table.schema().fields}
+        if changed := [one.name for one in schema.fields if known.get(one.name, one.type) != one.type]:
+            raise StorageError(
+                f"the type of {', '.join(changed)} is not the one the table was made with.",
+                where=f"{self.folder.parent.name}/{self.folder.name}",
+                remedy="give the field of the new type a new name; or move the table away and run the stage again "
+                "for every batch.",
+            )
+        if fresh := [one for one in schema.fields if one.name not in known]:
+            table.alter.add_columns(fresh)
+        return table
+
+
+def scan_files(paths: Iterable[Path], schema: Mapping[str, Any]) -> pl.LazyFrame:
+    """Return the rows of Parquet files of one schema, in the order of the files; of no file no row."""
+    found = list(paths)
+    return pl.scan_parquet(found, glob=False, hive_partitioning=False) if found else pl.LazyFrame(schema=schema)
+
+
+def slices(file: Path) -> Iterator[pl.DataFrame]:
+    """Yield the rows of a Parquet file, a limited number at a time."""
+    import pyarrow.parquet as pq
+
+    for some in pq.ParquetFile(file).iter_batches(SLICE_ROWS):
+        yield pl.DataFrame(pl.from_arrow(some))
+
+
+def _typed(rows: Rows, schema: Mapping[str, Any], batch: str) -> Rows:
+    known = rows.collect_schema().names()
+    return rows.select(
+        pl.lit(batch).alias(name) if name == BATCH
+        else (pl.col(name) if name in known else pl.lit(None)).cast(kind).alias(name)
+        for name, kind in schema.items()
+    )
