@@ -183,6 +183,7 @@ def _environment(settings: Settings, port: int) -> dict[str, str]:
         "LAKE_RAW": str(settings.drop_box),
         "LAKE_SCHEMAS": str(settings.schemas.resolve()),
         "LAKE_EXPECTATIONS": str(settings.expectations.resolve()),
+        "LAKE_ENGINE_ROWS": str(settings.engine_rows),
     }
 
 

@@ -35,6 +35,7 @@ ENDED = ("success", "failed")
 CASES_ASKED, CASE_ANSWER = 2, "different"  # a few of each register's cases, so that the flow is seen
 APPROVAL_PAUSE = 2.0  # an answer in the very moment the request appears can be lost (Airflow 3.3)
 LONGEST_SECONDS = 1_800.0
+ENGINE_ROWS = 10_000  # the city's first day goes to the engine's workers, its later days are done in the tasks
 POLL_SECONDS = 1.0  # each look costs the API server a tenth of a second of one core
 
 
@@ -222,7 +223,7 @@ def _fresh(settings: Settings) -> Settings:
         shutil.rmtree(root)
     root.mkdir(parents=True)
     (root / "DEMO").write_text(MARK, encoding="utf-8")
-    return Settings(**{**settings.model_dump(), "root": root, "raw": root / "raw"})
+    return Settings(**{**settings.model_dump(), "root": root, "raw": root / "raw", "engine_rows": ENGINE_ROWS})
 
 
 @contextmanager
