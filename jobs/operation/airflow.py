@@ -112,10 +112,10 @@ class Client:
 
     def get(self, path: str, **query: Any) -> dict[str, Any]:
         """Return one answer of the API."""
-        found: dict[str, Any] = self._ask("GET", path, params=query).json()
+        found: dict[str, Any] = self.ask("GET", path, params=query).json()
         return found
 
-    def _ask(self, method: str, path: str, **parts: Any) -> httpx.Response:
+    def ask(self, method: str, path: str, **parts: Any) -> httpx.Response:
         """Ask the API; a server error (SQLite locked for a moment) or a slow reading is asked again."""
         for _ in range(ATTEMPTS - 1):
             try:
@@ -132,18 +132,18 @@ class Client:
     def trigger(self, dag: str, **conf: Any) -> str:
         """Trigger a DAG; return the run's id."""
         body = {"logical_date": None, "conf": conf}
-        answer = self._ask("POST", f"/dags/{dag}/dagRuns", json=body)
+        answer = self.ask("POST", f"/dags/{dag}/dagRuns", json=body)
         return str(answer.json()["dag_run_id"])
 
     def pause(self, dag: str, *, paused: bool) -> None:
         """Pause a DAG, or let it run again."""
-        self._ask("PATCH", f"/dags/{dag}", json={"is_paused": paused})
+        self.ask("PATCH", f"/dags/{dag}", json={"is_paused": paused})
 
     def answer(self, dag: str, run: str, task: str, choice: str, *, place: int = -1) -> None:
         """Answer a task that waits for a person; `place` is its number among mapped ones."""
         body = {"chosen_options": [choice], "params_input": {}}
         try:
-            self._ask("PATCH", f"/dags/{dag}/dagRuns/{run}/taskInstances/{task}/{place}/hitlDetails", json=body)
+            self.ask("PATCH", f"/dags/{dag}/dagRuns/{run}/taskInstances/{task}/{place}/hitlDetails", json=body)
         except httpx.HTTPStatusError as error:
             if error.response.status_code != httpx.codes.CONFLICT:
                 raise  # a conflict says: answered already, by the attempt whose reply got lost

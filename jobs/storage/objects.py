@@ -19,7 +19,8 @@ from jobs.errors import LakeError, StorageError
 
 CHUNK = 1 << 20
 _PART = ".part-"
-_FULL = re.compile(rf"os error ({errno.ENOSPC}|{errno.EDQUOT})\b")
+_FULL_CODES = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_FULL = re.compile(rf"os error ({'|'.join(map(str, _FULL_CODES))})\b")
 _FORBIDDEN = re.compile(rf"os error ({errno.EACCES}|{errno.EPERM}|{errno.EROFS})\b")
 
 
@@ -35,9 +36,10 @@ def storage_errors(where: str) -> Iterator[None]:
         raise
     except Exception as error:
         number = getattr(error, "errno", None)
-        if number in (errno.ENOSPC, errno.EDQUOT) or _FULL.search(str(error)):
+        if number in _FULL_CODES or _FULL.search(str(error)):
             raise StorageError(
-                "the disk is full; nothing was changed.", where=where, remedy="free space, then run again."
+                "the disk is full, or takes no larger file; nothing was changed.", where=where,
+                remedy="free space, then run again.",
             ) from None
         if number in (errno.EACCES, errno.EPERM, errno.EROFS) or _FORBIDDEN.search(str(error)):
             raise StorageError("writing is not allowed.", where=where, remedy="check the folder's rights.") from None

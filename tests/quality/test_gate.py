@@ -40,7 +40,8 @@ def _judged(contract: Contract, figures: dict[str, float]) -> dict[tuple[str, st
     found = {(term.rule, term.severity): one["success"] for term, one in zip(terms, result["results"], strict=True)}
     verdict = judge(figures, terms)
     missed = [text.partition(":")[0] for text in verdict.failed]
-    assert sorted(missed) == sorted(rule for (rule, severity), held in found.items() if severity == "error" and not held)
+    wanted = sorted(rule for (rule, severity), held in found.items() if severity == "error" and not held)
+    assert sorted(missed) == wanted
     assert set(verdict.warned) == {rule for (rule, severity), held in found.items() if severity == "warn" and not held}
     return found
 
