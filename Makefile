@@ -2,7 +2,7 @@
 
 SHELL := bash
 .DEFAULT_GOAL := help
-.PHONY: help setup venv check types contracts lint test unit demo up down site portal clean
+.PHONY: help setup venv check types contracts lint test soak unit demo up down site portal clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' Makefile
@@ -28,6 +28,9 @@ lint:
 
 test: setup site ## run all tests
 	.venv/bin/python -m pytest
+
+soak: setup ## every point of death and many orders of arrival, for hours
+	.venv/bin/python -m pytest --soak tests/stages/test_order.py
 
 unit: venv ## run the tests that need no Java
 	.venv/bin/python -m pytest -m "not spark and not e2e"

@@ -33,6 +33,16 @@ hypothesis_settings.register_profile("lake", derandomize=True, max_examples=40, 
 hypothesis_settings.load_profile("lake")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--soak", action="store_true", help="every order and every point of death, for hours")
+
+
+@pytest.fixture(scope="session")
+def soak(request: pytest.FixtureRequest) -> bool:
+    """Whether tests that sample a large space go through much more of it."""
+    return bool(request.config.getoption("--soak"))
+
+
 def pytest_configure(config: pytest.Config) -> None:
     # A shell may point at a real lake; no test may touch it.
     for name in list(os.environ):

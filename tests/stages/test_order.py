@@ -74,20 +74,21 @@ def undisturbed(
 
 
 def test_days_and_datasets_in_any_order_with_repeats_give_the_same_lake(
-    tmp_path: Path, deliveries: Path, keys: Path, engine: str, undisturbed: dict[str, object]
+    tmp_path: Path, deliveries: Path, keys: Path, engine: str, undisturbed: dict[str, object], soak: bool
 ) -> None:
-    chance = random.Random(3)
-    with Lake.open(_settings(tmp_path / "lake", tmp_path / "empty", keys, engine)) as lake:
-        todo = [(dataset, file) for dataset in DATASETS for file in _files(deliveries, dataset)]
-        chance.shuffle(todo)
-        for dataset, file in [*todo, *todo[:3]]:
-            land.run(lake, dataset, files=[file])
-            if chance.random() < 0.7:
-                load.run(lake, dataset)
-                conform.run(lake, dataset)
-                resolve.run(lake, chance.choice(["person", "organisation"]))
-        _run_all(lake)
-        assert state(lake, DATASETS) == undisturbed
+    for seed in range(3, 33 if soak else 4):
+        chance = random.Random(seed)
+        with Lake.open(_settings(tmp_path / f"lake{seed}", tmp_path / "empty", keys, engine)) as lake:
+            todo = [(dataset, file) for dataset in DATASETS for file in _files(deliveries, dataset)]
+            chance.shuffle(todo)
+            for dataset, file in [*todo, *todo[:3]]:
+                land.run(lake, dataset, files=[file])
+                if chance.random() < 0.7:
+                    load.run(lake, dataset)
+                    conform.run(lake, dataset)
+                    resolve.run(lake, chance.choice(["person", "organisation"]))
+            _run_all(lake)
+            assert state(lake, DATASETS) == undisturbed, f"seed {seed}"
 
 
 def test_a_register_taken_by_the_engines_workers_in_pieces_equals_one_taken_in_one_process(
@@ -133,20 +134,26 @@ def test_a_withdrawn_delivery_leaves_the_lake_as_if_it_had_never_come_and_a_rein
         assert again[part] == before[part]
 
 
+def _mortal(settings: Settings, number: int, moment: str) -> subprocess.CompletedProcess[str]:
+    """Run every stage in a process that dies at its n-th durable write."""
+    environment = {
+        **os.environ, "LAKE_ROOT": str(settings.root), "LAKE_RAW": str(settings.raw), "LAKE_SPARK": str(settings.spark),
+        "LAKE_ENGINE_ROWS": str(settings.engine_rows),
+    }
+    return subprocess.run(
+        [sys.executable, str(MORTAL), str(number), moment, *DATASETS],
+        env=environment, capture_output=True, text=True, check=False,
+    )
+
+
 def test_a_run_killed_again_and_again_before_and_after_its_writes_ends_the_same(
     tmp_path: Path, deliveries: Path, keys: Path, engine: str, undisturbed: dict[str, object]
 ) -> None:
-    root = tmp_path / "lake"
-    settings = _settings(root, deliveries, keys, engine)
-    environment = {**os.environ, "LAKE_ROOT": str(root), "LAKE_RAW": str(deliveries), "LAKE_SPARK": engine}
+    settings = _settings(tmp_path / "lake", deliveries, keys, engine)
     deaths = 0
     for attempt in range(200):
-        # After the 1st write, before the 4th, after the 7th, ...: every process gets a little further and dies.
-        moment = "before" if attempt % 2 else "after"
-        done = subprocess.run(
-            [sys.executable, str(MORTAL), str(1 + attempt * 3 % 11), moment, *DATASETS],
-            env=environment, capture_output=True, text=True, check=False,
-        )
+        # After the 5th write, before the 8th, after the 11th, ...: every process gets a little further and dies.
+        done = _mortal(settings, 5 + attempt * 3 % 11, "before" if attempt % 2 else "after")
         if done.returncode == 0:
             break
         assert done.returncode == -9, done.stderr[-2000:]
@@ -155,3 +162,20 @@ def test_a_run_killed_again_and_again_before_and_after_its_writes_ends_the_same(
     with Lake.open(settings) as lake:
         _run_all(lake)
         assert state(lake, DATASETS) == undisturbed
+
+
+def test_a_run_killed_once_at_any_write_in_a_task_or_over_the_engine_ends_the_same(
+    tmp_path: Path, deliveries: Path, keys: Path, engine: str, undisturbed: dict[str, object], soak: bool
+) -> None:
+    for rows in (0, 500_000):
+        calm = _settings(tmp_path / f"calm{rows}", deliveries, keys, engine).model_copy(update={"engine_rows": rows})
+        writes = int(_mortal(calm, 0, "never").stdout)
+        points = [(number, moment) for number in range(1, writes + 1) for moment in ("before", "after")]
+        for number, moment in points if soak else random.Random(rows).sample(points, 2):
+            folder = tmp_path / f"lake{rows}-{number}-{moment}"
+            settings = _settings(folder, deliveries, keys, engine).model_copy(update={"engine_rows": rows})
+            assert _mortal(settings, number, moment).returncode == -9
+            with Lake.open(settings) as lake:
+                _run_all(lake)
+                assert state(lake, DATASETS) == undisturbed, f"killed {moment} write {number} of {writes}"
+            shutil.rmtree(folder)
