@@ -128,6 +128,28 @@ def standing(claims: pl.LazyFrame, corrected: pl.DataFrame) -> pl.LazyFrame:
     return rows.filter(pl.col("_about").is_null() | (pl.col("_about") == pl.col("_key_id"))).drop("_about")
 
 
+SNAPSHOTS: dict[str, Any] = {
+    "_dataset": pl.String, "_batch_id": pl.String, "_next_batch": pl.String, "_next_on": pl.Date
+}
+
+
+def with_absences(claims: pl.LazyFrame, snapshots: pl.DataFrame) -> pl.LazyFrame:
+    """Return claims and, for a key that a snapshot has and the next one lacks, its claims again as withdrawn that day.
+
+    `snapshots` (`SNAPSHOTS`) names the snapshot after each; all claims of each key must be present. Same columns.
+    """
+    if snapshots.is_empty():
+        return claims
+    key = ["_dataset", "_role", "_key_id"]
+    said = claims.join(snapshots.lazy(), on=["_dataset", "_batch_id"])
+    present = claims.select(*key, "_batch_id")
+    gone = said.join(present, left_on=[*key, "_next_batch"], right_on=[*key, "_batch_id"], how="anti")
+    withdrawn = gone.with_columns(
+        pl.lit(value=True).alias("_withdrawn"), _as_of=pl.max_horizontal("_as_of", "_next_on"), _delivered_on="_next_on"
+    )
+    return pl.concat([claims, withdrawn.drop("_next_batch", "_next_on")])
+
+
 def correctable(contract: Contract, role: str) -> bool:
     """Tell whether a later row of one record may be about another entity: the row key does not say whom it is about."""
     key = contract.load.key

@@ -155,11 +155,22 @@ def _touched(step: Step, court: Court, claims: Claims) -> pl.DataFrame:
             [(dataset, batch) for dataset, batch, _ in commit.remove], schema=["_dataset", "_batch_id"], orient="row"
         )
         tasks.touch(before.scan().join(gone, on=gone.collect_schema().names(), how="semi").collect(), work, "gone")
+    if silent := _before_changed_snapshots(step, claims):
+        tasks.touch(claims.log.scan().filter(pl.col("_batch_id").is_in(silent)).collect(), work, "silent")
     if ledger.correctable:
         tasks.touch(tasks.sharing_records(claims.all(), work), work, "shared")
     decided = court.handed_in().filter(pl.col("id").is_in(list(commit.decisions)))
     named = pl.concat([decided["subject"], decided["left"], decided["right"]]).drop_nulls()
     return tasks.touched_keys(work, named.to_list())
+
+
+def _before_changed_snapshots(step: Step, claims: Claims) -> list[str]:
+    """Return the snapshots whose next one comes or goes with a commit: what they have and it lacks is withdrawn."""
+    if not step.commit.remove and claims.snapshots.is_empty():
+        return []
+    before = step.ledger.claims_in_force(step.commit.number - 1).snapshots
+    both = pl.concat([before, claims.snapshots])
+    return both.filter(pl.struct("_batch_id", "_next_batch").is_unique())["_batch_id"].unique().to_list()
 
 
 def _assert(step: Step, court: Court, claims: Claims, keys: pl.DataFrame) -> None:

@@ -12,6 +12,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from itertools import pairwise
 from typing import Any
 
 import polars as pl
@@ -19,7 +20,7 @@ import polars as pl
 from jobs import layers
 from jobs.contract import Register
 from jobs.layers import Layer
-from jobs.registers.claims import claim_schema, corrected, standing
+from jobs.registers.claims import SNAPSHOTS, claim_schema, corrected, standing, with_absences
 from jobs.registers.claims import correctable as is_correctable
 from jobs.registers.fold import REMOVED, register_schema
 from jobs.storage.logs import EVERYWHERE, Interval, Log
@@ -48,14 +49,15 @@ class Claims:
     until: int
     gone: pl.DataFrame  # (_dataset, _batch_id, _commit) of claims that entered by then and left again
     corrected: pl.DataFrame  # see `jobs.registers.claims.corrected`
+    snapshots: pl.DataFrame  # see `jobs.registers.claims.with_absences`
 
     def scan(self, within: Interval = EVERYWHERE) -> pl.LazyFrame:
         """Return the claims under an interval of keys."""
         return self.of(self.log.scan(within))
 
     def of(self, rows: pl.LazyFrame) -> pl.LazyFrame:
-        """Return which of the log's rows are in force and still stand."""
-        return standing(self._in_force(rows), self.corrected)
+        """Return which of the log's rows are in force and still stand, and what snapshots withdrew by silence."""
+        return with_absences(standing(self._in_force(rows), self.corrected), self.snapshots)
 
     def all(self) -> pl.LazyFrame:
         """Return the claims in force, those of corrected records included."""
@@ -198,8 +200,19 @@ class Ledger:
         left = entered - {(dataset, batch, number) for (dataset, batch, _), number in held.items()}
         schema = {"_dataset": pl.String, "_batch_id": pl.String, "_commit": pl.Int64}
         nobody = pl.DataFrame(schema={"_record": pl.String, "_about": pl.String})
-        claims = Claims(self.claims_log(), until, pl.DataFrame(sorted(left), schema=schema, orient="row"), nobody)
+        gone = pl.DataFrame(sorted(left), schema=schema, orient="row")
+        claims = Claims(self.claims_log(), until, gone, nobody, self._snapshots(held))
         return replace(claims, corrected=corrected(claims.scan())) if self.correctable else claims
+
+    def _snapshots(self, held: Iterable[Consumed]) -> pl.DataFrame:
+        """Return the snapshot after each, of the lead's datasets that come as snapshots."""
+        rows = []
+        for dataset in self._register.lead:
+            if self.lake.catalogue.contract(dataset).load.mode == "snapshot":
+                batches = {batch for name, batch, _ in held if name == dataset}
+                ordered = [batch for batch in self.lake.batches(dataset) if batch.id in batches]
+                rows += [(dataset, one.id, after.id, after.data_date) for one, after in pairwise(ordered)]
+        return pl.DataFrame(rows, schema=SNAPSHOTS, orient="row")
 
     @property
     def correctable(self) -> bool:

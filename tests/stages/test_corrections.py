@@ -21,9 +21,9 @@ DEATH = {"登记编号": "S-9", "姓名": "某甲", "性别": "女", "出生日�
 
 
 @pytest.mark.parametrize("order", [(1, 2), (2, 1)])
-def test_only_the_corrected_person_is_dead(tmp_path: Path, engine: str, order: tuple[int, int]) -> None:
+def test_only_the_corrected_person_is_dead(tmp_path: Path, order: tuple[int, int]) -> None:
     said = {1: FIRST, 2: _checked(SECOND)}
-    with Lake.open(Settings(root=tmp_path / "lake", spark=engine)) as lake:
+    with Lake.open(Settings(root=tmp_path / "lake")) as lake:
         for day in order:
             file = tmp_path / f"deaths_2026030{day}.jsonl"
             file.write_text(json.dumps({**DEATH, "身份证号": said[day]}, ensure_ascii=False) + "\n", encoding="utf-8")

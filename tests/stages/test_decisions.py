@@ -24,8 +24,6 @@ from jobs.storage.tables import Lake
 from jobs.synthesis.numbers import credit_codes, registration_numbers
 from tests.stages.states import state
 
-pytestmark = pytest.mark.spark
-
 TITLE = {"en": "x", "zh": "x"}
 REGISTER = {
     "title": TITLE, "description": TITLE, "lead": ["market/licences"],
@@ -70,7 +68,7 @@ DELIVERIES = [
 
 
 @pytest.fixture
-def place(tmp_path: Path, engine: str, monkeypatch: pytest.MonkeyPatch) -> Path:
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder for lakes with two small contracts and one register, all with one key ring."""
     schemas = tmp_path / "schemas"
     (schemas / "registers").mkdir(parents=True)
@@ -81,7 +79,6 @@ def place(tmp_path: Path, engine: str, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name, document in documents.items():
         (schemas / name).parent.mkdir(exist_ok=True)
         (schemas / f"{name}.yaml").write_text(yaml.safe_dump(document, allow_unicode=True), encoding="utf-8")
-    monkeypatch.setenv("LAKE_SPARK", engine)
     monkeypatch.setenv("LAKE_SCHEMAS", str(schemas))
     return tmp_path
 
