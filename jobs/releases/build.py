@@ -21,7 +21,7 @@ from jobs.rows.protection import coarsen, generalise, gold_column, ladders, prot
 from jobs.sets.anonymity import Anonymised, anonymise
 from jobs.sets.changes import check_key
 
-_SUBJECT, _AMOUNT = "_subject_", "_amount_"
+SUBJECT, _AMOUNT = "_subject_", "_amount_"
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,7 @@ def draft(gold: pl.LazyFrame, contract: Contract, catalogue: Catalogue) -> Draft
     published = published.with_columns(pl.col(pl.String).replace("", None))  # CSV could not tell the two apart
     # In a table of counts every column splits the cells, whatever was argued about it.
     quasi = tuple(contract.published) if contract.aggregate else contract.quasi_identifiers
-    subjects = {f"{_SUBJECT}{n}": rows[c] for n, c in enumerate(_subjects(contract, rows))}
+    subjects = {f"{SUBJECT}{name}": rows[name] for name in _subjects(contract, rows)}
     amounts = {} if contract.aggregate is None else _amounts(rows, contract, catalogue)
     result = anonymise(
         published.with_columns(**subjects, **amounts), quasi, GROUP_THRESHOLD[contract.release.mode],

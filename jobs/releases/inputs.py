@@ -35,7 +35,8 @@ class Inputs:
 
     `previous`: the version before (withdrawn or not) and its manifest's SHA-256. `windows`: name of a window →
     the version its changes start from. `restart`: why there are no changes, empty when there are. `batches`: dataset,
-    batch and content digest of each delivery. `quality`: the accounting of each dataset's deliveries.
+    batch and content digest of each delivery. `quality`: the accounting of each dataset's deliveries. `attack`: what
+    the lake's own attack came to on the day, None where the release is about no person.
     """
 
     version: str
@@ -47,6 +48,7 @@ class Inputs:
     restart: str = ""
     batches: Sequence[Mapping[str, str]] = ()
     quality: Sequence[Mapping[str, Any]] = ()
+    attack: Mapping[str, Any] | None = None
 
 
 def sources(lake: Lake, contract: Contract) -> list[tuple[Batch, dict[str, Any]]]:
