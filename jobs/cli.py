@@ -13,11 +13,11 @@ from typing import Annotated
 import typer
 
 from jobs.commands import (
-    attack,
     cases,
     contracts,
     deliveries,
     entities,
+    exposure,
     identification,
     linking,
     operation,
@@ -47,7 +47,7 @@ PANELS = {
         publishing.approve, publishing.preview, publishing.release, publishing.releases, publishing.diff,
         publishing.export, publishing.withdraw, publishing.verify, site.portal,
     ),
-    "Privacy (no Java needed)": (privacy.risk, attack.attack, privacy.anonymise, privacy.keys),
+    "Privacy (no Java needed)": (privacy.risk, exposure.attack, privacy.anonymise, exposure.scan, privacy.keys),
     "Operation": (
         operation.demo, operation.up, operation.down, operation.engine, operation.runs, operation.synth,
         operation.score,

@@ -1,4 +1,4 @@
-"""The verb that attacks a table before it leaves."""
+"""Verbs about exposure: attack a table before it leaves, scan what was written."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from jobs.commands.printing import AsJson, emit, progress, table
+from jobs.commands.printing import AsJson, emit, progress, report_row, say, table
 from jobs.commands.privacy import File, Mode, names
 
 
@@ -50,6 +50,27 @@ def attack(
         _print_attack(found, file.name)
     if found["succeeds"]:
         raise typer.Exit(1)
+
+
+def scan(
+    also: Annotated[list[Path] | None, typer.Argument(help="more files or folders to search, such as logs")] = None,
+    json: AsJson = False,
+) -> None:
+    """Search gold, open, logs, run records and Airflow's database for registered people's citizen ID numbers.
+
+    A number that nobody in the register has is chance and passes. Exit with 1 and the places when one is found.
+
+    Example: lake scan /var/log/airflow
+    """
+    from jobs.stages import scan as stage
+    from jobs.storage.tables import Lake
+
+    with Lake.open() as lake, progress("scanning"):
+        (report,) = stage.run(lake, also=also or [])
+    if json:
+        emit(report_row(report))
+    else:
+        say("no registered person's number stands where none may be.")
 
 
 def _print_attack(found: dict[str, Any], title: str) -> None:
