@@ -19,6 +19,7 @@ from jobs.registers.assertions import (
     ALIKE,
     CLASH,
     DIFFERENT,
+    NEAR,
     PERSON,
     PLACEHOLDER,
     SAME,
@@ -34,6 +35,7 @@ OPEN, DECIDED, REOPENED = "open", "decided", "reopened"
 STATES = (OPEN, DECIDED, REOPENED)
 CONTESTED, NOBODY = "contested_key", "placeholder"
 SHARED, TWO_KEYS, LARGE, TWO_NUMBERS = "shared_key", "two_keys", "large_component", "two_numbers"
+NEAR_KEY = "near_key"
 
 SCHEMA: dict[str, Any] = {
     "id": pl.String,
@@ -51,6 +53,7 @@ SCHEMA: dict[str, Any] = {
 _SUGGESTIONS = {
     CONTESTED: (DIFFERENT, 0.8), NOBODY: (DIFFERENT, 0.95), SHARED: (UNSURE, 0.5), TWO_KEYS: (UNSURE, 0.5),
     LARGE: (DIFFERENT, 0.6), TWO_NUMBERS: (SAME, 0.8),
+    NEAR_KEY: (SAME, 0.7),
 }
 
 
@@ -72,15 +75,16 @@ def case_id(kind: str, keys: Iterable[str]) -> str:
 
 def cases(force: pl.DataFrame, found: Identities) -> pl.DataFrame:
     """Return every case (`SCHEMA`), by id: those in dispute and those whose decision is in force."""
-    decided = {
-        str(row["case"]): row
-        for row in force.filter(pl.col("rule") == PERSON).sort("decided_at", "id").iter_rows(named=True)
-    }
+    persons = force.filter(pl.col("rule") == PERSON).sort("decided_at", "id").to_dicts()
+    decided = {str(row["case"]): row for row in persons}
+    pairs = {str(row["subject"]): row for row in persons if row["right"] is not None}
     rows = {}
     for dispute in (*_of_keys(force), *_of_conflicts(found)):
         known = decided.get(dispute["id"])
-        covered = set(json.loads(known["evidence"])["covers"]) if known else set()
-        state = OPEN if known is None else DECIDED if set(dispute["covers"]) <= covered else REOPENED
+        state = OPEN if known is None else DECIDED if _covered(dispute, known) else REOPENED
+        if known is None and dispute["kind"] in (TWO_NUMBERS, NEAR_KEY):  # decided when it was asked by other evidence
+            known = pairs.get(pair(*(key["id"] for key in dispute["keys"])))
+            state = OPEN if known is None else DECIDED if known["judgement"] == SAME else REOPENED
         judgement = known["judgement"] if known else None
         rows[dispute["id"]] = {**dispute, "state": state, "judgement": judgement}
     for case, row in decided.items():
@@ -92,6 +96,10 @@ def cases(force: pl.DataFrame, found: Identities) -> pl.DataFrame:
                 "id": case, "state": DECIDED, "judgement": row["judgement"],
             }
     return pl.DataFrame(list(rows.values()), schema=SCHEMA).sort("id")
+
+
+def _covered(dispute: dict[str, Any], known: dict[str, Any]) -> bool:
+    return set(dispute["covers"]) <= set(json.loads(known["evidence"])["covers"])
 
 
 def decision(case: dict[str, Any], answer: Decision, register_key: bytes) -> list[dict[str, Any]]:
@@ -150,9 +158,11 @@ def of_pair(one: tuple[str, str], other: tuple[str, str], force: pl.DataFrame) -
 
 def _of_keys(force: pl.DataFrame) -> list[dict[str, Any]]:
     """Return what rules doubt: keys that contradict themselves, pairs that look like one party."""
-    kinds = {CLASH: CONTESTED, PLACEHOLDER: NOBODY, ALIKE: TWO_NUMBERS}
+    kinds = {CLASH: CONTESTED, PLACEHOLDER: NOBODY, ALIKE: TWO_NUMBERS, NEAR: NEAR_KEY}
+    doubts = force.filter((pl.col("judgement") == UNSURE) & (pl.col("rule") != PERSON))
+    alike = doubts.filter(pl.col("rule") == ALIKE)["subject"].implode()  # asks the same on more evidence
     found = []
-    for row in force.filter((pl.col("judgement") == UNSURE) & (pl.col("rule") != PERSON)).iter_rows(named=True):
+    for row in doubts.filter((pl.col("rule") != NEAR) | ~pl.col("subject").is_in(alike)).iter_rows(named=True):
         told = json.loads(row["parties"] or "[]")
         covers = sorted({mark for one in told for mark in one["evidence"]}) or [row["id"]]
         keys = [{"id": row[side], "kind": row[f"{side}_kind"]} for side in ("left", "right") if row[side]]

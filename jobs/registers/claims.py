@@ -9,7 +9,9 @@ from typing import Any
 import polars as pl
 
 from jobs.contract import Contract, Register, TypeSpec
-from jobs.registers.keys import KEYS, has_key, identified
+from jobs.registers.keys import KEYS, has_key, identified, keys_in
+from jobs.registers.naming import sounding
+from jobs.registers.nearness import near_marks
 from jobs.rows.casting import storage_type
 from jobs.sets.deduplication import day_of
 
@@ -41,17 +43,23 @@ def claim_schema(register: Register, types: Mapping[str, TypeSpec]) -> dict[str,
     return {**ORIGIN, **field_schema(register, types)}
 
 
+def fresh_schema(register: Register, types: Mapping[str, TypeSpec]) -> dict[str, Any]:
+    """Return the columns of claims just made: their keys' marks as well, which only the index of marks keeps."""
+    return {**claim_schema(register, types), "_near": pl.List(pl.String)}
+
+
 def claims(
     rows: pl.DataFrame, contract: Contract, register: Register, types: Mapping[str, TypeSpec], register_key: bytes
 ) -> pl.DataFrame:
     """Return the claims of silver rows on one register: one per row and role.
 
-    Columns as `claim_schema`: `_key_id` is the birth id of the row's best key, `_keys` holds all of them, `_evidence`
+    Columns as `fresh_schema`: `_key_id` is the birth id of the row's best key, `_keys` holds all of them, `_evidence`
     is a keyed fingerprint of what could contradict another claim, `_alike` of what could suggest a second key,
-    `_record` of the row key where a later delivery may say that the record is about somebody else.
+    `_record` of the row key where a later delivery may say that the record is about somebody else, `_near` the marks of
+    the best key under the names (see `jobs.registers.nearness`).
     A row that neither names the entity by a key nor says anything about it makes no claim.
     """
-    wanted = claim_schema(register, types)
+    wanted = fresh_schema(register, types)
     found = []
     for role, link in contract.entities.items():
         if link.register_ != register.name:
@@ -66,6 +74,7 @@ def claims(
                 subject["_key_id"],
                 subject["_kind"],
                 subject["_keys"],
+                _near(speaking, contract, role, register, subject["_kind"], register_key),
                 _records(speaking, contract, role, register_key),
                 pl.lit(contract.name).alias("_dataset"),
                 pl.lit(role).alias("_role"),
@@ -99,7 +108,7 @@ def once(claims: pl.DataFrame) -> pl.DataFrame:
     The first by file and row stays, so that a person insured five ways is not five witnesses. Same columns.
     """
     ids = pl.col("_keys").list.eval(pl.element().struct.field("id")).list.join("|").alias("_ids")
-    untold = ("_keys", "_alike", "_source_file", "_source_row")
+    untold = ("_keys", "_alike", "_near", "_source_file", "_source_row")
     said = [name for name in claims.columns if name not in untold]
     ordered = claims.with_columns(ids).sort("_source_file", "_source_row")
     return ordered.unique([*said, "_ids"], keep="first", maintain_order=True).drop("_ids")
@@ -157,6 +166,22 @@ def correctable(contract: Contract, role: str) -> bool:
 
 
 RECORD_ORDER = ("_as_of", "_delivered_on", "_batch_id", "_source_row", "_key_id")
+
+
+def _near(
+    rows: pl.DataFrame, contract: Contract, role: str, register: Register, kinds: pl.Series, register_key: bytes
+) -> pl.Series:
+    """Return the marks by which the best key of each row is near to others, under each name the row gives."""
+    texts = [key for _, key in keys_in(contract, role, register)]
+    raw = rows.select(pl.coalesce(texts) if texts else pl.lit(None, pl.String)).to_series()
+    link = contract.entities[role]
+    marks = [
+        near_marks(raw, kinds, sounding(rows[link.fields[name]], register.fields[name].type), register_key).alias(name)
+        for name in (register.clash.name, register.clash.former)
+        if name in link.fields
+    ]
+    nothing = pl.Series("_near", [[]] * rows.height, pl.List(pl.String))
+    return pl.DataFrame([nothing, *marks]).select(pl.concat_list(pl.all()).alias("_near")).to_series()
 
 
 def _records(rows: pl.DataFrame, contract: Contract, role: str, register_key: bytes) -> pl.Series:

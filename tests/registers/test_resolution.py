@@ -32,6 +32,8 @@ from jobs.registers.claims import claim_schema, compared, mark
 from jobs.registers.fold import fold
 from jobs.registers.identities import identities
 from jobs.registers.keys import kind_ranks
+from jobs.registers.naming import sounding
+from jobs.registers.nearness import MARKS, near, sharing
 from jobs.registers.resolution import Resolution, findings, resolved
 
 LEAD, OTHER, THIRD = "market/register", "tax/payers", "labour/employers"
@@ -80,8 +82,15 @@ def firms(rows: Sequence[dict[str, Any]]) -> pl.DataFrame:
     return pl.DataFrame(list(rows), schema=claim_schema(FIRM, TYPES))
 
 
+def marks(rows: Sequence[dict[str, Any]]) -> pl.DataFrame:
+    """The index of marks: the organisation codes A2 and A3 are near to each other, A4 is near to none."""
+    near = {(sounding(pl.Series([row["name"]]), "text")[0], row["_key_id"]) for row in rows
+            if row["name"] and row["_key_id"] in ("A2", "A3")}
+    return pl.DataFrame(sorted(near), schema=MARKS, orient="row")
+
+
 def resolve(*rows: dict[str, Any], handed: Sequence[dict[str, Any]] = ()) -> Resolution:
-    return resolved(firms(rows), frame(handed), FIRM)
+    return resolved(firms(rows), frame(handed), FIRM, marks(rows))
 
 
 def entities(found: Resolution) -> dict[str, list[int]]:
@@ -270,6 +279,28 @@ def test_two_numbers_with_every_fact_alike_are_suggested_and_not_joined() -> Non
                             handed=decided(found, SAME))) == {"A2": [1, 2]}
 
 
+def test_a_pair_asked_about_again_on_more_evidence_is_one_case_and_keeps_its_decision() -> None:
+    said = {"name": RED, "established_on": date(1990, 1, 1)}
+    rows = (claim("A2", day=1, **said, phone="1"), claim("A3", day=2, **said))
+    more = claim("A3", day=3, **said, phone="1")
+    first = resolve(*rows)
+    same, different = decided(first, SAME), decided(first, DIFFERENT)
+    assert ("two_numbers", "decided") in kinds_of(resolve(*rows, more, handed=same))
+    assert ("two_numbers", "reopened") in kinds_of(resolve(*rows, more, handed=different))
+
+
+def test_near_codes_under_one_name_are_suggested_and_not_joined_unless_something_fixed_contradicts() -> None:
+    born, other = date(1990, 1, 1), date(1991, 1, 1)
+    pair_of_codes = (claim("A2", LEAD, day=1, name=RED, established_on=born), claim("A3", day=2, name=RED))
+    found = resolve(*pair_of_codes)
+    assert entities(found) == {"A2": [1], "A3": [2]}
+    assert found.cases.select("kind", "state", "suggestion").rows() == [("near_key", "open", "same")]
+    assert entities(resolve(*pair_of_codes, handed=decided(found, SAME))) == {"A2": [1, 2]}
+    assert kinds_of(resolve(*pair_of_codes, claim("A3", THIRD, day=3, established_on=other))) == []
+    assert kinds_of(resolve(claim("A2", day=1, name=RED), claim("A3", day=2, name=BLUE))) == []
+    assert kinds_of(resolve(claim("A2", day=1, name=RED), claim("A4", day=2, name=RED))) == []
+
+
 def model_edge(one: str, other: str) -> dict[str, Any]:
     return assertion(SAME, pair(one, other), "splink@7", left=one, left_kind="organisation_code" if one[0] == "A" else
                      "unkeyed", right=other, right_kind="unkeyed", evidence="{}")
@@ -292,6 +323,7 @@ class Lake:
     claims: list[dict[str, Any]] = field(default_factory=list)
     gone: set[str] = field(default_factory=set)
     entries: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema={**SCHEMA, "_commit": pl.Int64}))
+    ever: list[dict[str, Any]] = field(default_factory=list)
     commit: int = 0
 
     def take(self, *events: tuple[str, Any]) -> None:
@@ -301,6 +333,7 @@ class Lake:
             if what == "deliver":
                 fresh = [] if value[0]["_batch_id"] in {one["_batch_id"] for one in self.claims} else value
                 self.claims += [one for one in fresh if one["_batch_id"] not in self.gone]
+                self.ever += value
                 touched |= {one["_key_id"] for one in value}
             elif what == "retract":
                 self.gone.add(value)
@@ -312,15 +345,21 @@ class Lake:
         before = in_force(self.entries)
         mine = firms([one for one in self.claims if one["_key_id"] in touched])
         _, wanted = findings(mine, FIRM, rulings(before))
-        rules = before.filter(pl.col("rule") != "alike@1")
+        rules = before.filter(~pl.col("rule").is_in(["alike@1", "near@1"]))
         self._enter(difference(rules, wanted, pl.Series(sorted(touched), dtype=pl.String)))
+        theirs = pl.col("left").is_in(touched) | pl.col("right").is_in(touched)
+        pairs = sharing(marks(self.ever)).filter(theirs)
+        ends = {*pairs["left"], *pairs["right"]}
+        known = before.filter((pl.col("rule") == "near@1") & theirs)
+        wanted = near(pairs, firms([one for one in self.claims if one["_key_id"] in ends]), FIRM)
+        self._enter(difference(known, wanted, known["subject"]))
 
     def _enter(self, rows: pl.DataFrame) -> None:
         self.entries = pl.concat([self.entries, rows.with_columns(pl.lit(self.commit, pl.Int64).alias("_commit"))])
 
     def state(self) -> tuple[Any, ...]:
         handed = self.entries.filter(pl.col("rule") == PERSON).select(list(SCHEMA))
-        whole = resolved(firms(self.claims), handed, FIRM)
+        whole = resolved(firms(self.claims), handed, FIRM, marks(self.claims))
         force = in_force(self.entries)
         found = identities(force, RANKS, FIRM.most_keys)
         rules = whole.force.filter(pl.col("rule") != "alike@1")
