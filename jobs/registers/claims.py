@@ -10,7 +10,7 @@ import polars as pl
 
 from jobs.contract import Contract, Register, TypeSpec
 from jobs.registers.keys import KEYS, has_key, identified, keys_in
-from jobs.registers.naming import sounding
+from jobs.registers.naming import NAMES, sounding, written
 from jobs.registers.nearness import near_marks
 from jobs.rows.casting import storage_type
 from jobs.sets.deduplication import day_of
@@ -93,11 +93,11 @@ def claims(
     if not found:
         return pl.DataFrame(schema=wanted)
     rows = pl.concat(found)
+    plain = _names_written(rows, register)
     return rows.with_columns(
         _marks(rows, compared(register), register_key, "_evidence", partial=True),
         pl.concat_list(
-            [_marks(rows, fields, register_key, str(at), partial=False) for at, fields in
-             enumerate(register.clash.alike)] or [pl.lit(None, pl.String)]
+            [_marks(plain, fields, register_key, str(at), partial=False) for at, fields in enumerate(register.clash.alike)] or [pl.lit(None, pl.String)]
         ).list.drop_nulls().alias("_alike"),
     ).select(pl.col(name).cast(kind) for name, kind in wanted.items())
 
@@ -221,6 +221,12 @@ def _marks(rows: pl.DataFrame, fields: Sequence[str], register_key: bytes, name:
     ]
     table = distinct.with_columns(pl.Series(name, marks, pl.String))
     return texts.join(table, on=texts.columns, how="left", nulls_equal=True, maintain_order="left")[name]
+
+
+def _names_written(rows: pl.DataFrame, register: Register) -> pl.DataFrame:
+    """Return rows with their names as they are compared: a fact that is spelled otherwise is the same fact."""
+    wanted = {name for fields in register.clash.alike for name in fields if register.fields[name].type in NAMES}
+    return rows.with_columns(written(rows[name], register.fields[name].type).alias(name) for name in sorted(wanted))
 
 
 def _said(rows: pl.DataFrame, field: str) -> pl.Expr:

@@ -6,6 +6,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from functools import cache
 from typing import Any
 
 import polars as pl
@@ -39,12 +40,12 @@ from jobs.registers.resolution import Resolution, findings, resolved
 LEAD, OTHER, THIRD = "market/register", "tax/payers", "labour/employers"
 KEY = b"k" * 32
 TITLE = {"en": "x", "zh": "x"}
-FIELDS = {"name": "text", "established_on": "date", "representative": "text", "phone": "text"}
+FIELDS = {"name": "organisation_name", "established_on": "date", "representative": "person_name", "phone": "text"}
 TYPES = {
     name: TypeSpec.model_validate(
-        {"name": name, "title": TITLE, "storage": name, "class": "ordinary", "grade": 1}
+        {"name": name, "title": TITLE, "storage": "date" if name == "date" else "text", "class": "ordinary", "grade": 1}
     )
-    for name in ("text", "date")
+    for name in sorted({*FIELDS.values()})
 }
 FIRM = Register.model_validate(
     {
@@ -82,10 +83,14 @@ def firms(rows: Sequence[dict[str, Any]]) -> pl.DataFrame:
     return pl.DataFrame(list(rows), schema=claim_schema(FIRM, TYPES))
 
 
+@cache
+def sound(name: str) -> str:
+    return str(sounding(pl.Series([name]), "organisation_name")[0])
+
+
 def marks(rows: Sequence[dict[str, Any]]) -> pl.DataFrame:
     """The index of marks: the organisation codes A2 and A3 are near to each other, A4 is near to none."""
-    near = {(sounding(pl.Series([row["name"]]), "text")[0], row["_key_id"]) for row in rows
-            if row["name"] and row["_key_id"] in ("A2", "A3")}
+    near = {(sound(row["name"]), row["_key_id"]) for row in rows if row["name"] and row["_key_id"] in ("A2", "A3")}
     return pl.DataFrame(sorted(near), schema=MARKS, orient="row")
 
 
@@ -287,6 +292,21 @@ def test_a_pair_asked_about_again_on_more_evidence_is_one_case_and_keeps_its_dec
     same, different = decided(first, SAME), decided(first, DIFFERENT)
     assert ("two_numbers", "decided") in kinds_of(resolve(*rows, more, handed=same))
     assert ("two_numbers", "reopened") in kinds_of(resolve(*rows, more, handed=different))
+
+
+def test_no_clash_arises_from_spelling_only() -> None:
+    since = date(2001, 1, 1)
+    spelled = [(RED, "欧阳娜娜"), ("紅星機械製造廠", "歐陽娜娜"), ("红星机械制造厂（有限合伙）", "Ouyang Nana"),
+               (RED, "欧阳·娜娜")]
+    found = resolve(*[claim("A2", OTHER, day=day, name=name, representative=boss, established_on=since)
+                      for day, (name, boss) in enumerate(spelled, 1)])
+    assert entities(found) == {"A2": [1, 2, 3, 4]}
+    assert kinds_of(found) == []
+    # A second contradiction beside the name's: neither is one when it is another spelling.
+    later = claim("A2", OTHER, day=5, name=RED, representative="赵国强", established_on=date(2002, 1, 1))
+    assert kinds_of(resolve(claim("A2", OTHER, day=1, name=RED, representative="Zhao Guoqiang"), later)) == []
+    another = claim("A2", OTHER, day=1, name=RED, representative="李红", established_on=since)
+    assert kinds_of(resolve(another, later)) == [("contested_key", "open")]
 
 
 def test_near_codes_under_one_name_are_suggested_and_not_joined_unless_something_fixed_contradicts() -> None:
