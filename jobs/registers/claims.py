@@ -97,7 +97,8 @@ def claims(
     return rows.with_columns(
         _marks(rows, compared(register), register_key, "_evidence", partial=True),
         pl.concat_list(
-            [_marks(plain, fields, register_key, str(at), partial=False) for at, fields in enumerate(register.clash.alike)] or [pl.lit(None, pl.String)]
+            [_marks(plain, fields, register_key, str(at), partial=False)
+             for at, fields in enumerate(register.clash.alike)] or [pl.lit(None, pl.String)]
         ).list.drop_nulls().alias("_alike"),
     ).select(pl.col(name).cast(kind) for name, kind in wanted.items())
 

@@ -17,6 +17,7 @@ from jobs.registers.identities import AMBIGUOUS, Identities, identities
 from jobs.registers.judging import Rulings, edges, judge
 from jobs.registers.keys import kind_ranks
 from jobs.registers.nearness import near, sharing
+from jobs.registers.reopening import contradictions, joined
 
 
 @dataclass
@@ -71,7 +72,8 @@ def resolved(
     judged, found = findings(claims, register, decided)
     best = claims.filter(pl.col("_kind") == register.kinds[0])
     close = near(sharing(marks), claims, register) if marks is not None else frame([])
-    force = pl.concat([given, found, suggestions(best), close]).sort("id")
+    against = contradictions(joined(given), claims, register)
+    force = pl.concat([given, found, suggestions(best), close, against]).sort("id")
     identity = identities(force, kind_ranks(register), register.most_keys)
     return Resolution(placed(judged, identity.map, register.lead), force, identity, cases(force, identity))
 

@@ -21,6 +21,7 @@ from jobs.registers.claims import once
 from jobs.registers.fold import REMOVED, changes, placed_schema, register_schema
 from jobs.registers.judging import judge
 from jobs.registers.nearness import MARKS, near, neighbours, sharing
+from jobs.registers.reopening import contradictions
 from jobs.registers.resolution import findings, placed, suggestions
 from jobs.storage.batch_tables import BatchTable
 from jobs.storage.ledgers import Claims, newest
@@ -158,6 +159,13 @@ def near_ones(claims: Claims, marks: Log, work: Work) -> pl.DataFrame:
     pairs = met.select(ends).unique()
     keys = pl.LazyFrame({"_key_id": pl.concat([pairs["left"], pairs["right"]]).unique()})
     return near(pairs, claims.scan().join(keys, on="_key_id", how="semi").collect(engine="streaming"), work.register)
+
+
+def contradicted(claims: Claims, work: Work, decided: pl.DataFrame) -> pl.DataFrame:
+    """Return what contradicts decisions that two keys are one party's."""
+    keys = pl.LazyFrame({"_key_id": pl.concat([decided["left"], decided["right"]]).unique()})
+    rows = claims.scan().join(keys, on="_key_id", how="semi").collect(engine="streaming")
+    return contradictions(decided, rows, work.register)
 
 
 def affected(work: Work, keys: pl.DataFrame, before: pl.DataFrame, after: pl.DataFrame) -> None:

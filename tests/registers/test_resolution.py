@@ -35,6 +35,7 @@ from jobs.registers.identities import identities
 from jobs.registers.keys import kind_ranks
 from jobs.registers.naming import sounding
 from jobs.registers.nearness import MARKS, near, sharing
+from jobs.registers.reopening import contradictions, joined
 from jobs.registers.resolution import Resolution, findings, resolved
 
 LEAD, OTHER, THIRD = "market/register", "tax/payers", "labour/employers"
@@ -118,8 +119,9 @@ def answer(judgement: str, day: int = 1) -> Decision:
 
 
 def decided(found: Resolution, judgement: str, kind: str | None = None, day: int = 1) -> list[dict[str, Any]]:
+    """A person's decision, in knowledge of everything that was said by then."""
     rows = found.cases if kind is None else found.cases.filter(pl.col("kind") == kind)
-    return decision(rows.row(0, named=True), answer(judgement, day), KEY)
+    return decision(rows.row(0, named=True), answer(judgement, day), KEY, found.placed["_evidence"])
 
 
 def kinds_of(found: Resolution) -> list[tuple[str, str]]:
@@ -290,8 +292,33 @@ def test_a_pair_asked_about_again_on_more_evidence_is_one_case_and_keeps_its_dec
     more = claim("A3", day=3, **said, phone="1")
     first = resolve(*rows)
     same, different = decided(first, SAME), decided(first, DIFFERENT)
-    assert ("two_numbers", "decided") in kinds_of(resolve(*rows, more, handed=same))
+    assert kinds_of(resolve(*rows, more, handed=same)) == [("near_key", "decided")]
     assert ("two_numbers", "reopened") in kinds_of(resolve(*rows, more, handed=different))
+
+
+def test_two_keys_found_to_be_one_are_asked_about_again_when_what_is_said_later_contradicts() -> None:
+    since = date(1990, 1, 1)
+    rows = (claim("A2 R2", day=1, name=RED, established_on=since), claim("A3 R2", day=2, name=RED))
+    same = decided(resolve(*rows), SAME)
+    agreeing = claim("A3", THIRD, day=3, name="紅星機械製造廠", established_on=since)
+    assert kinds_of(resolve(*rows, agreeing, handed=same)) == [("shared_key", "decided")]
+    against = claim("A3", THIRD, day=4, name=BLUE, established_on=date(1999, 9, 9))
+    found = resolve(*rows, against, handed=same)
+    assert found.cases.filter(pl.col("kind") == "shared_key").select("state", "judgement").rows() == [
+        ("reopened", "same")]
+    assert state_of(found, "A3") == ("ambiguous", state_of(found, "A3")[1])  # A3 contradicts itself as well
+    assert state_of(found, "R2") == ("redirect", [])  # the decision stands
+    again = [*same, *decided(found, SAME, "shared_key", day=2)]
+    assert ("shared_key", "decided") in kinds_of(resolve(*rows, against, handed=again))
+    assert kinds_of(resolve(*rows, handed=same)) == [("shared_key", "decided")]  # without it, nothing contradicts
+
+
+def test_two_keys_told_apart_are_asked_about_again_when_they_come_to_share_another_strong_key() -> None:
+    rows = (claim("A2 R2", day=1), claim("A3 R2", day=2))
+    apart = decided(resolve(*rows), DIFFERENT)
+    found = resolve(*rows, claim("A2 T2", day=3), claim("A3 T2", day=4), handed=apart)
+    assert kinds_of(found) == [("shared_key", "decided"), ("shared_key", "open")]
+    assert state_of(found, "T2") == ("ambiguous", ["A2", "A3"])
 
 
 def test_no_clash_arises_from_spelling_only() -> None:
@@ -361,11 +388,11 @@ class Lake:
                 self.claims = [one for one in self.claims if one["_batch_id"] != value]
             else:
                 self._enter(frame([value]))
-                touched.add(value["subject"])
+                touched |= {value[name] for name in ("subject", "left", "right") if value[name]}
         before = in_force(self.entries)
         mine = firms([one for one in self.claims if one["_key_id"] in touched])
         _, wanted = findings(mine, FIRM, rulings(before))
-        rules = before.filter(~pl.col("rule").is_in(["alike@1", "near@1"]))
+        rules = before.filter(~pl.col("rule").is_in(["alike@1", "near@1", "contradiction@1"]))
         self._enter(difference(rules, wanted, pl.Series(sorted(touched), dtype=pl.String)))
         theirs = pl.col("left").is_in(touched) | pl.col("right").is_in(touched)
         pairs = sharing(marks(self.ever)).filter(theirs)
@@ -373,6 +400,10 @@ class Lake:
         known = before.filter((pl.col("rule") == "near@1") & theirs)
         wanted = near(pairs, firms([one for one in self.claims if one["_key_id"] in ends]), FIRM)
         self._enter(difference(known, wanted, known["subject"]))
+        theirs |= pl.col("subject").is_in(touched)
+        joins = joined(before).filter(theirs)
+        known = before.filter((pl.col("rule") == "contradiction@1") & theirs)
+        self._enter(difference(known, contradictions(joins, firms(self.claims), FIRM), known["subject"]))
 
     def _enter(self, rows: pl.DataFrame) -> None:
         self.entries = pl.concat([self.entries, rows.with_columns(pl.lit(self.commit, pl.Int64).alias("_commit"))])
@@ -412,7 +443,8 @@ def test_any_order_of_deliveries_retractions_decisions_and_undos_ends_the_same(
     for case in whole.cases.iter_rows(named=True):
         for day in range(data.draw(st.integers(0, 2))):
             chosen = data.draw(st.sampled_from([SAME, DIFFERENT, UNSURE]))
-            handed += decision(case, answer(chosen, day + 1), KEY)
+            knows = data.draw(st.none() | st.sets(st.sampled_from(sorted({row["_evidence"] for row in rows}))))
+            handed += decision(case, answer(chosen, day + 1), KEY, knows)
         if data.draw(st.booleans()):
             handed += undone(frame(handed), case["id"], answer("undo", 5))
     parted = of_pair(("A2", KINDS["A"]), ("R2", KINDS["R"]), whole.force)
