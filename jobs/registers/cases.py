@@ -36,7 +36,7 @@ OPEN, DECIDED, REOPENED = "open", "decided", "reopened"
 STATES = (OPEN, DECIDED, REOPENED)
 CONTESTED, NOBODY = "contested_key", "placeholder"
 SHARED, TWO_KEYS, LARGE, TWO_NUMBERS = "shared_key", "two_keys", "large_component", "two_numbers"
-NEAR_KEY = "near_key"
+NEAR_KEY, LINKED = "near_key", "linked"
 
 SCHEMA: dict[str, Any] = {
     "id": pl.String,
@@ -54,7 +54,7 @@ SCHEMA: dict[str, Any] = {
 _SUGGESTIONS = {
     CONTESTED: (DIFFERENT, 0.8), NOBODY: (DIFFERENT, 0.95), SHARED: (UNSURE, 0.5), TWO_KEYS: (UNSURE, 0.5),
     LARGE: (DIFFERENT, 0.6), TWO_NUMBERS: (SAME, 0.8),
-    NEAR_KEY: (SAME, 0.7),
+    NEAR_KEY: (SAME, 0.7), LINKED: (SAME, 0.5),
 }
 
 
@@ -85,7 +85,7 @@ def cases(force: pl.DataFrame, found: Identities) -> pl.DataFrame:
     for dispute in (*_of_keys(force), *_of_conflicts(found)):
         known = decided.get(dispute["id"])
         state = OPEN if known is None else DECIDED if _covered(dispute, known) else REOPENED
-        if known is None and dispute["kind"] in (TWO_NUMBERS, NEAR_KEY):
+        if known is None and dispute["kind"] in (TWO_NUMBERS, NEAR_KEY, LINKED):
             known = pairs.get(pair(*(key["id"] for key in dispute["keys"])))  # decided when something else asked
             if known is not None and known["judgement"] == SAME:
                 continue
@@ -181,9 +181,13 @@ def _of_keys(force: pl.DataFrame) -> list[dict[str, Any]]:
     found = []
     for row in doubts.filter((pl.col("rule") != NEAR) | ~pl.col("subject").is_in(alike)).iter_rows(named=True):
         told = json.loads(row["parties"] or "[]")
+        kind = kinds.get(row["rule"], LINKED)
         covers = sorted({mark for one in told for mark in one["evidence"]}) or [row["id"]]
         keys = [{"id": row[side], "kind": row[f"{side}_kind"]} for side in ("left", "right") if row[side]]
-        found.append(_case(kinds[row["rule"]], keys, told, covers, row["as_of"]))
+        case = _case(kind, keys, told, [row["rule"]] if kind == LINKED else covers, row["as_of"])
+        if kind == LINKED:
+            case["confidence"] = json.loads(row["evidence"])["probability"]
+        found.append(case)
     return found
 
 
