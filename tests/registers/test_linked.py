@@ -9,7 +9,7 @@ import polars as pl
 
 from jobs.registers.assertions import DIFFERENT, SAME, in_force
 from jobs.registers.linked import handing_in, linked
-from tests.registers.test_resolution import BLUE, FIRM, RED, claim, decided, entities, kinds_of, resolve
+from tests.registers.firms import BLUE, FIRM, RED, claim, decided, entities, kinds_of, resolve
 
 BORN, OTHER = date(1990, 1, 1), date(1999, 9, 9)
 RECORDS = pl.DataFrame(
