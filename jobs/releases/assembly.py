@@ -14,7 +14,7 @@ import polars as pl
 from jobs import layers
 from jobs.errors import ReleaseRefused
 from jobs.privacy.scanner import scan, scan_text
-from jobs.releases import cards, describe, formats, history, verify
+from jobs.releases import cards, describe, formats, history, id_changes, verify
 from jobs.releases.build import Draft, privacy
 from jobs.releases.history import Past
 from jobs.releases.inputs import Inputs
@@ -81,6 +81,9 @@ def assemble(folder: Path, recipe: Recipe, attested: Mapping[str, Any], signer: 
         rows=made.table.height, previous=inputs.previous["version"] if inputs.previous else None,
     )
     entry = replace(entry, files={path.name: _data_file(path) for path in (folder / f"{stem}{end}" for end in _TABLES)})
+    if id_changes.carried(made.contract, made.catalogue):
+        (folder / id_changes.FILE).write_bytes(formats.csv_bytes(id_changes.table(inputs.id_changes)))
+        entry = replace(entry, feed=_data_file(folder / id_changes.FILE), feed_rows=len(inputs.id_changes))
     risk, quality = {**privacy(made), "attack": inputs.attack}, list(inputs.quality)
     written: dict[str, bytes] = {
         "risk.json": formats.json_bytes(risk),

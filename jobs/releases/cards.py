@@ -27,7 +27,9 @@ def card_en(
         f"| made from | {'; '.join(entry.sources)} |", "",
         "## Columns", "", "| column | meaning | type | how it came about |", "|---|---|---|---|",
         *[f"| `{c.name}` | {_cell(c.title.en)} | {c.type} | {_cell(c.derivation.en)} |" for c in entry.columns], "",
-        "## Changes", "", *_changes_en(changes), "",
+        "## Changes", "", *_changes_en(changes), "", *_identifiers(
+            entry, "What became of the organisations' identifiers in it (merged, or in doubt): `id_changes.csv`."
+        ),
         "## Quality", "",
         "Rows delivered by the departments whose data this stands on. Every delivery passed its quality gate.", "",
         "| dataset | deliveries | rows | accepted | rejected | repeated |", "|---|---|---|---|---|---|",
@@ -68,7 +70,9 @@ def card_zh(
         f"| 来源 | {'；'.join(entry.sources)} |", "",
         "## 字段", "", "| 字段 | 名称 | 类型 | 处理方式 |", "|---|---|---|---|",
         *[f"| `{c.name}` | {_cell(c.title.zh)} | {c.type} | {_cell(c.derivation.zh)} |" for c in entry.columns], "",
-        "## 变更", "", *_changes_zh(changes), "",
+        "## 变更", "", *_changes_zh(changes), "", *_identifiers(
+            entry, "所发布的法人单位标识的变更（合并或存疑）见 `id_changes.csv`。"
+        ),
         "## 质量", "", "所依据的各部门交付数据的核算；每次交付均通过质量门。", "",
         "| 数据集 | 交付次数 | 行数 | 接收 | 拒收 | 重复 |", "|---|---|---|---|---|---|",
         *[
@@ -112,6 +116,10 @@ def _attacked_zh(risk: Mapping[str, Any]) -> list[str]:
         f"确被单独识别 {one['singled_out_true']} 人；能关联的行至少对应 {one['least_people']} 人。"
         for one in risk["attack"]["roles"]
     ]]
+
+
+def _identifiers(entry: Entry, words: str) -> list[str]:
+    return [words, ""] if entry.feed is not None else []
 
 
 def _changes_en(changes: Mapping[str, Any]) -> list[str]:

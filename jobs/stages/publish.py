@@ -23,6 +23,7 @@ from jobs.releases import (
     assembly,
     build,
     history,
+    id_changes,
     inputs,
     listing,
     recipes,
@@ -198,7 +199,7 @@ def _inputs(lake: Lake, made: build.Draft, version: str, breaking: list[str], no
     previous = {"version": before[-1].version, "sha256": before[-1].manifest_sha256} if before else None
     return Inputs(
         version, breaking, max(days).isoformat(), lake.settings.portal, previous, windows, restart,
-        inputs.fingerprints(delivered), inputs.quality(delivered),
+        inputs.fingerprints(delivered), inputs.quality(delivered), id_changes=id_changes.changes(lake, made),
     )
 
 

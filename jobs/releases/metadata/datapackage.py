@@ -7,7 +7,10 @@ from typing import Any
 
 import polars as pl
 
-from jobs.releases.metadata.entry import MEDIA, Entry
+from jobs.releases.id_changes import FIELDS, FILE
+from jobs.releases.metadata.entry import MEDIA, DataFile, Entry
+
+DIALECT = {"delimiter": ",", "lineTerminator": "\r\n", "quoteChar": '"', "doubleQuote": True}
 
 
 def datapackage(entry: Entry, codes: Mapping[str, pl.DataFrame]) -> dict[str, Any]:
@@ -22,11 +25,12 @@ def datapackage(entry: Entry, codes: Mapping[str, pl.DataFrame]) -> dict[str, An
         if suffix == ".csv":
             # frictionless cannot count the bytes of Parquet and would call them wrong; the digest says as much.
             one |= {
-                "bytes": said.bytes, "type": "table", "encoding": "utf-8",
-                "dialect": {"delimiter": ",", "lineTerminator": "\r\n", "quoteChar": '"', "doubleQuote": True},
+                "bytes": said.bytes, "type": "table", "encoding": "utf-8", "dialect": DIALECT,
                 "schema": _schema(entry, codes),
             }
         resources.append(one)
+    if entry.feed is not None:
+        resources.append(_feed(entry, entry.feed))
     return {
         "$schema": "https://datapackage.org/profiles/2.0/datapackage.json",
         "name": entry.name,
@@ -42,6 +46,20 @@ def datapackage(entry: Entry, codes: Mapping[str, pl.DataFrame]) -> dict[str, An
         "contributors": [{"title": entry.publisher, "email": entry.contact, "roles": ["publisher"]}],
         "keywords": [entry.theme, entry.theme_en],
         "resources": resources,
+    }
+
+
+def _feed(entry: Entry, said: DataFile) -> dict[str, Any]:
+    """Return the id-change feed as a resource."""
+    fields = [
+        {"name": name, "type": "date" if name == "changed_on" else "string", "description": en, "title_zh": zh}
+        for name, (en, zh) in FIELDS.items()
+    ]
+    return {
+        "name": FILE.replace(".", "-").replace("_", "-"), "path": FILE, "format": "csv", "mediatype": MEDIA[".csv"],
+        "hash": f"sha256:{said.sha256}", "rowCount": entry.feed_rows, "bytes": said.bytes, "type": "table",
+        "encoding": "utf-8", "dialect": DIALECT, "schema": {"fields": fields, "missingValues": [""]},
+        "title": "What became of the identifiers", "title_zh": "标识变更",
     }
 
 

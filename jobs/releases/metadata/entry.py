@@ -70,6 +70,8 @@ class Entry:
     key: tuple[str, ...] = ()
     previous: str | None = None
     files: Mapping[str, DataFile] = field(default_factory=dict)
+    feed: DataFile | None = None  # what became of the organisations' identifiers in it, where it shows any
+    feed_rows: int = 0
 
     @property
     def series(self) -> str:
