@@ -183,9 +183,9 @@ def keys(
     from jobs.errors import RequestError
     from jobs.privacy.keyring import KeyRing
     from jobs.settings import Settings
-    from jobs.storage.objects import Folder
+    from jobs.storage.buckets import store
 
-    ring = KeyRing.of(Folder(Settings().home))
+    ring = KeyRing.of(store(Settings()))
     if act is KeyAct.list:
         found = [key for key in ring.every() if purpose in (None, key.purpose)]
     elif purpose is None:

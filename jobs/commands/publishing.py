@@ -154,7 +154,7 @@ def withdraw(
     with Lake.open() as lake, progress(f"withdrawing {name}"):
         touched = publish.withdraw(lake, name, versions, reason=reason, by=by)
     said = {True: "withdrawn", False: "changes withdrawn"}
-    rows = [{"version": one.version, "status": said[one.withdrawn], "path": str(one.folder)} for one in touched]
+    rows = [{"version": one.version, "status": said[one.withdrawn], "path": one.address} for one in touched]
     if json:
         emit(rows)
     elif rows:

@@ -55,8 +55,9 @@ def _serve(host: str, port: int) -> None:
     from jobs.layers import Layer
     from jobs.portal.serve import Served
     from jobs.settings import Settings
+    from jobs.storage.buckets import store
 
-    folder = Settings().home / Layer.OPEN
+    folder = store(Settings()).mirror(Layer.OPEN)
     if not (folder / "index.html").is_file():
         raise RequestError("there is no site yet.", layer=Layer.OPEN, remedy="`lake portal build`.")
     try:

@@ -115,11 +115,11 @@ def _leaks(lake: Lake, planted: pl.DataFrame) -> dict[str, int]:
     known = set(planted["value"].to_list())
     places: dict[str, Iterator[str]] = {
         "gold": _gold_texts(lake),
-        "open": _file_texts(lake.objects.local(Layer.OPEN)),
+        "open": _file_texts(lake.objects.mirror(Layer.OPEN)),
         "logs": _log_texts(lake),
         "runs": iter([lake.runs().drop("recorded_at").write_csv()]),
         "airflow's database": _database_texts(lake),
-        "left in ops": _file_texts(lake.objects.local(Layer.OPS)),
+        "left in ops": _file_texts(lake.objects.mirror(Layer.OPS)),
     }
     tokens = {place: {one for text in texts for one in TOKEN.findall(text)} for place, texts in places.items()}
     return {place: len(found & known) for place, found in tokens.items()}
@@ -141,14 +141,14 @@ def _file_texts(folder: Path) -> Iterator[str]:
 
 def _database_texts(lake: Lake) -> Iterator[str]:
     """Yield what Airflow keeps, results and rendered forms of tasks among it, as far as it can be read as text."""
-    path = lake.objects.local("airflow/airflow.db")
+    path = lake.objects.own.local("airflow/airflow.db")
     if path.is_file():
         yield path.read_bytes().decode("ascii", errors="replace")
 
 
 def _log_texts(lake: Lake) -> Iterator[str]:
     for folder in ("airflow/logs", "engine", "ops/data_docs"):
-        root = lake.objects.local(folder)
+        root = lake.objects.own.local(folder)
         for path in sorted(root.rglob("*")) if root.is_dir() else []:
             if path.is_file() and path.suffix in (".log", ".html", ".json", ".txt"):
                 yield path.read_text(encoding="utf-8", errors="replace")

@@ -47,7 +47,7 @@ def build(lake: Lake) -> dict[str, Any]:
             if str(left) not in known:
                 lake.objects.remove(left)
     return {
-        "path": str(lake.objects.local(Layer.OPEN.value)), "datasets": len(views), "pages": len(files),
+        "path": lake.objects.address(Layer.OPEN.value), "datasets": len(views), "pages": len(files),
         "written": len(written), "front_end": site.scripted,
     }
 

@@ -20,9 +20,8 @@ def announce(lake: Lake) -> None:
     They are derived from the releases alone, so that a run killed before this loses nothing: the next one catches up.
     """
     with lake.writing("open"):
-        for left in lake.objects.unfinished(Layer.OPEN):
-            if lake.objects.local(left).is_file():  # a killed announcement's; a release in the making is a folder
-                lake.objects.remove(left)
+        for left in lake.objects.unfinished(Layer.OPEN, objects_only=True):
+            lake.objects.remove(left)  # a killed announcement's; a release in the making is a folder
         releases, signer = listing.everything(lake.objects), Signer.open(lake.objects)
         log.append(lake.objects, releases, signer)
         files = {

@@ -8,7 +8,6 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import date
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -25,6 +24,7 @@ from jobs.sets.deduplication import fingerprint
 from jobs.stages.load import bronze_schema
 from jobs.stages.pending import each
 from jobs.storage.batch_tables import FILE, BatchTable, Writer, scan_files
+from jobs.storage.locations import Location
 from jobs.storage.spreading import COUNT, spread
 from jobs.storage.tables import Lake
 
@@ -72,7 +72,7 @@ class Judging:
     bronze: BatchTable
     silver: BatchTable
     quarantine: BatchTable
-    folder: Path
+    folder: Location
     buckets: int
 
     @property
@@ -82,8 +82,8 @@ class Judging:
 
     def rows(self, bucket: int | None = None) -> pl.LazyFrame:
         """Return the judged rows, all or those of one bucket."""
-        paths = sorted(self.folder.glob(f"{'*' if bucket is None else bucket}/*.parquet"))
-        return scan_files(paths, self.judged)
+        found = self.folder.files(f"{'*' if bucket is None else bucket}/*.parquet")
+        return scan_files(self.folder, found, self.judged)
 
 
 def silver_table(lake: Lake, contract: Contract) -> BatchTable:
@@ -97,7 +97,7 @@ def _conform(lake: Lake, contract: Contract, batch: Batch) -> StageReport:
     files = lake.batch_files(Layer.BRONZE, name, [batch.id]).get(batch.id, ())
     delivered = lake.count(Layer.BRONZE, name, batch.id)
     much = lake.much(delivered)
-    with lake.workspace(f"conform-{slug}-{batch.id}") as folder:
+    with lake.workspace(f"conform-{slug}-{batch.id}", shared=much) as folder:
         judging = Judging(
             contract, types, CodeBook.load(lake.catalogue.root / "codes"), batch,
             bronze=BatchTable(lake.folder(Layer.BRONZE, name), bronze_schema(contract)),
@@ -115,7 +115,7 @@ def _conform(lake: Lake, contract: Contract, batch: Batch) -> StageReport:
         return _settle(lake, judging, report, divided, gate.judge(figures, terms))
 
 
-def _judge(file: Path, *, judging: Judging) -> pl.DataFrame:
+def _judge(file: str, *, judging: Judging) -> pl.DataFrame:
     """Judge the records of one file of bronze; leave them in buckets, so that equal rows meet in one."""
     batch, schema, seen = judging.batch, judging.judged, 0
     with ExitStack() as stack:

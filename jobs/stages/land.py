@@ -14,9 +14,11 @@ from jobs import layers
 from jobs.batch import Batch, LandedFile, StageReport
 from jobs.contract import Contract
 from jobs.errors import ContractError, RequestError, SourceError
+from jobs.storage.objects import copy_in, storage_errors
 from jobs.storage.tables import Lake
 
 DOMAIN_TIME = ZoneInfo("Asia/Shanghai")
+MANIFEST = "_manifest.json"
 UNFINISHED = (".part", ".tmp", ".crdownload", ".filepart")
 DatedBy = Literal["file name", "request", "receipt"]
 
@@ -73,8 +75,7 @@ def _land(lake: Lake, contract: Contract, files: list[Path], requested: date | N
                 remedy="split it, or raise LAKE_MAX_FILE_BYTES.",
             )
     data_date, dated_by = _data_date(contract, files, requested, received)
-    part = layers.landing_path(contract.name, f".part-{uuid.uuid4().hex}")
-    try:
+    with lake.objects.assembly(layers.landing_path(contract.name)) as part:
         landed = _take(lake, contract, files, part)
         batch = Batch(
             contract.name, Batch.name_for(contract.name, data_date, landed), data_date, dated_by,
@@ -82,10 +83,9 @@ def _land(lake: Lake, contract: Contract, files: list[Path], requested: date | N
         )
         known = _known(lake, batch)
         if known is None:
-            lake.objects.write(part / "_manifest.json", batch.to_json().encode())
-            lake.objects.move(part, layers.landing_path(contract.name, batch.id))
-    finally:
-        lake.objects.remove(part)
+            with storage_errors(batch.id):
+                (part / MANIFEST).write_bytes(batch.to_json().encode())
+            lake.objects.place(part, layers.landing_path(contract.name, batch.id), seal=MANIFEST)
     report = StageReport("land", contract.name, known or batch.id, seconds=time.monotonic() - started)
     report.extra = {"files": [file.name for file in landed], "bytes": sum(file.bytes for file in landed)}
     if known is None or known not in lake.judged("land", contract.name):
@@ -136,7 +136,7 @@ def _data_date(
     return received.astimezone(DOMAIN_TIME).date(), "receipt"
 
 
-def _take(lake: Lake, contract: Contract, files: list[Path], part: PurePosixPath) -> list[LandedFile]:
+def _take(lake: Lake, contract: Contract, files: list[Path], part: Path) -> list[LandedFile]:
     """Copy the delivered bytes, or a database table's canonical dump, below `part`."""
     source = contract.source
     assert source is not None
@@ -144,7 +144,7 @@ def _take(lake: Lake, contract: Contract, files: list[Path], part: PurePosixPath
         raise RequestError("two files of one delivery have the same name.", dataset=contract.name)
     landed = []
     for file in files:
-        size, digest = lake.objects.add_file(file, part / file.name)
+        size, digest = copy_in(file, part / file.name)
         landed.append(LandedFile(file.name, size, digest))
     if source.reader == "rest" and not files:
         return [_dumped_rest(lake, contract, part)]
@@ -152,32 +152,31 @@ def _take(lake: Lake, contract: Contract, files: list[Path], part: PurePosixPath
         return landed
     from jobs.storage.readers import dump_database
 
-    urls = [(f"sqlite:///file:{lake.objects.local(part / f.name)}?mode=ro&uri=true", f"{f.name}.jsonl") for f in landed]
+    urls = [(f"sqlite:///file:{part / f.name}?mode=ro&uri=true", f"{f.name}.jsonl") for f in landed]
     if source.url:
         urls = [(_filled(lake, contract, source.url), f"{source.table}.jsonl")]
     dumped = []
     for url, name in urls:
-        target = lake.objects.local(part / f"dump-{name}")
-        target.parent.mkdir(parents=True, exist_ok=True)
+        target = part / f"dump-{name}"
         try:
             dump_database(url, source.table, source.order_by, target)
         except SourceError as error:
             kept = layers.landing_path(contract.name, f"_refused/{uuid.uuid4().hex}")
             if landed:
-                lake.objects.move(part, kept)
+                lake.objects.place(part, kept, seal=landed[-1].name)
                 error.remedy = f"{error.remedy or 'repair the database.'} Its bytes are kept in {kept}."
             raise SourceError(
                 error.what, dataset=contract.name, layer="landing", where=error.where, remedy=error.remedy
             ) from None
-        size, digest = lake.objects.add_file(target, part / name)
+        size, digest = copy_in(target, part / name)
         target.unlink()
         dumped.append(LandedFile(name, size, digest))
     for copy in landed:  # the dump is the delivery; the database file's own bytes vary with its page layout
-        lake.objects.remove(part / copy.name)
+        (part / copy.name).unlink()
     return dumped
 
 
-def _dumped_rest(lake: Lake, contract: Contract, part: PurePosixPath) -> LandedFile:
+def _dumped_rest(lake: Lake, contract: Contract, part: Path) -> LandedFile:
     """Fetch every page of a REST source into one file of JSON lines."""
     from jobs.storage.reading.rest import dump_rest
 
@@ -185,8 +184,7 @@ def _dumped_rest(lake: Lake, contract: Contract, part: PurePosixPath) -> LandedF
     assert source is not None
     assert source.url is not None
     headers = {key: _filled(lake, contract, value) for key, value in source.headers.items()}
-    target = lake.objects.local(part / f"dump-{name}")
-    target.parent.mkdir(parents=True, exist_ok=True)
+    target = part / f"dump-{name}"
     try:
         dump_rest(
             source, _filled(lake, contract, source.url), headers, target, max_bytes=lake.settings.max_file_bytes
@@ -195,7 +193,7 @@ def _dumped_rest(lake: Lake, contract: Contract, part: PurePosixPath) -> LandedF
         raise SourceError(
             error.what, dataset=contract.name, layer="landing", where=error.where, remedy=error.remedy
         ) from None
-    size, digest = lake.objects.add_file(target, part / name)
+    size, digest = copy_in(target, part / name)
     target.unlink()
     return LandedFile(name, size, digest)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from datetime import UTC, datetime, timedelta
 
@@ -15,7 +14,8 @@ from jobs.quality import docs
 from jobs.storage.batch_tables import FILE_ROWS
 from jobs.storage.ledgers import LOGS, REGISTERS, Ledger, newest
 from jobs.storage.logs import intervals
-from jobs.storage.tables import Lake
+from jobs.storage.objects import Store
+from jobs.storage.tables import STAGING, Lake
 
 LEFTOVER_AGE = timedelta(days=1)  # older than any task may run
 RETENTION_HOURS = 168  # Delta's own floor: readers of the last week's versions are safe
@@ -86,13 +86,16 @@ def _snapshot(lake: Lake, register: str) -> int:
         return versions.last
 
 
+def _stores(lake: Lake) -> list[Store]:
+    return [lake.objects] if lake.objects is lake.objects.own else [lake.objects, lake.objects.own]
+
+
 def _clear_leftovers(lake: Lake) -> int:
     """Remove staged rows and unfinished landings of runs that died long ago."""
-    removed, oldest = 0, time.time() - LEFTOVER_AGE.total_seconds()
-    places = [*lake.objects.names("ops/staging"), *lake.objects.unfinished(Layer.LANDING.value)]
-    for name in places:
-        path = lake.objects.local(name)
-        if path.stat().st_mtime < oldest:
-            shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
-            removed += 1
+    removed = 0
+    for store in _stores(lake):
+        for name in [*store.names(STAGING), *store.unfinished(Layer.LANDING)]:
+            if store.age(name) > LEFTOVER_AGE.total_seconds():
+                store.remove(name)
+                removed += 1
     return removed

@@ -207,7 +207,7 @@ def _report(lake: Lake, made: build.Draft, version: str, started: float) -> Stag
         "publish", made.contract.name, version, delivered=result.delivered, accepted=result.kept,
         withheld=result.suppressed, seconds=time.monotonic() - started,
         extra={
-            "path": str(lake.objects.local(path)), "version": version, "rows": made.table.height,
+            "path": lake.objects.address(path), "version": version, "rows": made.table.height,
             "groups": result.groups, "smallest_group": result.smallest_group,
             "kept_share": round(result.kept_share, 4), "coarsened": dict(result.coarsened),
             "fingerprint": made.fingerprint,

@@ -23,7 +23,7 @@ from jobs.storage.objects import Folder
 from jobs.storage.tables import Lake
 
 DURABLE = (
-    (Folder, ("write", "create", "add_file", "move")),
+    (Folder, ("write", "create", "place", "move")),
     (Lake, ("overwrite", "record")),
     (BatchTable, ("replace",)),
     (Writer, ("write",)),

@@ -1,4 +1,4 @@
-"""A PostgreSQL server of the tests' own, in a folder of its own, on a socket of its own."""
+"""A PostgreSQL server of the tests' own, in a folder of its own, on a socket of its own; stores of both kinds."""
 
 from __future__ import annotations
 
@@ -7,10 +7,14 @@ import pwd
 import shutil
 import subprocess
 import tempfile
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from jobs.storage.locations import Location
+from jobs.storage.objects import Folder, Store
 
 REMEDY = "install Debian's postgresql (as root: apt-get install postgresql)"
 
@@ -62,3 +66,17 @@ def postgres() -> Iterator[str]:
             yield f"postgresql+psycopg://tester@/postgres?host={folder}"
         finally:
             subprocess.run([*control, "-m", "immediate", "stop"], **quiet)
+
+
+@pytest.fixture(params=["folder", pytest.param("bucket", marks=pytest.mark.minio)])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
+    """An empty store: a folder, then buckets on a real server. What holds for one must hold for the other."""
+    if request.param == "folder":
+        return Folder(tmp_path / "a lake")
+    return request.getfixturevalue("minio").bucket(f"t{uuid.uuid4().hex[:12]}", tmp_path / "a lake")
+
+
+@pytest.fixture
+def place(store: Store) -> Location:
+    """Where a table may be made."""
+    return store.location("silver/a__b")
