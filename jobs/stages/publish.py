@@ -23,6 +23,7 @@ from jobs.releases import (
     assembly,
     build,
     history,
+    holding,
     inputs,
     listing,
     recipes,
@@ -53,12 +54,17 @@ def run(lake: Lake, name: str, *, approved_by: str, triggered_by: str | None = N
         made, rows, gold = _draft(lake, contract)
         _useful(lake, made, started, gold)
         attacked = _attacked(lake, made, started, gold)
+        against = holding.comparison(lake, made)
+        made = holding.settled(lake, made, against)
         version, breaking = _version(lake, made)
         last = listing.latest(lake.objects, name)
         fresh = last is None or version != last.version
         if fresh:
             now = datetime.now(UTC)
-            decided = replace(_inputs(lake, made, version, breaking, now), attack=attacked)
+            decided = replace(
+                _inputs(lake, made, version, breaking, now), attack=attacked, against=against.against,
+                takedown=against.takedown,
+            )
             inputs.keep(lake.objects, name, decided, rows)
             signed = {
                 "terms_approved_by": approval.approved_by, "terms_approved_on": approval.approved_on,
@@ -96,7 +102,8 @@ def preview(lake: Lake, name: str) -> dict[str, Any]:
     Raises ReleaseRefused when the contract opens nothing or gold is not there yet.
     """
     contract = lake.catalogue.contract(name)
-    made, _, gold = _draft(lake, contract)
+    fresh, _, gold = _draft(lake, contract)
+    made = holding.settled(lake, fresh, holding.comparison(lake, fresh))
     last = listing.latest(lake.objects, name)
     version, breaking = _version(lake, made)
     try:
@@ -119,7 +126,8 @@ def preview(lake: Lake, name: str) -> dict[str, Any]:
         **{key: measured[key] for key in shown},
         "utility_floor": contract.release.utility_floor,
         "risk": measured["gb_t_42460"]["r"],
-        "attack": _foretold(lake, made),
+        "attack": _foretold(lake, fresh),
+        "held_back": (made.held or {}).get("groups_held", 0),
         "columns": made.table.columns,
         "gold": gold,
         "fingerprint": made.fingerprint,
