@@ -98,8 +98,8 @@ def _held_en(risk: Mapping[str, Any]) -> list[str]:
     if not held:
         return []
     return ["", f"A group changes by {held['least_change']} rows or more between releases, or not at all: "
-            f"{held['groups_held']} groups stayed as they were, {held['groups_taken_down']} were left out whole because "
-            "rows of theirs had to go."]
+            f"{held['groups_held']} groups stayed as they were, {held['groups_taken_down']} were left out whole "
+            "because rows of theirs had to go."]
 
 
 def _held_zh(risk: Mapping[str, Any]) -> list[str]:
@@ -107,7 +107,8 @@ def _held_zh(risk: Mapping[str, Any]) -> list[str]:
     held = risk.get("held_back")
     if not held:
         return []
-    return ["", f"相邻版本之间，每组变化不少于 {held['least_change']} 行，否则暂不更新：{held['groups_held']} 组保持上一版，"
+    return ["", f"相邻版本之间，每组变化不少于 {held['least_change']} 行，否则暂不更新："
+            f"{held['groups_held']} 组保持上一版，"
             f"{held['groups_taken_down']} 组因须撤下其中的行而整组不发布。"]
 
 
