@@ -21,6 +21,7 @@ from jobs.batch import Batch, StageReport
 from jobs.catalogue import Catalogue, load_catalogue
 from jobs.errors import RequestError
 from jobs.layers import Layer
+from jobs.rows.codes import CodeBook
 from jobs.settings import Settings
 from jobs.storage.batch_tables import BATCH, BatchTable
 from jobs.storage.buckets import store
@@ -28,13 +29,12 @@ from jobs.storage.frames import to_arrow
 from jobs.storage.leases import Lease, lease
 from jobs.storage.locations import Location, refusal
 from jobs.storage.objects import storage_errors
-from jobs.storage.scanning import files, scan_delta
+from jobs.storage.scanning import files, opened, scan_delta, scan_opened
 from jobs.storage.translation import translated
 
 if TYPE_CHECKING:
     import polars as pl
     import pyarrow as pa
-    from deltalake import DeltaTable
     from pyspark.sql import SparkSession
 
 STAGING = f"{Layer.OPS}/staging"
@@ -74,6 +74,11 @@ class Lake:
 
         return engine.session(self.settings)
 
+    @cached_property
+    def codes(self) -> CodeBook:
+        """Return the code lists, read once."""
+        return CodeBook.load(self.catalogue.root / "codes")
+
     # -- names -----------------------------------------------------------------------------------------------------
     def folder(self, layer: Layer, name: str) -> Location:
         """Return where a table lies."""
@@ -82,13 +87,6 @@ class Lake:
     def has(self, layer: Layer, name: str) -> bool:
         """Tell whether a table exists."""
         return self.folder(layer, name).has_table()
-
-    def delta(self, layer: Layer, name: str, *, files: bool = True) -> DeltaTable:
-        """Return a table as delta-rs knows it, without its list of files if so wished."""
-        from deltalake import DeltaTable
-
-        folder = self.folder(layer, name)
-        return DeltaTable(folder.uri, storage_options=folder.options, without_files=not files)
 
     # -- reading ---------------------------------------------------------------------------------------------------
     def scan(self, layer: Layer, name: str) -> pl.LazyFrame:
@@ -129,7 +127,7 @@ class Lake:
         """Return a table's Delta version, -1 when it does not exist."""
         if not self.has(layer, name):
             return -1
-        return int(self.delta(layer, name, files=False).version())
+        return int(opened(self.folder(layer, name), with_files=False).version())
 
     def fragmented(self, layer: Layer, name: str) -> bool:
         """Tell whether some partition of a table holds many small files."""
@@ -143,7 +141,7 @@ class Lake:
 
     def expired_files(self, layer: Layer, name: str, hours: int) -> int:
         """Return how many files of a table no version of the last hours needs."""
-        return len(self.delta(layer, name).vacuum(retention_hours=hours, dry_run=True, full=True))
+        return len(opened(self.folder(layer, name)).vacuum(retention_hours=hours, dry_run=True, full=True))
 
     # -- writing ---------------------------------------------------------------------------------------------------
     @contextmanager
@@ -227,13 +225,13 @@ class Lake:
     def compact(self, layer: Layer, name: str, *, by: str | None = None) -> None:
         """Rewrite small files as few, sorted by a column if one is given; no row changes."""
         self.check_lease()
-        optimizer = self.delta(layer, name).optimize
+        optimizer = opened(self.folder(layer, name)).optimize
         optimizer.z_order([by]) if by else optimizer.compact()
 
     def vacuum(self, layer: Layer, name: str, hours: int) -> None:
         """Remove the files no version of the last hours needs."""
         self.check_lease()
-        self.delta(layer, name).vacuum(retention_hours=hours, dry_run=False, full=True)
+        opened(self.folder(layer, name)).vacuum(retention_hours=hours, dry_run=False, full=True)
 
     @contextmanager
     def workspace(self, name: str, *, shared: bool) -> Iterator[Location]:
@@ -274,11 +272,13 @@ class Lake:
         """Return `ops.runs`, oldest first; empty before the first run."""
         import polars as pl
 
-        version = self.version(Layer.OPS, "runs")
-        if version < 0:
+        if not self.has(Layer.OPS, "runs"):
             return pl.DataFrame(schema=pl.Schema(_runs_schema()))
-        if self._runs is None or self._runs[0] != version:
-            self._runs = version, self.scan(Layer.OPS, "runs").sort("recorded_at").collect()
+        folder = self.folder(Layer.OPS, "runs")
+        table = opened(folder)
+        if self._runs is None or self._runs[0] != table.version():
+            rows = scan_opened(table, folder)
+            self._runs = table.version(), rows.sort("recorded_at").collect()
         return self._runs[1]
 
     def judged(self, stage: str, dataset: str) -> dict[str, dict[str, Any]]:
