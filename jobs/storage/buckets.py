@@ -47,7 +47,7 @@ def store(settings: Settings) -> Store:
 def access(settings: Settings) -> Access:
     """Return how the object store of the settings is asked; raise RequestError where they do not say."""
     user, key = settings.storage_access_key, settings.storage_secret_key
-    if user is None or key is None:
+    if not user or not key:
         raise RequestError(
             "the keys of the object store are not set.", where=str(settings.storage),
             remedy="set LAKE_STORAGE_ACCESS_KEY and LAKE_STORAGE_SECRET_KEY.",

@@ -86,3 +86,17 @@ def test_a_lake_in_buckets_is_the_lake_in_a_folder(
     kept = {path.relative_to(tmp_path / "machine").parts[0] for path in (tmp_path / "machine").rglob("*")}
     assert kept <= {"keys", "mirror", "ops"}
     assert not [path for path in (tmp_path / "machine" / "ops").rglob("*") if path.is_file()]
+
+
+@pytest.mark.minio
+def test_the_engines_workers_make_the_same_lake_and_meet_in_the_store(
+    tmp_path: Path, deliveries: Path, bucket_lake: str, minio: Server, engine: str
+) -> None:
+    with Lake.open(Settings(root=tmp_path / "folder", raw=deliveries, storage=None)) as lake:
+        _run_all(_with_keys(lake))
+        wanted = state(lake, DATASETS)
+    settings = Settings(root=tmp_path / "machine", raw=deliveries, spark=engine, engine_rows=0)
+    with Lake.open(settings) as lake:
+        _run_all(_with_keys(lake))
+        assert state(lake, DATASETS) == wanted
+        assert lake.objects.names("ops/staging") == []
