@@ -73,7 +73,7 @@ def _text_layout(sample: Path, start: bytes, limits: Limits) -> SampleLayout:
     declared: dict[str, str | int] = {"encoding": encoding}
     if "\n" not in text and "\r" in text:
         declared["line_end"], text = "cr", text.replace("\r", "\n")
-    if len(start) == encodings.PROBED:
+    if len(start) == encodings.PROBED and "\n" in text:
         text = text.rpartition("\n")[0]
     text = text.removeprefix("\ufeff")
     begin = text.lstrip(" \r\n\t")[:1]
