@@ -206,7 +206,7 @@ def _workbook_layout(sample: Path, limits: Limits) -> SampleLayout:
 
     scan(sample, None, limits)
     names = workbook.sheet_names(sample)
-    return _grid("xlsx", names, lambda sheet: workbook.first_rows(sample, sheet, limits, PROBED_ROWS))
+    return _grid("xlsx", names, lambda sheet: workbook.first_rows(sample, sheet, limits, PROBED_ROWS).rows())
 
 
 def _old_workbook_layout(sample: Path) -> SampleLayout:
