@@ -1,4 +1,4 @@
-"""Housekeeping: compaction, vacuum, snapshots of the registers, leftovers of killed runs, Data Docs."""
+"""Housekeeping: compaction, vacuum, snapshots, leftovers of killed runs, Data Docs; then a search for leaks."""
 
 from datetime import timedelta
 
@@ -23,4 +23,11 @@ with DAG(
 
         return perform("maintain")
 
-    maintain()
+    @task(task_id="scan", trigger_rule="all_done")
+    def scan() -> list[dict[str, object]]:
+        """Search what was written outside the closed layers for people's numbers; a finding fails the run."""
+        from jobs.operation.tasks import perform
+
+        return perform("scan")
+
+    maintain() >> scan()
