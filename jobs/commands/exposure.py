@@ -32,13 +32,15 @@ def attack(
 
     from jobs.privacy.attack import WHOM, document, hierarchy_views, infer, link, masked_views
     from jobs.privacy.risk.verdict import THRESHOLDS
-    from jobs.storage.flat_files import hierarchies_in, reading, scan
+    from jobs.storage.hierarchies import hierarchies_in
+    from jobs.storage.undeclared import reading, scan
 
     columns, tau = names(known), THRESHOLDS[mode.value]
     subject = pl.col(whom).cast(pl.String) if whom else pl.lit(None, pl.String)
-    with progress(f"attacking {file.name}"), reading(file):
-        released = scan(file).select(*columns, *names(hidden), subject.alias(WHOM)).collect()
-        people = scan(population).select(*columns, subject.alias(WHOM)).collect()
+    read = [*columns, *([whom] if whom else [])]
+    with progress(f"attacking {file.name}"), reading(file.name):
+        released = scan(file, [*read, *names(hidden)]).select(*columns, *names(hidden), subject.alias(WHOM)).collect()
+        people = scan(population, read).select(*columns, subject.alias(WHOM)).collect()
         ladders = {} if hierarchies is None else hierarchies_in(hierarchies, names(coarse))
         views = {name: hierarchy_views(ladders[name]) if name in ladders else masked_views for name in columns}
         found = document(
