@@ -292,3 +292,12 @@ def test_a_name_the_language_does_not_allow_and_a_missing_file_are_refused(tmp_p
             draft(name, sample)
     with pytest.raises(RequestError, match="no such file"):
         draft("a/b", tmp_path / "missing.csv")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "gb18030"])
+def test_a_document_on_one_line_longer_than_what_is_probed_is_drafted(encoding: str, tmp_path) -> None:
+    rows = [{"编号": f"k{n}", "说明": "某甲乙丙丁" * 9} for n in range(12_000)]
+    text = json.dumps({"rows": rows}, ensure_ascii=False)
+    drafted = draft("a/b", write(tmp_path / "a.json", text.encode(encoding)))
+    assert "records: rows" in drafted
+    assert "from: 说明" in drafted
