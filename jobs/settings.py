@@ -34,7 +34,9 @@ class Settings(BaseSettings):
     landing_lock_days: int = Field(
         default=365, ge=1, description="how long a bucket of landed bytes locks what comes in (governance mode)"
     )
-    raw: Path | None = Field(default=None, description="departments' drop boxes; default ROOT/raw")
+    raw: Path | None = Field(
+        default=None, description="departments' drop boxes; default ROOT/raw, or the bucket NAME-raw"
+    )
     schemas: Path = Field(default=PROJECT / "schemas", description="contracts, registers, types, code lists")
     expectations: Path = Field(default=PROJECT / "expectations", description="shared rules of quality")
     portal: str = Field(

@@ -155,8 +155,11 @@ def test_the_engineers_keys_carry_a_delivery_through_and_setting_up_shows_no_key
     assert {row["done"] for row in json.loads(lake("setup-storage", "--json").stdout)} == {"kept", "set"}
     lines = (tmp_path / f"lake/keys/users/{name}-engineer.env").read_text().split()
     engineer = dict(line.split("=", 1) for line in lines)
-    (delivery := tmp_path / "deaths_20260301.csv").write_text("死亡证编号\n1\n", encoding="gb18030")
+    department = _as(Bucket(name, minio.access, Folder(tmp_path / "lake")), "civil_affairs")
+    file = "deaths_20260301.jsonl"
     for _ in range(2):
-        done = lake("ingest", "civil_affairs/deaths", str(delivery), "--json", **engineer)
-        assert "refuses" not in done.stderr, done.stderr
-    assert '"batch"' in lake("batches", "civil_affairs/deaths", "--json", **engineer).stdout
+        department.write(f"raw/civil_affairs/{file}", b'{"x": 1}\n')
+        done = lake("run", "land", "civil_affairs/deaths", "--json", **engineer)
+        assert done.returncode == 0, done.stderr
+    batches = json.loads(lake("batches", "civil_affairs/deaths", "--json", **engineer).stdout)
+    assert [(batch["data_date"], batch["files"]) for batch in batches] == [("2026-03-01", 1)]
