@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 import uuid
 from collections.abc import Iterator, Sequence
@@ -165,9 +166,7 @@ def _take(lake: Lake, contract: Contract, files: list[Path], part: Path) -> list
             if landed:
                 lake.objects.place(part, kept, seal=landed[-1].name)
                 error.remedy = f"{error.remedy or 'repair the database.'} Its bytes are kept in {kept}."
-            raise SourceError(
-                error.what, dataset=contract.name, layer="landing", where=error.where, remedy=error.remedy
-            ) from None
+            raise _placed(error, contract, name.removesuffix(".jsonl")) from None
         size, digest = copy_in(target, part / name)
         target.unlink()
         dumped.append(LandedFile(name, size, digest))
@@ -190,12 +189,18 @@ def _dumped_rest(lake: Lake, contract: Contract, part: Path) -> LandedFile:
             source, _filled(lake, contract, source.url), headers, target, max_bytes=lake.settings.max_file_bytes
         )
     except SourceError as error:
-        raise SourceError(
-            error.what, dataset=contract.name, layer="landing", where=error.where, remedy=error.remedy
-        ) from None
+        raise _placed(error, contract, name) from None
     size, digest = copy_in(target, part / name)
     target.unlink()
     return LandedFile(name, size, digest)
+
+
+def _placed(error: SourceError, contract: Contract, file: str) -> SourceError:
+    """Return an error of a dump with its dataset and its file, or its URL as declared, without user and parameters."""
+    url = contract.source.url if contract.source else None
+    shown = re.sub("//.*@", "//", url).partition("?")[0] if url else file
+    where = f"{shown}:{error.where}" if error.where else shown
+    return SourceError(error.what, dataset=contract.name, layer="landing", where=where, remedy=error.remedy)
 
 
 def _filled(lake: Lake, contract: Contract, url: str) -> str:

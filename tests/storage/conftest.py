@@ -1,4 +1,4 @@
-"""A PostgreSQL server of the tests' own, in a folder of its own, on a socket of its own; stores of both kinds."""
+"""A file read by a contract; a PostgreSQL server of the tests' own, in a folder and on a socket of its own; stores."""
 
 from __future__ import annotations
 
@@ -8,15 +8,30 @@ import shutil
 import subprocess
 import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from jobs.storage.locations import Location
 from jobs.storage.objects import Folder, Store
+from jobs.storage.readers import Limits
+from tests.storage.trials import Rows, rows_of
 
 REMEDY = "install Debian's postgresql (as root: apt-get install postgresql)"
+
+
+@pytest.fixture
+def taken(tmp_path: Path) -> Callable[..., Rows]:
+    """Write bytes (or text) to a file and read it by a contract."""
+
+    def take(content: bytes | str, limits: Limits | None = None, **how: Any) -> Rows:
+        file = tmp_path / "trials_20260302.txt"
+        file.write_bytes(content.encode() if isinstance(content, str) else content)
+        return rows_of(file, limits, **how)
+
+    return take
 
 
 def _binaries() -> Path | None:
