@@ -31,7 +31,12 @@ class Settings(BaseSettings):
     storage_region: str = Field(default="us-east-1", description="region of the object store")
     storage_access_key: SecretStr | None = Field(default=None, description="user of the object store")
     storage_secret_key: SecretStr | None = Field(default=None, description="that user's key")
-    raw: Path | None = Field(default=None, description="departments' drop boxes; default ROOT/raw")
+    landing_lock_days: int = Field(
+        default=365, ge=1, description="how long a bucket of landed bytes locks what comes in (governance mode)"
+    )
+    raw: Path | None = Field(
+        default=None, description="departments' drop boxes; default ROOT/raw, or the bucket NAME-raw"
+    )
     schemas: Path = Field(default=PROJECT / "schemas", description="contracts, registers, types, code lists")
     expectations: Path = Field(default=PROJECT / "expectations", description="shared rules of quality")
     portal: str = Field(

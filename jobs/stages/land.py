@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path, PurePosixPath
 from typing import Literal
@@ -15,7 +15,7 @@ from jobs import layers
 from jobs.batch import Batch, LandedFile, StageReport
 from jobs.contract import Contract
 from jobs.errors import ContractError, RequestError, SourceError
-from jobs.storage.objects import copy_in, storage_errors
+from jobs.storage.objects import Folder, copy_in, storage_errors
 from jobs.storage.tables import Lake
 
 DOMAIN_TIME = ZoneInfo("Asia/Shanghai")
@@ -37,31 +37,35 @@ def run(
     if source is None:
         raise RequestError("a product takes no deliveries.", dataset=dataset, remedy="name a dataset.")
     with lake.writing(f"landing.{layers.slug(dataset)}"):
-        if files:
-            return [_land(lake, contract, list(files), data_date)]
-        if source.url:
-            return [_land(lake, contract, [], data_date)]
-        return [_land(lake, contract, [file], data_date) for file in _new_files(lake, contract)]
+        if files or source.url:
+            report = _land(lake, contract, list(files), data_date)
+            box = lake.settings.drop_box
+            for file in (file.resolve() for file in files):
+                if file.is_relative_to(box):
+                    name = PurePosixPath(file.relative_to(box).as_posix())
+                    lake.objects.write(_receipt(contract, name, Folder(box).states(name.parent)[name]), b"")
+            return [report]
+        return list(_from_drop_box(lake, contract))
 
 
-def _new_files(lake: Lake, contract: Contract) -> list[Path]:
-    """Return the drop box's finished files that this dataset's landing has not seen in their present state."""
+def _from_drop_box(lake: Lake, contract: Contract) -> Iterator[StageReport]:
+    """Land the drop box's finished files that this dataset's landing has not seen in their present state."""
     assert contract.source is not None
-    pattern, box = contract.source.date_pattern(), lake.settings.drop_box
-    folder = box / PurePosixPath((contract.source.path or "").split("{")[0].split("*")[0] + "x").parent
-    present = folder.rglob("*") if folder.is_dir() else ()
-    candidates = sorted(path for path in present if path.is_file() and not path.name.startswith("."))
-    matching = [
-        p for p in candidates if pattern.match(p.relative_to(box).as_posix()) and p.suffix not in UNFINISHED
-    ]
-    return [p for p in matching if not lake.objects.exists(_receipt(contract, box, p))]
+    pattern, (box, top) = contract.source.date_pattern(), lake.drop_boxes
+    folder = PurePosixPath((contract.source.path or "").split("{")[0].split("*")[0] + "x").parent
+    for found, state in box.states(top / folder).items():
+        name = found.relative_to(top)
+        finished = not name.name.startswith(".") and name.suffix not in UNFINISHED
+        receipt = _receipt(contract, name, state)
+        if finished and pattern.match(str(name)) and not lake.objects.exists(receipt):
+            with box.location(found).local() as file:
+                yield _land(lake, contract, [file], None)
+            lake.objects.write(receipt, b"")
 
 
-def _receipt(contract: Contract, box: Path, file: Path) -> PurePosixPath:
+def _receipt(contract: Contract, name: PurePosixPath, state: str) -> PurePosixPath:
     """Name the empty object that says: this file, in this state, was landed."""
-    state = file.stat()
-    name = f"{file.relative_to(box).as_posix().replace('/', '__')}.{state.st_size}.{state.st_mtime_ns}"
-    return PurePosixPath("ops/receipts", layers.slug(contract.name), name)
+    return PurePosixPath("ops/receipts", layers.slug(contract.name), f"{str(name).replace('/', '__')}.{state}")
 
 
 def _land(lake: Lake, contract: Contract, files: list[Path], requested: date | None) -> StageReport:
@@ -93,10 +97,6 @@ def _land(lake: Lake, contract: Contract, files: list[Path], requested: date | N
         lake.record(report)
     elif known is not None:
         report.outcome, report.notes = "known", ["these bytes were delivered before; nothing to do"]
-    box = lake.settings.drop_box
-    for file in files:
-        if file.resolve().is_relative_to(box):
-            lake.objects.write(_receipt(contract, box, file.resolve()), b"")
     return report
 
 

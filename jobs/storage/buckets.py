@@ -201,6 +201,11 @@ class Bucket:
             found = {PurePosixPath(str(one.object_name)).name for one in listed}
         return sorted(checked(prefix) / name for name in found if fnmatchcase(name, pattern))
 
+    def states(self, prefix: PurePosixPath | str) -> dict[PurePosixPath, str]:
+        """Return every object below a prefix, sorted, with its size and what the store calls its state."""
+        with storage_errors(str(prefix)):
+            return dict(sorted((name, f"{one.size}.{one.etag}") for name, one in self._below(prefix)))
+
     def unfinished(self, prefix: PurePosixPath | str, *, objects_only: bool = False) -> list[PurePosixPath]:  # noqa: ARG002
         """Return nothing: a write that was interrupted leaves no object."""
         return []

@@ -39,8 +39,9 @@ def _dead(holder: dict[str, object]) -> bool:
         return False
 
 
-def _stale(holder: dict[str, object]) -> bool:
-    return _dead(holder) or float(str(holder["until"])) < time.time()
+def _stale(objects: Store, name: str, holder: dict[str, object]) -> bool:
+    """Tell whether a lease was not renewed in time, by the store's clock: those of its writers may differ."""
+    return _dead(holder) or objects.age(name) > float(str(holder.get("seconds", 0)))
 
 
 def _held(objects: Store, name: str, owner: object) -> bytes | None:
@@ -99,16 +100,17 @@ def lease(
     name, owner, deadline = _name(table), _owner(), time.monotonic() + wait_seconds
 
     def stamp() -> bytes:
-        return json.dumps({**owner, "until": time.time() + seconds}).encode()
+        return json.dumps({**owner, "seconds": seconds, "renewed": time.time()}).encode()
 
     while not objects.create(name, stamp()):
         try:
             holder = json.loads(objects.read(name))
+            stale = _stale(objects, name, holder)
         except (FileNotFoundError, ValueError):
             continue
         if holder.get("id") == owner["id"]:
             break  # the store took the first attempt and its answer was lost
-        if _stale(holder):
+        if stale:
             if _release(objects, name, holder["id"]) and on_takeover:
                 on_takeover(str(holder["id"]))
             continue

@@ -99,6 +99,9 @@ class Store(Protocol):
     def names(self, prefix: PurePosixPath | str, pattern: str = "*") -> list[PurePosixPath]:
         """Return the objects directly below a prefix that match a pattern, sorted; unfinished ones are not there."""
 
+    def states(self, prefix: PurePosixPath | str) -> dict[PurePosixPath, str]:
+        """Return every object below a prefix, sorted, with a word that changes when the object does."""
+
     def unfinished(self, prefix: PurePosixPath | str, *, objects_only: bool = False) -> list[PurePosixPath]:
         """Return what interrupted writes left anywhere below a prefix: objects, and folders of them."""
 
@@ -236,6 +239,16 @@ class Folder:
         return sorted(
             PurePosixPath(path.relative_to(self.root).as_posix()) for path in found if _PART not in path.name
         )
+
+    def states(self, prefix: PurePosixPath | str) -> dict[PurePosixPath, str]:
+        """Return every object below a prefix, sorted, with its size and the moment it was written."""
+        folder = self.local(prefix)
+        found = sorted(path for path in folder.rglob("*") if path.is_file()) if folder.is_dir() else []
+        told = {path: path.stat() for path in found}
+        return {
+            PurePosixPath(path.relative_to(self.root).as_posix()): f"{state.st_size}.{state.st_mtime_ns}"
+            for path, state in told.items()
+        }
 
     def unfinished(self, prefix: PurePosixPath | str, *, objects_only: bool = False) -> list[PurePosixPath]:
         """Return what interrupted writes left anywhere below a prefix: objects, and folders of them."""

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import cached_property
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from jobs import layers
@@ -28,7 +29,7 @@ from jobs.storage.buckets import store
 from jobs.storage.frames import to_arrow
 from jobs.storage.leases import Lease, lease
 from jobs.storage.locations import Location, refusal
-from jobs.storage.objects import storage_errors
+from jobs.storage.objects import Folder, Store, storage_errors
 from jobs.storage.scanning import files, opened, scan_delta, scan_opened
 from jobs.storage.translation import translated
 
@@ -87,6 +88,13 @@ class Lake:
     def has(self, layer: Layer, name: str) -> bool:
         """Tell whether a table exists."""
         return self.folder(layer, name).has_table()
+
+    @property
+    def drop_boxes(self) -> tuple[Store, PurePosixPath]:
+        """Return the store of the departments' drop boxes, and what they lie below there: LAKE_RAW, else raw."""
+        if self.settings.raw is None:
+            return self.objects, PurePosixPath(Layer.RAW)
+        return Folder(self.settings.drop_box), PurePosixPath()
 
     # -- reading ---------------------------------------------------------------------------------------------------
     def scan(self, layer: Layer, name: str) -> pl.LazyFrame:

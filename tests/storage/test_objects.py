@@ -121,6 +121,17 @@ def test_a_mirror_shows_what_is_there_now(store: Store) -> None:
     assert store.mirror("open/x/a.csv").read_bytes() == b"3"
 
 
+def test_an_objects_state_changes_when_it_does(store: Store) -> None:
+    store.write("raw/x/b.csv", b"1")
+    store.write("raw/x/deep/a.csv", b"1")
+    before = store.states("raw/x")
+    assert list(map(str, before)) == ["raw/x/b.csv", "raw/x/deep/a.csv"]
+    store.write("raw/x/b.csv", b"2")
+    after = store.states("raw/x")
+    assert [before[name] == after[name] for name in before] == [False, True]
+    assert store.states("raw/nobody") == {}
+
+
 def test_an_objects_age_is_known(store: Store) -> None:
     store.write("ops/staging/x/rows", b"")
     assert 0 <= store.age("ops/staging/x") < 60
