@@ -1,4 +1,4 @@
-"""Housekeeping: compaction, vacuum, snapshots of the registers, leftovers of killed runs, Data Docs."""
+"""Housekeeping: compaction, vacuum, registers' snapshots, leftovers of killed runs, Data Docs, the open-data site."""
 
 from datetime import timedelta
 
@@ -23,4 +23,11 @@ with DAG(
 
         return perform("maintain")
 
-    maintain()
+    @task(task_id="site", trigger_rule="none_failed")
+    def build_site() -> dict[str, object]:
+        """Build the site: the score card has a new day, and a withdrawal may have been made by hand."""
+        from jobs.operation.tasks import site
+
+        return site()
+
+    maintain() >> build_site()

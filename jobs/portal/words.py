@@ -74,6 +74,20 @@ _WORDS: dict[str, tuple[str, str]] = {
         "All versions of this dataset were withdrawn; its data is no longer provided.",
     ),
     "withdrawn_this": ("本版本已由发布方签名撤回。", "This version was withdrawn by a statement the publisher signed."),
+    "withdrawn_what": (
+        "数据和含有其行的变更文件不再提供；清单、签名和撤回声明保留，以便核验。已下载者请停止使用并删除。",
+        "Its data and the changes that hold its rows are no longer provided; manifest, signature and statement stay "
+        "to be checked. Whoever downloaded it should stop using it and delete it.",
+    ),
+    "statement": ("撤回声明", "Statement of withdrawal"),
+    "withdrawn_versions": ("涉及版本", "Versions"),
+    "withdrawn_files": ("移除的文件数", "Files removed"),
+    "version_lead": (
+        "本页是一个已发布且不再改变的版本；更新的版本见数据集页面。",
+        "This is one released version, which never changes; the dataset's page has the newest.",
+    ),
+    "previous": ("上一版本", "Version before"),
+    "newest_version": ("前往数据集页面", "Go to the dataset's page"),
     "withdrawn_changes": (
         "本版本中来自已撤回版本的变更文件已移除。",
         "Changes from a withdrawn version were removed from this one.",
@@ -149,6 +163,10 @@ _WORDS: dict[str, tuple[str, str]] = {
     "verify_lead": (
         "下载本版本的整个文件夹，运行其中的 verify.py；发布方公钥指纹见 key.json。",
         "Download this version's whole folder and run its verify.py; the publisher's fingerprint is in key.json.",
+    ),
+    "verify_kept": (
+        "以下文件由发布方签名并保留；撤回本身也可核验。",
+        "These files are signed by the publisher and stay; the withdrawal itself can be checked too.",
     ),
     "ask_this": ("用 SQL 查询此数据集", "Ask this dataset in SQL"),
     "ask_lead": (
