@@ -185,7 +185,7 @@ _WORDS: dict[str, tuple[str, str]] = {
     "ask_csv": ("下载结果 CSV", "Download result as CSV"),
     "ask_share": ("复制链接", "Copy link"),
     "ask_loading": (
-        "正在载入数据与查询引擎（引擎约 39 MB，仅一次）…", "Loading data and engine (the engine about 39 MB, once)…",
+        "正在载入数据与查询引擎（引擎约 32 MB，仅一次）…", "Loading data and engine (the engine about 32 MB, once)…",
     ),
     "ask_running": ("正在计算…", "Working…"),
     "ask_done": ("行，用时", "rows in"),
