@@ -15,7 +15,7 @@ from jobs.portal import datasets
 from jobs.portal.datasets import View
 from jobs.portal.pages import FILES, Site, dataset_pages, page_names, shared_pages
 from jobs.portal.scorecard import score_card
-from jobs.releases import announcement, listing, origin
+from jobs.releases import announcement, listing, log, origin
 from jobs.releases.formats import json_bytes
 from jobs.releases.metadata.entry import cycle
 
@@ -38,9 +38,8 @@ def build(lake: Lake) -> dict[str, Any]:
     """
     with lake.writing("open"):
         announcement.sweep(lake)
-        views = [datasets.view(list(found)) for _, found in groupby(
-            listing.everything(lake.objects), key=lambda one: one.dataset,
-        )]  # fmt: skip
+        releases = listing.everything(lake.objects)
+        views = [datasets.view(list(found)) for _, found in groupby(releases, key=lambda one: one.dataset)]
         assets = front_end()
         site = Site(lake.settings.portal, "app.js" in assets, _digests(assets))
         known, marks = _known(lake), _marks(lake, views, site)
@@ -49,7 +48,7 @@ def build(lake: Lake) -> dict[str, Any]:
         new = [one for one in views if known.get(one.slug) != marks[one.slug] or not _there(lake, one)]
         for one in new:
             files |= dataset_pages(replace(one), site)  # a view of its own, so that the data read for it is let go
-        card = score_card(lake.runs(), _cycles(lake), {one.entry.dataset for one in views if one.latest})
+        card = score_card(lake.runs(), _cycles(lake), log.events(releases))
         files["scores.json"] = json_bytes(card)
         files |= shared_pages(views, card, site)
         written = [name for name, data in files.items() if _write(lake, f"{Layer.OPEN}/{name}", data)]

@@ -1,7 +1,7 @@
 """Time the first answers in the reader's browser: `python -m tests.benchmarks.asking [ROWS] [--rounds N]`.
 
 Releases an invented dataset, builds the site, serves it, and lets Debian's Chromium ask on a fresh profile each time:
-from opening the page to the first answer, as when nothing was loaded before, then a second question on other columns two seconds later,
+from opening the page to the first answer, then a second question on other columns after two seconds,
 then the first one again after coming back; last, on a new profile, from pressing the button two seconds after the
 cursor entered the question. `--keep DIR` keeps the lake for the next run, `--against DIST` asks another build of the
 front end too, turn by turn. Needs `make site`.

@@ -50,7 +50,7 @@ def test_a_range_past_the_end_is_refused_with_the_size(address: str) -> None:
     assert (answer.status_code, answer.headers["Content-Range"]) == (416, "bytes */1024")
 
 
-def test_what_a_reader_has_already_is_not_sent_again_and_a_part_never_of_other_bytes(folder: Path, address: str) -> None:
+def test_what_a_reader_has_is_not_sent_again_and_a_part_never_of_other_bytes(folder: Path, address: str) -> None:
     first = httpx.get(f"{address}data.parquet")
     again = httpx.get(f"{address}data.parquet", headers={"If-None-Match": first.headers["ETag"]})
     assert (again.status_code, again.content) == (304, b"")
