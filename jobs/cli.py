@@ -17,6 +17,7 @@ from jobs.commands import (
     contracts,
     deliveries,
     entities,
+    exposure,
     identification,
     linking,
     operation,
@@ -46,7 +47,7 @@ PANELS = {
         publishing.approve, publishing.preview, publishing.release, publishing.releases, publishing.diff,
         publishing.export, publishing.withdraw, publishing.verify, site.portal,
     ),
-    "Privacy (no Java needed)": (privacy.risk, privacy.anonymise, privacy.keys),
+    "Privacy (no Java needed)": (privacy.risk, exposure.attack, privacy.anonymise, exposure.scan, privacy.keys),
     "Operation": (
         operation.demo, operation.up, operation.down, operation.engine, operation.runs, operation.synth,
         operation.score,

@@ -75,6 +75,10 @@ class ReleaseRefused(LakeError):  # noqa: N818 (a refusal is an answer, not a fa
     """A release may not leave the lake."""
 
 
+class PrivacyError(LakeError):
+    """A person's identifier stands where none may be."""
+
+
 class EngineError(LakeError):
     """The Spark engine is missing, gone, or failed."""
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
-from jobs.layers import Layer
+from jobs.operation.leaks import written
 from jobs.operation.score import score
 from jobs.releases import listing
 from jobs.storage.court import Court
@@ -21,9 +20,7 @@ COUNTS = ("delivered", "accepted", "quarantined", "duplicates", "withheld")
 LEAST_RELEASES = 4
 PLANTED = ("reused", "filler", "nothing", "scientific", "spreadsheet_tail", "wrong_check")  # keys that mislead
 TOKEN = re.compile(r"[0-9A-Za-z]{11,18}")
-SEARCHED = {
-    ".log", ".csv", ".json", ".jsonl", ".jsonld", ".html", ".txt", ".md", ".ttl", ".yaml", ".atom", ".xml", ".sig", "",
-}
+PLACES = ("gold", "open", "logs", "runs", "airflow's database", "left in ops")
 
 
 @dataclass
@@ -66,7 +63,7 @@ def collect(lake: Lake, truth: Path | None = None) -> Found:
             f"{row['wrong']} wrong merges in {row['register']} among rows of class {row['dirt']}."
             for row in found.score if row["wrong"] and row["dirt"] in PLANTED
         ]
-        found.identifiers = _leaks(lake, pl.read_parquet(truth / "identifiers.parquet"))
+        found.identifiers = _planted(lake, pl.read_parquet(truth / "identifiers.parquet")["value"])
         leaks = [(place, count) for place, count in found.identifiers.items() if count]
         found.problems += [f"{count} planted identifiers in {place}." for place, count in leaks]
         good = {row["dataset"] for row in found.releases if row["kept_share"] >= 0.7}
@@ -110,45 +107,10 @@ def _cases(lake: Lake, register: str) -> list[dict[str, Any]]:
     return [{"register": register, **row} for row in counts.sort("kind", "state").iter_rows(named=True)]
 
 
-def _leaks(lake: Lake, planted: pl.DataFrame) -> dict[str, int]:
+def _planted(lake: Lake, values: pl.Series) -> dict[str, int]:
     """Return how many planted identifiers occur in gold, in open, and in anything a process wrote as text."""
-    known = set(planted["value"].to_list())
-    places: dict[str, Iterator[str]] = {
-        "gold": _gold_texts(lake),
-        "open": _file_texts(lake.objects.local(Layer.OPEN)),
-        "logs": _log_texts(lake),
-        "runs": iter([lake.runs().drop("recorded_at").write_csv()]),
-        "airflow's database": _database_texts(lake),
-        "left in ops": _file_texts(lake.objects.local(Layer.OPS)),
-    }
-    tokens = {place: {one for text in texts for one in TOKEN.findall(text)} for place, texts in places.items()}
-    return {place: len(found & known) for place, found in tokens.items()}
-
-
-def _gold_texts(lake: Lake) -> Iterator[str]:
-    for name in lake.catalogue.contracts:
-        if lake.has(Layer.GOLD, name):
-            yield lake.scan(Layer.GOLD, name).collect().write_csv()
-
-
-def _file_texts(folder: Path) -> Iterator[str]:
-    for path in sorted(folder.rglob("*")):
-        if path.suffix == ".parquet":
-            yield pl.read_parquet(path).write_csv()
-        elif path.is_file() and path.suffix in SEARCHED:
-            yield path.read_text(encoding="utf-8", errors="replace")
-
-
-def _database_texts(lake: Lake) -> Iterator[str]:
-    """Yield what Airflow keeps, results and rendered forms of tasks among it, as far as it can be read as text."""
-    path = lake.objects.local("airflow/airflow.db")
-    if path.is_file():
-        yield path.read_bytes().decode("ascii", errors="replace")
-
-
-def _log_texts(lake: Lake) -> Iterator[str]:
-    for folder in ("airflow/logs", "engine", "ops/data_docs"):
-        root = lake.objects.local(folder)
-        for path in sorted(root.rglob("*")) if root.is_dir() else []:
-            if path.is_file() and path.suffix in (".log", ".html", ".json", ".txt"):
-                yield path.read_text(encoding="utf-8", errors="replace")
+    known, found = set(values.to_list()), {place: set[str]() for place in PLACES}
+    for one in written(lake):
+        for text in one.texts.drop_nulls():
+            found[one.place] |= known.intersection(TOKEN.findall(text))
+    return {place: len(values) for place, values in found.items()}

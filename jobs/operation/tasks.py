@@ -8,10 +8,18 @@ from importlib import import_module
 from typing import Any
 
 from jobs.batch import StageReport
-from jobs.errors import ContractError, LakeError, QualityGateError, ReleaseRefused, RequestError, SourceError
+from jobs.errors import (
+    ContractError,
+    LakeError,
+    PrivacyError,
+    QualityGateError,
+    ReleaseRefused,
+    RequestError,
+    SourceError,
+)
 
 # What trying again cannot mend: the data, the contract or a person said no.
-FINAL = (ContractError, QualityGateError, ReleaseRefused, RequestError, SourceError)
+FINAL = (ContractError, PrivacyError, QualityGateError, ReleaseRefused, RequestError, SourceError)
 
 
 def perform(

@@ -59,6 +59,26 @@ def scan_text(text: str) -> list[Finding]:
     return scan(lines)
 
 
+def resident_numbers(texts: pl.Series) -> pl.Series:
+    """Return the distinct well-formed citizen ID numbers that stand alone in texts, each with 18 characters.
+
+    Those of 15 digits are upgraded; both must have a calendar date, the longer ones their check character.
+    """
+    spoken = texts.drop_nulls()
+    suspects = spoken.filter(spoken.str.contains(_SUSPECT) | spoken.str.contains(_WIDE))
+    parts = pl.DataFrame({"text": suspects.str.normalize("NFKC")}).with_row_index("row")
+    long = _numbers(parts, _DIGITS, r"^[1-9][0-9]{16}[0-9X]$")
+    short = _numbers(parts, _WORD, r"^[0-9]{15}$").filter(pl.col("part").str.contains(_PROVINCE))
+    older = short.with_columns(upgraded(short["part"]).alias("part")).drop_nulls("part")
+    found = pl.concat([long, older]).select("part").unique().with_row_index("row")
+    good = _with_check(found)
+    return found.filter(pl.col("row").is_in(list(good)))["part"]
+
+
+def _numbers(parts: pl.DataFrame, pattern: str, shape: str) -> pl.DataFrame:
+    return _parts(parts, pattern).filter(pl.col("part").str.contains(shape)).select("row", "part")
+
+
 def _texts(values: pl.Series) -> pl.Series | None:
     """Return a column as text, null-free; None for what cannot hold an identifier (dates, fractions, booleans)."""
     if values.dtype == pl.List(pl.String):

@@ -81,7 +81,7 @@ def assemble(folder: Path, recipe: Recipe, attested: Mapping[str, Any], signer: 
         rows=made.table.height, previous=inputs.previous["version"] if inputs.previous else None,
     )
     entry = replace(entry, files={path.name: _data_file(path) for path in (folder / f"{stem}{end}" for end in _TABLES)})
-    risk, quality = privacy(made), list(inputs.quality)
+    risk, quality = {**privacy(made), "attack": inputs.attack}, list(inputs.quality)
     written: dict[str, bytes] = {
         "risk.json": formats.json_bytes(risk),
         "quality.json": formats.json_bytes({"datasets": quality}),

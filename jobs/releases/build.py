@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -21,7 +22,7 @@ from jobs.rows.protection import coarsen, generalise, gold_column, ladders, prot
 from jobs.sets.anonymity import Anonymised, anonymise
 from jobs.sets.changes import check_key
 
-_SUBJECT, _AMOUNT = "_subject_", "_amount_"
+SUBJECT, _AMOUNT = "_subject_", "_amount_"
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,7 @@ class Draft:
     """Hold what a release would be: its rows, what anonymity cost, its description, its terms.
 
     `table`: published columns in the contract's order, then measures; `anonymised` counts underlying gold rows.
+    `held`: what was held back for what its difference to earlier releases would tell, None where nothing was compared.
     """
 
     contract: Contract
@@ -38,6 +40,7 @@ class Draft:
     anonymised: Anonymised
     quasi: tuple[str, ...]
     fingerprint: str
+    held: Mapping[str, Any] | None = None
 
     @property
     def threshold(self) -> int:
@@ -110,7 +113,7 @@ def draft(gold: pl.LazyFrame, contract: Contract, catalogue: Catalogue) -> Draft
     published = published.with_columns(pl.col(pl.String).replace("", None))  # CSV could not tell the two apart
     # In a table of counts every column splits the cells, whatever was argued about it.
     quasi = tuple(contract.published) if contract.aggregate else contract.quasi_identifiers
-    subjects = {f"{_SUBJECT}{n}": rows[c] for n, c in enumerate(_subjects(contract, rows))}
+    subjects = {f"{SUBJECT}{name}": rows[name] for name in _subjects(contract, rows)}
     amounts = {} if contract.aggregate is None else _amounts(rows, contract, catalogue)
     result = anonymise(
         published.with_columns(**subjects, **amounts), quasi, GROUP_THRESHOLD[contract.release.mode],
@@ -196,6 +199,7 @@ def privacy(made: Draft) -> dict[str, Any]:
         "kept_share": decimal(result.kept_share, 4),
         "suppressed": result.suppressed,
         "coarsened": dict(result.coarsened),
+        "held_back": dict(made.held) if made.held is not None else None,
         "gb_t_42460": {
             "threshold": decimal(1 / made.threshold, 4), "r_max": decimal(largest, 6),
             "r_avg": decimal(result.average_risk, 6), "r": decimal(risk, 6), "grade": 4 if contract.aggregate else 3,

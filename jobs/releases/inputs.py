@@ -35,7 +35,9 @@ class Inputs:
 
     `previous`: the version before (withdrawn or not) and its manifest's SHA-256. `windows`: name of a window →
     the version its changes start from. `restart`: why there are no changes, empty when there are. `batches`: dataset,
-    batch and content digest of each delivery. `quality`: the accounting of each dataset's deliveries.
+    batch and content digest of each delivery. `quality`: the accounting of each dataset's deliveries. `attack`: what
+    the lake's own attack came to on the day, None where the release is about no person. `against`, `takedown`: see
+    `holding.Comparison`.
     """
 
     version: str
@@ -47,6 +49,9 @@ class Inputs:
     restart: str = ""
     batches: Sequence[Mapping[str, str]] = ()
     quality: Sequence[Mapping[str, Any]] = ()
+    attack: Mapping[str, Any] | None = None
+    against: Sequence[str] = ()
+    takedown: bool = False
 
 
 def sources(lake: Lake, contract: Contract) -> list[tuple[Batch, dict[str, Any]]]:

@@ -6,7 +6,7 @@ A group (an equivalence class) is the rows that share one published tuple of qua
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import polars as pl
 
@@ -20,7 +20,7 @@ _PLACES = ("city", "province")
 _TIMES = ("month", "quarter", "year", "five_years", "ten_years", "twenty_years")
 _AMOUNTS = ("five_thousands", "ten_thousands", "hundred_thousands")
 _STAR = "suppressed"
-_ALL = "_all"
+_ALL, _RAW = "_all", "_raw"
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,8 @@ class Anonymised:
     """Hold what may leave and what it cost.
 
     `rows`: quasi-identifying columns as text, all others as they came, sorted bytewise by all columns.
-    `coarsened`: `column: step` → rows published at that step. `average_risk`: mean of 1/size over groups.
+    `coarsened`: `column: step` → rows published at that step. `average_risk`: mean of 1/size over groups. `subjects`:
+    the columns that tell who each row is about, for whoever attacks the result; they never leave.
     """
 
     rows: pl.DataFrame
@@ -37,6 +38,7 @@ class Anonymised:
     smallest_group: int
     average_risk: float
     coarsened: Mapping[str, int]
+    subjects: pl.DataFrame = field(repr=False)
 
     @property
     def kept(self) -> int:
@@ -94,7 +96,8 @@ def anonymise(
             rows.with_columns(pl.lit("").alias(_ALL)), [_ALL], k, {}, coarsen, subjects=subjects, sensitive=sensitive
         )
         return Anonymised(
-            one.rows.drop(_ALL), one.delivered, one.groups, one.smallest_group, one.average_risk, one.coarsened
+            one.rows.drop(_ALL), one.delivered, one.groups, one.smallest_group, one.average_risk, one.coarsened,
+            one.subjects,
         )
     quasi, sensitive = list(quasi), [name for name in sensitive if name not in quasi]
     finest = rows.group_by(quasi).agg(pl.len().alias("_n")).sort(quasi).with_row_index("_class")
@@ -107,8 +110,9 @@ def anonymise(
     kept = numbered.drop(quasi).join(recoded, on="_class", how="inner", maintain_order="left")
     groups, smallest, average = _check(kept, quasi, k, subjects, sensitive)
     columns = [name for name in rows.columns if name not in subjects]
-    released = kept.select(columns).sort(columns)
-    return Anonymised(released, rows.height, groups, smallest, average, coarsened)
+    released = kept.sort(columns)
+    whom = released.select(pl.col(f"{_RAW}{name}").alias(name) for name in subjects)
+    return Anonymised(released.select(columns), rows.height, groups, smallest, average, coarsened, whom)
 
 
 def chain(quasi: Sequence[str], ladders: Mapping[str, Sequence[str]]) -> list[tuple[str, str]]:
@@ -129,8 +133,8 @@ def _with_subjects(rows: pl.DataFrame, subjects: Sequence[str]) -> pl.DataFrame:
     """Number the subjects; a row without one counts as a subject of its own."""
     own = pl.int_range(1, pl.len() + 1, dtype=pl.Int64)
     return rows.with_columns(
-        pl.coalesce(pl.col(name).rank("dense").cast(pl.Int64), -own).alias(name)
-        for name in subjects
+        *[pl.col(name).alias(f"{_RAW}{name}") for name in subjects],
+        *[pl.coalesce(pl.col(name).rank("dense").cast(pl.Int64), -own).alias(name) for name in subjects],
     )
 
 

@@ -99,7 +99,7 @@ def _conform(lake: Lake, contract: Contract, batch: Batch) -> StageReport:
     much = lake.much(delivered)
     with lake.workspace(f"conform-{slug}-{batch.id}") as folder:
         judging = Judging(
-            contract, types, CodeBook.load(lake.catalogue.root / "codes"), batch,
+            contract, types, lake.codes, batch,
             bronze=BatchTable(lake.folder(Layer.BRONZE, name), bronze_schema(contract)),
             silver=silver_table(lake, contract),
             quarantine=BatchTable(lake.folder(Layer.QUARANTINE, name), QUARANTINE),

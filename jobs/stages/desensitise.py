@@ -17,7 +17,6 @@ from jobs.errors import ReleaseRefused
 from jobs.layers import Layer
 from jobs.privacy.keyring import Key, KeyRing, lake_key
 from jobs.privacy.scanner import scan
-from jobs.rows.codes import CodeBook
 from jobs.rows.protection import gold_schema, protect, protection_of
 from jobs.sets.deduplication import current
 from jobs.sets.products import joined
@@ -86,7 +85,7 @@ def _rebuild(lake: Lake, contract: Contract, state: str, key: Key | None) -> Sta
     gold = gold_schema(contract, types)
     protection = partial(
         protect, contract=contract, types=types, key=key.secret if key else b"",
-        codes=CodeBook.load(lake.catalogue.root / "codes"),
+        codes=lake.codes,
     )
     with lake.workspace(f"gold-{layers.slug(contract.name)}") as folder:
         _source_rows(lake, contract, folder).sink_parquet(folder / "source.parquet")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -15,7 +16,19 @@ from jobs.batch import StageReport
 from jobs.contract import Contract
 from jobs.errors import ReleaseRefused, RequestError
 from jobs.layers import Layer
-from jobs.releases import announcement, approvals, assembly, build, history, inputs, listing, recipes, withdrawal
+from jobs.releases import (
+    adversary,
+    announcement,
+    approvals,
+    assembly,
+    build,
+    history,
+    holding,
+    inputs,
+    listing,
+    recipes,
+    withdrawal,
+)
 from jobs.releases.inputs import Inputs
 from jobs.releases.signing import Signer
 from jobs.releases.versions import next_version, version_key
@@ -40,12 +53,18 @@ def run(lake: Lake, name: str, *, approved_by: str, triggered_by: str | None = N
         withdrawal.finish(lake.objects, name)
         made, rows, gold = _draft(lake, contract)
         _useful(lake, made, started, gold)
+        attacked = _attacked(lake, made, started, gold)
+        against = holding.comparison(lake, made)
+        made = holding.settled(lake, made, against)
         version, breaking = _version(lake, made)
         last = listing.latest(lake.objects, name)
         fresh = last is None or version != last.version
         if fresh:
             now = datetime.now(UTC)
-            decided = _inputs(lake, made, version, breaking, now)
+            decided = replace(
+                _inputs(lake, made, version, breaking, now), attack=attacked, against=against.against,
+                takedown=against.takedown,
+            )
             inputs.keep(lake.objects, name, decided, rows)
             signed = {
                 "terms_approved_by": approval.approved_by, "terms_approved_on": approval.approved_on,
@@ -83,7 +102,8 @@ def preview(lake: Lake, name: str) -> dict[str, Any]:
     Raises ReleaseRefused when the contract opens nothing or gold is not there yet.
     """
     contract = lake.catalogue.contract(name)
-    made, _, gold = _draft(lake, contract)
+    fresh, _, gold = _draft(lake, contract)
+    made = holding.settled(lake, fresh, holding.comparison(lake, fresh))
     last = listing.latest(lake.objects, name)
     version, breaking = _version(lake, made)
     try:
@@ -106,12 +126,26 @@ def preview(lake: Lake, name: str) -> dict[str, Any]:
         **{key: measured[key] for key in shown},
         "utility_floor": contract.release.utility_floor,
         "risk": measured["gb_t_42460"]["r"],
+        "attack": _foretold(lake, fresh),
+        "held_back": (made.held or {}).get("groups_held", 0),
         "columns": made.table.columns,
         "gold": gold,
         "fingerprint": made.fingerprint,
         "approved": approval is not None,
         "terms_approved_by": approval.approved_by if approval else None,
     }
+
+
+def _foretold(lake: Lake, made: build.Draft) -> str:
+    """Return in one line what the attack would come to, for the person who decides."""
+    try:
+        found = adversary.attack(lake, made)
+    except ReleaseRefused as refusal:
+        return f"refused: {refusal.what}"
+    if found is None:
+        return "nobody to attack: the release is about no person"
+    claims = sum(one["claims"] for one in found["roles"])
+    return f"{claims} claims, nobody truly singled out, against {found['against']}"
 
 
 def _approval(lake: Lake, contract: Contract, approved_by: str, triggered_by: str | None) -> approvals.Approval:
@@ -192,13 +226,29 @@ def _useful(lake: Lake, made: build.Draft, started: float, gold: dict[str, Any])
         )
         remedy = "publish: fewer or coarser columns, then approve the new terms."
     refusal = ReleaseRefused(what, dataset=contract.name, layer=Layer.OPEN, remedy=remedy)
+    _record_refusal(lake, made, refusal, started, gold)
+    raise refusal
+
+
+def _attacked(lake: Lake, made: build.Draft, started: float, gold: dict[str, Any]) -> dict[str, Any] | None:
+    """Return what the lake's own attack came to; raise ReleaseRefused, and record it, when it succeeds."""
+    try:
+        return adversary.attack(lake, made)
+    except ReleaseRefused as refusal:
+        _record_refusal(lake, made, refusal, started, gold)
+        raise
+
+
+def _record_refusal(
+    lake: Lake, made: build.Draft, refusal: ReleaseRefused, started: float, gold: dict[str, Any]
+) -> None:
+    result = made.anonymised
     refusal.report = StageReport(
-        "publish", contract.name, f"gold@{gold['version']}", "refused", delivered=result.delivered,
-        withheld=result.delivered, notes=[what], seconds=time.monotonic() - started,
+        "publish", made.contract.name, f"gold@{gold['version']}", "refused", delivered=result.delivered,
+        withheld=result.delivered, notes=[refusal.what], seconds=time.monotonic() - started,
         extra={"kept_share": round(result.kept_share, 4), "fingerprint": made.fingerprint},
     )
     lake.record(refusal.report)
-    raise refusal
 
 
 def _report(lake: Lake, made: build.Draft, version: str, started: float) -> StageReport:

@@ -7,9 +7,13 @@ delta-rs' Arrow dataset (it casts every statistic of every file at each opening)
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 import polars as pl
+
+if TYPE_CHECKING:
+    from deltalake import DeltaTable
 
 
 def files(folder: Path) -> pl.DataFrame:
@@ -18,24 +22,26 @@ def files(folder: Path) -> pl.DataFrame:
     Columns: `path` (absolute), `size_bytes`, `num_records`, `partition.*`, and `min.*` and `max.*` of the columns the
     table keeps statistics of.
     """
-    import pyarrow as pa
     from deltalake import DeltaTable
 
-    found = pl.DataFrame(pl.from_arrow(pa.table(DeltaTable(folder).get_add_actions(flatten=True))))
-    places = [str(folder / unquote(path)) for path in found["path"]] if found.height else []
-    return found.with_columns(pl.Series("path", places, pl.String))
+    return _files(DeltaTable(folder), folder)
 
 
 def scan_delta(folder: Path) -> pl.LazyFrame:
     """Return a Delta table's rows; a column that a file is older than is null there."""
-    import pyarrow as pa
     from deltalake import DeltaTable
 
-    table = DeltaTable(folder)
+    return scan_opened(DeltaTable(folder), folder)
+
+
+def scan_opened(table: DeltaTable, folder: Path) -> pl.LazyFrame:
+    """Return the rows of a table that is open already, as `scan_delta` does."""
+    import pyarrow as pa
+
     empty = pl.DataFrame(pl.from_arrow(pa.schema(table.schema().to_arrow()).empty_table()))
     partitions = table.metadata().partition_columns
     schema = {name: pl.String if kind == pl.Categorical else kind for name, kind in empty.schema.items()}
-    found = files(folder)
+    found = _files(table, folder)
     if found.is_empty():
         return pl.LazyFrame(schema=schema)
     stored = {name: kind for name, kind in schema.items() if name not in partitions}
@@ -45,3 +51,11 @@ def scan_delta(folder: Path) -> pl.LazyFrame:
         try_parse_hive_dates=False,
     )
     return rows.select(list(schema))
+
+
+def _files(table: DeltaTable, folder: Path) -> pl.DataFrame:
+    import pyarrow as pa
+
+    found = pl.DataFrame(pl.from_arrow(pa.table(table.get_add_actions(flatten=True))))
+    places = [str(folder / unquote(path)) for path in found["path"]] if found.height else []
+    return found.with_columns(pl.Series("path", places, pl.String))

@@ -22,12 +22,13 @@ from jobs.batch import Batch, StageReport
 from jobs.catalogue import Catalogue, load_catalogue
 from jobs.errors import RequestError
 from jobs.layers import Layer
+from jobs.rows.codes import CodeBook
 from jobs.settings import Settings
 from jobs.storage.batch_tables import BATCH, BatchTable
 from jobs.storage.frames import to_arrow
 from jobs.storage.leases import Lease, lease
 from jobs.storage.objects import Folder, storage_errors
-from jobs.storage.scanning import files, scan_delta
+from jobs.storage.scanning import files, scan_delta, scan_opened
 from jobs.storage.translation import translated
 
 if TYPE_CHECKING:
@@ -69,6 +70,11 @@ class Lake:
         from jobs.storage import engine
 
         return engine.session(self.settings)
+
+    @cached_property
+    def codes(self) -> CodeBook:
+        """Return the code lists, read once."""
+        return CodeBook.load(self.catalogue.root / "codes")
 
     # -- names -----------------------------------------------------------------------------------------------------
     def uri(self, layer: Layer, name: str) -> str:
@@ -266,12 +272,14 @@ class Lake:
     def runs(self) -> pl.DataFrame:
         """Return `ops.runs`, oldest first; empty before the first run."""
         import polars as pl
+        from deltalake import DeltaTable
 
-        version = self.version(Layer.OPS, "runs")
-        if version < 0:
+        if not self.has(Layer.OPS, "runs"):
             return pl.DataFrame(schema=pl.Schema(_runs_schema()))
-        if self._runs is None or self._runs[0] != version:
-            self._runs = version, self.scan(Layer.OPS, "runs").sort("recorded_at").collect()
+        table = DeltaTable(self.uri(Layer.OPS, "runs"))
+        if self._runs is None or self._runs[0] != table.version():
+            rows = scan_opened(table, self.folder(Layer.OPS, "runs"))
+            self._runs = table.version(), rows.sort("recorded_at").collect()
         return self._runs[1]
 
     def judged(self, stage: str, dataset: str) -> dict[str, dict[str, Any]]:

@@ -58,7 +58,7 @@ def lake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lake:
     approvals.approve(found, NAME, by="officer@city.example")
     put_gold(found, visits())
     publish.run(found, NAME, approved_by="officer")
-    put_gold(found, visits(county=33))
+    put_gold(found, visits(county=36))
     return found
 
 
