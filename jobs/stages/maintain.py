@@ -1,4 +1,4 @@
-"""Maintain: compact and vacuum tables, renew the registers' snapshots, clear what killed runs left, build Data Docs."""
+"""Maintain: compact and vacuum tables, renew snapshots, clear leftovers, build Data Docs, count shared subjects."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from jobs import layers
 from jobs.batch import StageReport
 from jobs.layers import Layer
 from jobs.quality import docs
+from jobs.registers.linkage import linkage
 from jobs.storage.batch_tables import FILE_ROWS
+from jobs.storage.court import Court
 from jobs.storage.ledgers import LOGS, REGISTERS, Ledger, newest
 from jobs.storage.logs import intervals
 from jobs.storage.objects import Store
@@ -38,6 +40,7 @@ def run(lake: Lake) -> list[StageReport]:
             "snapshots": snapshots,
             "leftovers": _clear_leftovers(lake),
             "data_docs": docs.build(lake),
+            "linkage": {name: _linkage(lake, name) for name in lake.catalogue.registers},
         },
     )
     report.seconds = time.monotonic() - started
@@ -88,6 +91,14 @@ def _snapshot(lake: Lake, register: str) -> int:
 
 def _stores(lake: Lake) -> list[Store]:
     return [lake.objects] if lake.objects is lake.objects.own else [lake.objects, lake.objects.own]
+
+
+def _linkage(lake: Lake, register: str) -> dict[str, dict[str, int]]:
+    """Count whom departments share in a register; nobody before its first claim."""
+    if not lake.has(REGISTERS, f"{register}_claims"):
+        return {}
+    claims = Ledger(lake, register).claims_in_force()
+    return linkage(claims.scan(), Court(lake, register).id_map(claims.until).lazy())
 
 
 def _clear_leftovers(lake: Lake) -> int:
