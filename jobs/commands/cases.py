@@ -85,7 +85,8 @@ def _show(lake: Lake, case: str, register: str | None, *, unmask: bool, json: bo
         if json:
             emit(document)
             return
-        say(f"{document['kind']} of {name} · {document['state']} · suggested: {document['suggestion']}"
+        answer = f" · decided: {document['judgement']}" if document["judgement"] else ""
+        say(f"{document['kind']} of {name} · {document['state']}{answer} · suggested: {document['suggestion']}"
             f" ({document['confidence']:.0%})")
         rows = [{"side": number, **said, "sources": "\n".join(said["sources"])}
                 for number, side in enumerate(document["sides"], 1) for said in side["says"]]

@@ -1,4 +1,4 @@
-"""The verb that links tables without a key: link."""
+"""The verbs that link what has no key: link for tables, match for a register's records."""
 
 from __future__ import annotations
 
@@ -63,6 +63,45 @@ def link(
     for note in summary["notes"]:
         say(note)
     say("written: " + ", ".join(str(path) for path in written))
+
+
+def match(
+    register: Annotated[str, typer.Argument(help="register whose records without a key are weighed")],
+    model: Annotated[Path | None, typer.Option("--model", help="weigh by this frozen model")] = None,
+    train: Annotated[Path | None, typer.Option("--train", help="learn from the register and freeze")] = None,
+    high: Annotated[float, typer.Option("--high", help="probability from which a pair is one entity", min=0.5)] = 0.99,
+    low: Annotated[float, typer.Option("--low", help="probability from which a person is asked", min=0.2)] = 0.5,
+    json: AsJson = False,
+) -> None:
+    """Weigh a register's records without a key against all others: sure pairs become edges, unsure ones cases.
+
+    Example: lake match organisation --model organisation.model.json
+    """
+    from jobs.errors import RequestError
+    from jobs.linking.model import read_model, write_model
+    from jobs.operation.matching import fingerprint
+    from jobs.operation.matching import match as weigh
+    from jobs.operation.matching import train as learn
+    from jobs.storage.tables import Lake
+
+    if (train is None) == (model is None):
+        raise RequestError("either --train or --model.", remedy="train a model once, then weigh by it.")
+    if not low <= high < 1:
+        raise RequestError("--low is at most --high, and --high below 1.", remedy="give --low 0.5 --high 0.99, say.")
+    with Lake.open() as lake, progress(f"matching {register}"):
+        if train is not None:
+            learned = learn(lake, register)
+            write_model(learned, train)
+            document: dict[str, object] = {"register": register, "model": fingerprint(learned), "file": str(train)}
+        else:
+            assert model is not None
+            document = weigh(lake, register, read_model(model), high=high, low=low)
+    if json:
+        emit(document)
+        return
+    table([document], list(document))
+    if model is not None:
+        say(f"`lake run resolve {register}` takes it up; `lake cases` lists the unsure pairs.")
 
 
 def _sources(files: list[Path]) -> list[str]:

@@ -12,7 +12,7 @@ from jobs.errors import RequestError
 from jobs.operation.enquiries import Desk
 from jobs.privacy.keyring import secret
 from jobs.registers.assertions import UNDO
-from jobs.registers.cases import TWO_KEYS, Decision, case_id, decision, of_pair, undone
+from jobs.registers.cases import TWO_KEYS, Decision, case_id, decision, of_pair, sides, undone
 from jobs.storage.tables import Lake
 
 _PAIR = re.compile(r"([A-Z2-7]{26})\+([A-Z2-7]{26})")
@@ -40,7 +40,8 @@ def decide(
         elif "kind" not in found:
             raise RequestError(f"{case} is not settled yet.", remedy="run resolve first, then decide again.")
         else:
-            rows = decision(found, answer, secret(lake.objects, "register"))
+            said = desk.ledger.claims_under(one["id"] for one in sides(found))
+            rows = decision(found, answer, secret(lake.objects, "register"), said["_evidence"].unique())
         desk.court.hand_in(rows)
         return {"register": desk.register.name, "entries": len(rows), "ids": [row["id"] for row in rows]}
     raise RequestError(f"there is no case {case}.", remedy="`lake cases --state all` lists them.")

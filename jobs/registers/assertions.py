@@ -14,9 +14,11 @@ SAME, DIFFERENT, UNSURE, UNDO = "same", "different", "unsure", "undo"
 JUDGEMENTS = (SAME, DIFFERENT, UNSURE)
 
 ARITHMETIC, CO_OCCURRENCE = "arithmetic@1", "co_occurrence@1"
-CLASH, PLACEHOLDER, ALIKE = "clash@2", "placeholder@1", "alike@1"
+CLASH, PLACEHOLDER, ALIKE, NEAR = "clash@2", "placeholder@1", "alike@1", "near@1"
+CONTRADICTION = "contradiction@1"
 PERSON = "person"
-OWN_RULES = (ARITHMETIC, CO_OCCURRENCE, CLASH, PLACEHOLDER, ALIKE)  # found anew from the claims every time
+# Found anew every time, from the claims; a contradiction from them and the decisions.
+OWN_RULES = (ARITHMETIC, CO_OCCURRENCE, CLASH, PLACEHOLDER, ALIKE, NEAR, CONTRADICTION)
 
 # `subject` is the key under which a rule found it, or what a person decided on: a key, or two joined by "+".
 # `evidence` and `parties` are JSON of ids and keyed fingerprints, never of values.

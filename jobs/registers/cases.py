@@ -1,7 +1,7 @@
 """Cases: what a person is asked, a pure function of the assertions in force and of what the id map refuses.
 
 A case's id depends on its kind and keys alone. It is open until a decision covers its evidence, decided while one
-does, and reopened when evidence appears that the decision did not know.
+does, and reopened when evidence appears that the decision did not know; the decision stands until there is another.
 """
 
 from __future__ import annotations
@@ -18,7 +18,9 @@ import polars as pl
 from jobs.registers.assertions import (
     ALIKE,
     CLASH,
+    CONTRADICTION,
     DIFFERENT,
+    NEAR,
     PERSON,
     PLACEHOLDER,
     SAME,
@@ -34,6 +36,7 @@ OPEN, DECIDED, REOPENED = "open", "decided", "reopened"
 STATES = (OPEN, DECIDED, REOPENED)
 CONTESTED, NOBODY = "contested_key", "placeholder"
 SHARED, TWO_KEYS, LARGE, TWO_NUMBERS = "shared_key", "two_keys", "large_component", "two_numbers"
+NEAR_KEY, LINKED = "near_key", "linked"
 
 SCHEMA: dict[str, Any] = {
     "id": pl.String,
@@ -51,6 +54,7 @@ SCHEMA: dict[str, Any] = {
 _SUGGESTIONS = {
     CONTESTED: (DIFFERENT, 0.8), NOBODY: (DIFFERENT, 0.95), SHARED: (UNSURE, 0.5), TWO_KEYS: (UNSURE, 0.5),
     LARGE: (DIFFERENT, 0.6), TWO_NUMBERS: (SAME, 0.8),
+    NEAR_KEY: (SAME, 0.7), LINKED: (SAME, 0.5),
 }
 
 
@@ -72,15 +76,21 @@ def case_id(kind: str, keys: Iterable[str]) -> str:
 
 def cases(force: pl.DataFrame, found: Identities) -> pl.DataFrame:
     """Return every case (`SCHEMA`), by id: those in dispute and those whose decision is in force."""
-    decided = {
-        str(row["case"]): row
-        for row in force.filter(pl.col("rule") == PERSON).sort("decided_at", "id").iter_rows(named=True)
-    }
+    persons = force.filter(pl.col("rule") == PERSON).sort("decided_at", "id").to_dicts()
+    decided = {str(row["case"]): row for row in persons}
+    pairs = {str(row["subject"]): row for row in persons if row["right"] is not None}
+    contradicted = set(force.filter(pl.col("rule") == CONTRADICTION)["subject"])
+    doubted = {str(row["case"]) for row in persons if row["subject"] in contradicted}
     rows = {}
     for dispute in (*_of_keys(force), *_of_conflicts(found)):
         known = decided.get(dispute["id"])
-        covered = set(json.loads(known["evidence"])["covers"]) if known else set()
-        state = OPEN if known is None else DECIDED if set(dispute["covers"]) <= covered else REOPENED
+        state = OPEN if known is None else DECIDED if _covered(dispute, known) else REOPENED
+        if known is None and dispute["kind"] in (TWO_NUMBERS, NEAR_KEY, LINKED):
+            known = pairs.get(pair(*(key["id"] for key in dispute["keys"])))  # decided when something else asked
+            if known is not None and known["judgement"] == SAME:
+                continue
+            state = OPEN if known is None else REOPENED
+        state = REOPENED if known and known["case"] in doubted else state
         judgement = known["judgement"] if known else None
         rows[dispute["id"]] = {**dispute, "state": state, "judgement": judgement}
     for case, row in decided.items():
@@ -89,15 +99,27 @@ def cases(force: pl.DataFrame, found: Identities) -> pl.DataFrame:
             rows[case] = {
                 **_case(row["case_kind"], told["keys"], json.loads(row["parties"] or "[]"), told["covers"],
                         row["as_of"]),
-                "id": case, "state": DECIDED, "judgement": row["judgement"],
+                "id": case, "state": REOPENED if case in doubted else DECIDED, "judgement": row["judgement"],
             }
     return pl.DataFrame(list(rows.values()), schema=SCHEMA).sort("id")
 
 
-def decision(case: dict[str, Any], answer: Decision, register_key: bytes) -> list[dict[str, Any]]:
+def _covered(dispute: dict[str, Any], known: dict[str, Any]) -> bool:
+    return set(dispute["covers"]) <= set(json.loads(known["evidence"])["covers"])
+
+
+def sides(case: dict[str, Any]) -> list[dict[str, str]]:
+    """Return the keys between which a case stands; a key that contradicts itself stands alone."""
+    return list(json.loads(case["parties"] or "[]") if case["kind"] == SHARED else case["keys"])
+
+
+def decision(
+    case: dict[str, Any], answer: Decision, register_key: bytes, knows: Iterable[str] | None = None
+) -> list[dict[str, Any]]:
     """Return the assertions that a person's answer to a case makes.
 
     A contested key told apart fixes its parties' ids; a key shared by others, or two keys, are judged pair by pair.
+    `knows` is the evidence said under the `sides` when the person looked; what comes later may reopen the case.
     """
     told, keys = json.loads(case["parties"] or "[]"), list(case["keys"])
     more: dict[str, Any] = {
@@ -113,13 +135,16 @@ def decision(case: dict[str, Any], answer: Decision, register_key: bytes) -> lis
         return [
             assertion(answer.judgement, key["id"], **more, **_ends(key), parties=json.dumps(fixed))
         ]
-    sides = told if case["kind"] == SHARED else keys
+    ends = sides(case)
     more["parties"] = json.dumps(told)
+    if knows is not None:
+        seen = {"covers": sorted(case["covers"]), "keys": keys, "knows": sorted(set(knows))}
+        more["evidence"] = json.dumps(seen, sort_keys=True)
     if answer.judgement == UNSURE or case["kind"] == LARGE:
-        return [assertion(UNSURE, str(case["id"]), **more, **_ends(key, sides[-1]))]
+        return [assertion(UNSURE, str(case["id"]), **more, **_ends(key, ends[-1]))]
     return [
         assertion(answer.judgement, pair(one["id"], other["id"]), **more, **_ends(one, other))
-        for one, other in combinations(sorted(sides, key=lambda side: str(side["id"])), 2)
+        for one, other in combinations(sorted(ends, key=lambda side: str(side["id"])), 2)
     ]
 
 
@@ -150,13 +175,19 @@ def of_pair(one: tuple[str, str], other: tuple[str, str], force: pl.DataFrame) -
 
 def _of_keys(force: pl.DataFrame) -> list[dict[str, Any]]:
     """Return what rules doubt: keys that contradict themselves, pairs that look like one party."""
-    kinds = {CLASH: CONTESTED, PLACEHOLDER: NOBODY, ALIKE: TWO_NUMBERS}
+    kinds = {CLASH: CONTESTED, PLACEHOLDER: NOBODY, ALIKE: TWO_NUMBERS, NEAR: NEAR_KEY}
+    doubts = force.filter((pl.col("judgement") == UNSURE) & ~pl.col("rule").is_in([PERSON, CONTRADICTION]))
+    alike = doubts.filter(pl.col("rule") == ALIKE)["subject"].implode()  # asks the same on more evidence
     found = []
-    for row in force.filter((pl.col("judgement") == UNSURE) & (pl.col("rule") != PERSON)).iter_rows(named=True):
+    for row in doubts.filter((pl.col("rule") != NEAR) | ~pl.col("subject").is_in(alike)).iter_rows(named=True):
         told = json.loads(row["parties"] or "[]")
+        kind = kinds.get(row["rule"], LINKED)
         covers = sorted({mark for one in told for mark in one["evidence"]}) or [row["id"]]
         keys = [{"id": row[side], "kind": row[f"{side}_kind"]} for side in ("left", "right") if row[side]]
-        found.append(_case(kinds[row["rule"]], keys, told, covers, row["as_of"]))
+        case = _case(kind, keys, told, [row["rule"]] if kind == LINKED else covers, row["as_of"])
+        if kind == LINKED:
+            case["confidence"] = json.loads(row["evidence"])["probability"]
+        found.append(case)
     return found
 
 

@@ -9,7 +9,9 @@ from typing import Any
 import polars as pl
 
 from jobs.contract import Contract, Register, TypeSpec
-from jobs.registers.keys import KEYS, has_key, identified
+from jobs.registers.keys import KEYS, has_key, identified, keys_in
+from jobs.registers.naming import NAMES, sounding, written
+from jobs.registers.nearness import near_marks
 from jobs.rows.casting import storage_type
 from jobs.sets.deduplication import day_of
 
@@ -41,17 +43,23 @@ def claim_schema(register: Register, types: Mapping[str, TypeSpec]) -> dict[str,
     return {**ORIGIN, **field_schema(register, types)}
 
 
+def fresh_schema(register: Register, types: Mapping[str, TypeSpec]) -> dict[str, Any]:
+    """Return the columns of claims just made: their keys' marks as well, which only the index of marks keeps."""
+    return {**claim_schema(register, types), "_near": pl.List(pl.String)}
+
+
 def claims(
     rows: pl.DataFrame, contract: Contract, register: Register, types: Mapping[str, TypeSpec], register_key: bytes
 ) -> pl.DataFrame:
     """Return the claims of silver rows on one register: one per row and role.
 
-    Columns as `claim_schema`: `_key_id` is the birth id of the row's best key, `_keys` holds all of them, `_evidence`
+    Columns as `fresh_schema`: `_key_id` is the birth id of the row's best key, `_keys` holds all of them, `_evidence`
     is a keyed fingerprint of what could contradict another claim, `_alike` of what could suggest a second key,
-    `_record` of the row key where a later delivery may say that the record is about somebody else.
+    `_record` of the row key where a later delivery may say that the record is about somebody else, `_near` the marks of
+    the best key under the names (see `jobs.registers.nearness`).
     A row that neither names the entity by a key nor says anything about it makes no claim.
     """
-    wanted = claim_schema(register, types)
+    wanted = fresh_schema(register, types)
     found = []
     for role, link in contract.entities.items():
         if link.register_ != register.name:
@@ -66,6 +74,7 @@ def claims(
                 subject["_key_id"],
                 subject["_kind"],
                 subject["_keys"],
+                _near(speaking, contract, role, register, subject["_kind"], register_key),
                 _records(speaking, contract, role, register_key),
                 pl.lit(contract.name).alias("_dataset"),
                 pl.lit(role).alias("_role"),
@@ -84,11 +93,12 @@ def claims(
     if not found:
         return pl.DataFrame(schema=wanted)
     rows = pl.concat(found)
+    plain = _names_written(rows, register)
     return rows.with_columns(
         _marks(rows, compared(register), register_key, "_evidence", partial=True),
         pl.concat_list(
-            [_marks(rows, fields, register_key, str(at), partial=False) for at, fields in
-             enumerate(register.clash.alike)] or [pl.lit(None, pl.String)]
+            [_marks(plain, fields, register_key, str(at), partial=False)
+             for at, fields in enumerate(register.clash.alike)] or [pl.lit(None, pl.String)]
         ).list.drop_nulls().alias("_alike"),
     ).select(pl.col(name).cast(kind) for name, kind in wanted.items())
 
@@ -99,7 +109,7 @@ def once(claims: pl.DataFrame) -> pl.DataFrame:
     The first by file and row stays, so that a person insured five ways is not five witnesses. Same columns.
     """
     ids = pl.col("_keys").list.eval(pl.element().struct.field("id")).list.join("|").alias("_ids")
-    untold = ("_keys", "_alike", "_source_file", "_source_row")
+    untold = ("_keys", "_alike", "_near", "_source_file", "_source_row")
     said = [name for name in claims.columns if name not in untold]
     ordered = claims.with_columns(ids).sort("_source_file", "_source_row")
     return ordered.unique([*said, "_ids"], keep="first", maintain_order=True).drop("_ids")
@@ -159,6 +169,22 @@ def correctable(contract: Contract, role: str) -> bool:
 RECORD_ORDER = ("_as_of", "_delivered_on", "_batch_id", "_source_row", "_key_id")
 
 
+def _near(
+    rows: pl.DataFrame, contract: Contract, role: str, register: Register, kinds: pl.Series, register_key: bytes
+) -> pl.Series:
+    """Return the marks by which the best key of each row is near to others, under each name the row gives."""
+    texts = [key for _, key in keys_in(contract, role, register)]
+    raw = rows.select(pl.coalesce(texts) if texts else pl.lit(None, pl.String)).to_series()
+    link = contract.entities[role]
+    marks = [
+        near_marks(raw, kinds, sounding(rows[link.fields[name]], register.fields[name].type), register_key).alias(name)
+        for name in (register.clash.name, register.clash.former)
+        if name in link.fields
+    ]
+    nothing = pl.Series("_near", [[]] * rows.height, pl.List(pl.String))
+    return pl.DataFrame([nothing, *marks]).select(pl.concat_list(pl.all()).alias("_near")).to_series()
+
+
 def _records(rows: pl.DataFrame, contract: Contract, role: str, register_key: bytes) -> pl.Series:
     """Return keyed fingerprints of the row keys; null where the row key itself says whom the row is about."""
     if not correctable(contract, role):
@@ -196,6 +222,12 @@ def _marks(rows: pl.DataFrame, fields: Sequence[str], register_key: bytes, name:
     ]
     table = distinct.with_columns(pl.Series(name, marks, pl.String))
     return texts.join(table, on=texts.columns, how="left", nulls_equal=True, maintain_order="left")[name]
+
+
+def _names_written(rows: pl.DataFrame, register: Register) -> pl.DataFrame:
+    """Return rows with their names as they are compared: a fact that is spelled otherwise is the same fact."""
+    wanted = {name for fields in register.clash.alike for name in fields if register.fields[name].type in NAMES}
+    return rows.with_columns(written(rows[name], register.fields[name].type).alias(name) for name in sorted(wanted))
 
 
 def _said(rows: pl.DataFrame, field: str) -> pl.Expr:

@@ -3,30 +3,24 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from rapidfuzz import fuzz
-
-from jobs.rows.names import given_name
-
-LIKE_ORGANISATIONS = 50.0  # rapidfuzz ratio, percent; below it two names share little more than a legal form
-_SIGNS = re.compile(r"[^\w]|_")  # dots, brackets and blanks differ from office to office
+from jobs.registers.naming import Spelling, like, same
 
 
 @dataclass(frozen=True)
 class Said:
     """Hold what some claims of one key say alike of their party.
 
-    `evidence` is its keyed fingerprint; `fixed` and `changing` follow the register's clash; `codes` are whole credit
-    codes, `keys` the other keys of the same rows, all by id.
+    Names are as they are compared, in `fixed` and `changing` too, which follow the register's clash. `evidence` is a
+    keyed fingerprint of it all; `codes` are whole credit codes, `keys` the other keys of the same rows, all by id.
     """
 
     evidence: str
-    names: tuple[str, ...]
+    names: tuple[Spelling, ...]
     fixed: tuple[Any, ...]
     changing: tuple[Any, ...]
     lead: bool
@@ -88,23 +82,6 @@ def fingerprint_of(party: Iterable[Said]) -> str:
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 
-def like(one: str, other: str) -> bool:
-    """Tell whether two names may be one party's.
-
-    Chinese personal names (up to four characters) are alike when they share a character of the given name, since a
-    shared surname is no evidence; longer names by the share of characters in common. Signs between the characters
-    (middle dots, brackets of either width) are no difference.
-    """
-    if one == other:
-        return True
-    one, other = _SIGNS.sub("", one), _SIGNS.sub("", other)
-    if one == other:
-        return True
-    if max(len(one), len(other)) <= 4:
-        return bool(set(given_name(one)) & set(given_name(other)))
-    return fuzz.ratio(one, other) >= LIKE_ORGANISATIONS
-
-
 def _belongs(one: Said, party: Party) -> bool:
     if one.lead:
         return not clashing(one, party[0])
@@ -115,4 +92,10 @@ def _belongs(one: Said, party: Party) -> bool:
 
 
 def _differing(mine: Sequence[Any], theirs: Sequence[Any]) -> int:
-    return sum(a != b for a, b in zip(mine, theirs, strict=True) if a is not None and b is not None)
+    return sum(_differs(a, b) for a, b in zip(mine, theirs, strict=True) if a is not None and b is not None)
+
+
+def _differs(one: Any, other: Any) -> bool:
+    if isinstance(one, Spelling) and isinstance(other, Spelling):
+        return not same(one, other)
+    return bool(one != other)

@@ -27,6 +27,7 @@ from jobs.registers.assertions import (
 from jobs.registers.claims import compared
 from jobs.registers.clashes import Party, Said, clashing, fingerprint_of, parties
 from jobs.registers.keys import PARTS
+from jobs.registers.naming import NAMES, Spelling, spellings
 
 Rulings = Mapping[str, Ruling]
 _WHOLE = next(iter(PARTS))  # the kind of key that leads by arithmetic to a better one
@@ -49,11 +50,12 @@ def judge(claims: pl.DataFrame, register: Register, rulings: Rulings) -> tuple[p
     contradict. The answer depends on the claims and the decisions alone.
     """
     doubtful = claims.join(_suspects(claims, register, rulings), on="_key_id", how="semi")
+    names = spelled(doubtful, register)
     homes: list[tuple[str, str, bool, str, bool]] = []
     disputes: list[dict[str, Any]] = []
     for (key_id,), rows in doubtful.group_by(["_key_id"], maintain_order=True):
         key = str(key_id)
-        verdict = decide(key, _statements(rows, register), register.clash.most_parties, rulings.get(key))
+        verdict = decide(key, statements(rows, register, names), register.clash.most_parties, rulings.get(key))
         homes += [
             (key, evidence, lead, home or key, home is None) for (evidence, lead), home in verdict.homes.items()
         ]
@@ -188,7 +190,15 @@ def _suspects(claims: pl.DataFrame, register: Register, rulings: Rulings) -> pl.
     return found.filter(pl.col("_doubt") | pl.col("_key_id").is_in(list(rulings))).select("_key_id")
 
 
-def _statements(rows: pl.DataFrame, register: Register) -> list[Said]:
+def spelled(rows: pl.DataFrame, register: Register) -> dict[str, dict[str, Spelling]]:
+    """Return field → name → how it is compared, for the fields that hold names."""
+    clash = register.clash
+    kinds = {name: register.fields[name].type for name in compared(register)}
+    wanted = [name for name, kind in kinds.items() if kind in NAMES or name in (clash.name, clash.former)]
+    return {name: spellings(rows[name].drop_nulls().unique().to_list(), kinds[name]) for name in wanted}
+
+
+def statements(rows: pl.DataFrame, register: Register, names: Mapping[str, Mapping[str, Spelling]]) -> list[Said]:
     """Return what the claims of one key say, each statement once per kind of source (lead or not)."""
     clash = register.clash
     said: dict[tuple[str, bool], Said] = {}
@@ -200,10 +210,15 @@ def _statements(rows: pl.DataFrame, register: Register) -> list[Said]:
         keys = frozenset(one["id"] for one in row["_keys"][1:] if one["kind"] != _WHOLE)
         codes = frozenset(one["id"] for one in row["_keys"] if one["kind"] == _WHOLE)
         known = said.get((row["_evidence"], lead))
-        names = tuple(row[name] for name in (clash.name, clash.former) if name and row[name] is not None)
+        told: dict[str, Any] = {
+            name: names[name].get(row[name]) if name in names else row[name] for name in compared(register)
+        }
+        named = tuple(
+            told[name] for name in (clash.name, clash.former) if name and isinstance(told[name], Spelling)
+        )
         said[row["_evidence"], lead] = Said(
-            row["_evidence"], names if row[clash.name] is not None else (),
-            tuple(row[name] for name in clash.other), tuple(row[name] for name in clash.changing), lead,
+            row["_evidence"], named if told[clash.name] is not None else (),
+            tuple(told[name] for name in clash.other), tuple(told[name] for name in clash.changing), lead,
             min(row["_since"], known.since) if known else row["_since"], codes,
             keys | known.keys if known else keys,
         )

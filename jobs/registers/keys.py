@@ -24,6 +24,20 @@ def kind_ranks(register: Register) -> dict[str, int]:
     return {kind: rank for rank, kind in enumerate((*register.kinds, UNKEYED))}
 
 
+def keys_in(contract: Contract, role: str, register: Register) -> list[tuple[str, pl.Expr]]:
+    """Return the kind and text of every key by which rows may name their entity, best kind first."""
+    ranks = kind_ranks(register)
+    found: list[tuple[str, pl.Expr]] = []
+    for name in contract.entities[role].key:
+        kind = contract.fields[name].type
+        if kind in PARTS:
+            part, start, length = PARTS[kind]
+            found.append((part, pl.col(name).str.slice(start, length)))
+        if kind in ranks:
+            found.append((kind, pl.col(name)))
+    return sorted(found, key=lambda one: ranks.get(one[0], len(ranks)))
+
+
 def identified(
     rows: pl.DataFrame, contract: Contract, role: str, register: Register, register_key: bytes
 ) -> pl.DataFrame:
@@ -34,16 +48,7 @@ def identified(
     where the row key is empty.
     """
     link = contract.entities[role]
-    ranks = kind_ranks(register)
-    found: list[tuple[str, pl.Expr]] = []
-    for name in link.key:
-        kind = contract.fields[name].type
-        if kind in PARTS:
-            part, start, length = PARTS[kind]
-            found.append((part, pl.col(name).str.slice(start, length)))
-        if kind in ranks:
-            found.append((kind, pl.col(name)))
-    found.sort(key=lambda one: ranks.get(one[0], len(ranks)))
+    found = keys_in(contract, role, register)
     present = pl.any_horizontal([pl.col(name).is_not_null() for name in link.key])
     found.append((UNKEYED, pl.when(~present).then(_own(contract, role))))
     ids = rows.select(key.alias(str(at)) for at, (_, key) in enumerate(found))

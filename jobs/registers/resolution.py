@@ -16,6 +16,8 @@ from jobs.registers.cases import SHARED, cases
 from jobs.registers.identities import AMBIGUOUS, Identities, identities
 from jobs.registers.judging import Rulings, edges, judge
 from jobs.registers.keys import kind_ranks
+from jobs.registers.nearness import near, sharing
+from jobs.registers.reopening import contradictions, joined
 
 
 @dataclass
@@ -58,13 +60,20 @@ def suggestions(claims: pl.DataFrame) -> pl.DataFrame:
 MOST_ALIKE = 3
 
 
-def resolved(claims: pl.DataFrame, handed: pl.DataFrame, register: Register) -> Resolution:
-    """Return what all claims of a register and all that was handed in (`SCHEMA`, any order) come to."""
+def resolved(
+    claims: pl.DataFrame, handed: pl.DataFrame, register: Register, marks: pl.DataFrame | None = None
+) -> Resolution:
+    """Return what all claims of a register and all that was handed in (`SCHEMA`, any order) come to.
+
+    Near keys are suggested where the keys' `marks` (`MARKS`) are given.
+    """
     given = in_force(handed.with_columns(pl.lit(0).alias("_commit")))
     decided = rulings(given)
     judged, found = findings(claims, register, decided)
     best = claims.filter(pl.col("_kind") == register.kinds[0])
-    force = pl.concat([given, found, suggestions(best)]).sort("id")
+    close = near(sharing(marks), claims, register) if marks is not None else frame([])
+    against = contradictions(joined(given), claims, register)
+    force = pl.concat([given, found, suggestions(best), close, against]).sort("id")
     identity = identities(force, kind_ranks(register), register.most_keys)
     return Resolution(placed(judged, identity.map, register.lead), force, identity, cases(force, identity))
 

@@ -87,7 +87,7 @@ def pseudonyms(values: pl.Series, key: bytes, domain: str) -> pl.Series:
         mac.update(octets)
         return mac.finalize()[:16]
 
-    made = _base32([digest(one) for one in distinct.cast(pl.Binary).to_list()])
+    made = base32(b"".join(digest(one) for one in distinct.cast(pl.Binary).to_list()))
     if len(made) == len(values):  # all different: they are in order already
         return made.alias(values.name)
     table = pl.DataFrame({"value": distinct, "pseudonym": made})
@@ -95,11 +95,11 @@ def pseudonyms(values: pl.Series, key: bytes, domain: str) -> pl.Series:
     return found["pseudonym"].alias(values.name)
 
 
-def _base32(digests: list[bytes]) -> pl.Series:
+def base32(digests: bytes) -> pl.Series:
     """Encode 16-byte digests, 26 characters each (RFC 4648 without padding), all at once."""
-    octets = np.frombuffer(b"".join(digests), dtype=np.uint8).reshape(-1, 16)
+    octets = np.frombuffer(digests, dtype=np.uint8).reshape(-1, 16)
     padded = np.pad(octets, ((0, 0), (0, 1))).astype(np.uint16)
-    letters = np.empty((len(digests), 26), dtype=np.uint8)
+    letters = np.empty((len(octets), 26), dtype=np.uint8)
     for i in range(26):
         # Five bits from two neighbouring octets at a time.
         octet, bit = divmod(5 * i, 8)
@@ -108,7 +108,7 @@ def _base32(digests: list[bytes]) -> pl.Series:
     text = letters.tobytes()
     ends = np.arange(0, len(text) + 1, 26, dtype=np.int64)
     buffers = [None, pa.py_buffer(ends), pa.py_buffer(text)]
-    return pl.Series(pa.Array.from_buffers(pa.large_string(), len(digests), buffers))
+    return pl.Series(pa.Array.from_buffers(pa.large_string(), len(octets), buffers))
 
 
 def _keep(values: pl.Series, _context: Context) -> pl.Series:

@@ -61,6 +61,11 @@ def sounds(cells: pl.Series) -> pl.Series:
     return _mapped(cells, cells.is_not_null(), lambda text: "".join(sorted(_reading(text))) or None)
 
 
+def readings(cells: pl.Series) -> pl.Series:
+    """Return the letters of names' readings, in order."""
+    return _mapped(cells, cells.is_not_null(), lambda text: _reading(text) or None)
+
+
 def chinese_surnames(cells: pl.Series) -> pl.Series:
     """Return the surname of Chinese names: two characters for the compound ones, else the first."""
     first_two = cells.str.slice(0, 2)

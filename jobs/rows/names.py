@@ -7,7 +7,7 @@ import polars as pl
 from jobs.rows.cleaning import blank_placeholders, clean_key, compatible, replaced, without_han_gaps
 
 # Dots seen between the parts of transliterated names; the standard one is U+00B7 (GB 18030, 间隔号).
-_MIDDLE_DOTS = r"[•‧∙⋅・･●▪◦⸱᛫﹒]"
+_MIDDLE_DOTS = r"[•‧∙⋅・･●▪◦⸱᛫﹒\u{A78F}\u{1427}\u{10101}]"
 _OPENING, _CLOSING = r"\s*[(\[〔【]\s*", r"\s*[)\]〕】]\s*"
 _BRACKETS = r"[()\[\]〔〕【】]"
 _MOBILE = r"^(?:\+?86|0086)?(1[3-9]\d{9})$"

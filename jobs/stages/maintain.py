@@ -20,6 +20,7 @@ from jobs.storage.objects import Store
 from jobs.storage.tables import STAGING, Lake
 
 LEFTOVER_AGE = timedelta(days=1)  # older than any task may run
+_ORDERED = {"claims": "_key_id", "versions": "_entity_id", "marks": "mark"}  # a register's logs
 RETENTION_HOURS = 168  # Delta's own floor: readers of the last week's versions are safe
 
 
@@ -68,7 +69,7 @@ def _compact(lake: Lake, layer: Layer, name: str) -> None:
         return
     with lake.writing(f"{layer}.{layers.slug(register if shared else name)}"):
         if fragmented:
-            lake.compact(layer, name, by={"claims": "_key_id", "versions": "_entity_id"}.get(part) if shared else None)
+            lake.compact(layer, name, by=_ORDERED.get(part) if shared else None)
         if expired:
             lake.vacuum(layer, name, RETENTION_HOURS)
 

@@ -24,11 +24,12 @@ from jobs.contract import Register
 from jobs.errors import RequestError
 from jobs.layers import Layer
 from jobs.privacy.keyring import secret
-from jobs.registers.assertions import ALIKE, difference, in_force, parties_of, rulings
+from jobs.registers.assertions import ALIKE, CONTRADICTION, NEAR, difference, in_force, parties_of, rulings
 from jobs.registers.assertions import SCHEMA as ASSERTION
 from jobs.registers.cases import cases
 from jobs.registers.identities import identities
 from jobs.registers.keys import kind_ranks
+from jobs.registers.reopening import joined
 from jobs.stages.conform import silver_table
 from jobs.storage import identification as tasks
 from jobs.storage.batch_tables import FILE_ROWS
@@ -144,6 +145,10 @@ def _enter_claims(step: Step) -> None:
     parts = step.spread(partial(tasks.enter, work=work, log=log), work.parts, PART)
     lake.check_lease()
     log.commit(parts, step.commit.number)
+    marks = step.ledger.marks_log()
+    parts = step.spread(partial(tasks.index, work=work, marks=marks), work.parts, PART)
+    lake.check_lease()
+    marks.commit(parts, step.commit.number)
 
 
 def _touched(step: Step, court: Court, claims: Claims) -> pl.DataFrame:
@@ -187,12 +192,23 @@ def _assert(step: Step, court: Court, claims: Claims, keys: pl.DataFrame) -> Non
     force = in_force(pl.concat([before, stamped]))
     task = partial(tasks.asserted, work=step.work, claims=claims, rulings=rulings(force))
     wanted = step.spread(task, step.work.parts, ASSERTION)
-    entries = [handed, difference(force.filter(pl.col("rule") != ALIKE), wanted, keys["_key_id"])]
+    of_pairs = pl.col("rule").is_in([ALIKE, NEAR, CONTRADICTION])
+    entries = [handed, difference(force.filter(~of_pairs), wanted, keys["_key_id"])]
     if register.clash.alike:
         pairs = force.filter(pl.col("rule") == ALIKE)
         alike, near = tasks.suggested(claims, step.work, some_known=pairs.height > 0)
         pairs = pairs.filter(pl.col("left").is_in(near.implode()) & pl.col("right").is_in(near.implode()))
         entries.append(difference(pairs, alike, pairs["subject"]))
+    met = pl.any_horizontal(
+        pl.col(name).is_in(keys["_key_id"].implode()) for name in ("left", "right", "subject")
+    )
+    known = force.filter((pl.col("rule") == NEAR) & met)
+    close = tasks.near_ones(claims, step.ledger.marks_log(), step.work)
+    entries.append(difference(known, close, known["subject"]))
+    known, decided = force.filter((pl.col("rule") == CONTRADICTION) & met), joined(force).filter(met)
+    if known.height or decided.height:
+        new = tasks.contradicted(claims, step.work, decided)
+        entries.append(difference(known, new, known["subject"]))
     step.lake.check_lease()
     court.write(court.assertions, pl.concat(entries), number)
 

@@ -19,6 +19,8 @@ from jobs.registers.claims import claims as claims_of
 from jobs.registers.claims import once
 from jobs.registers.fold import REMOVED, changes, placed_schema, register_schema
 from jobs.registers.judging import judge
+from jobs.registers.nearness import MARKS, near, neighbours, sharing
+from jobs.registers.reopening import contradictions
 from jobs.registers.resolution import findings, placed, suggestions
 from jobs.storage.batch_tables import BatchTable, scan_files
 from jobs.storage.ledgers import Claims, newest
@@ -75,8 +77,11 @@ def claim(part: Delivered, *, work: Work, register_key: bytes) -> pl.DataFrame:
 
 def enter(part: Interval, *, work: Work, log: Log) -> pl.DataFrame:
     """Write the fresh claims on one interval of keys into the log's folder; leave the keys, records and facts met."""
-    rows = once(work.found("fresh", log.schema).filter(part.holds("_key_id")).collect())
+    schema = {**log.schema, "_near": pl.List(pl.String)}
+    rows = once(work.found("fresh", schema).filter(part.holds("_key_id")).collect())
     touch(rows, work, f"fresh-{part.low}")
+    marks = rows.select(pl.col("_near").alias("mark"), pl.col("_key_id").alias("key")).explode("mark")
+    work.put(marks.drop_nulls().unique(), "marks", part.low)
     return log.write(rows.with_columns(pl.lit(work.number, pl.Int64).alias("_commit")))
 
 
@@ -84,6 +89,19 @@ def touch(rows: pl.DataFrame, work: Work, part: str) -> None:
     """Leave the keys, records and facts of claims that a commit touches."""
     work.put(rows.select(list(RECORD)).unique(), "touched", part)
     work.put(rows.select(pl.col("_alike").explode()).drop_nulls().unique(), "facts", part)
+
+
+def index(part: Interval, *, work: Work, marks: Log) -> pl.DataFrame:
+    """Write the marks of one interval that are new, and the keys they make neighbours, into the index's folder."""
+    fresh = work.found("marks", MARKS).filter(part.holds("mark")).unique().collect()
+    known = marks.scan().filter(pl.col("_commit") < work.number).select(list(MARKS))
+    met = known.filter(part.holds("mark")).join(fresh.lazy().select("mark").unique(), on="mark", how="semi")
+    new = fresh.join(met.collect(engine="streaming"), on=list(MARKS), how="anti")
+    both = pl.concat([met, new.lazy()])
+    several = both.group_by("mark").len().filter(pl.col("len") > 1)
+    pairs = sharing(both.join(several, on="mark", how="semi").collect(engine="streaming"))
+    found = pl.concat([new, neighbours(pairs)])
+    return marks.write(found.with_columns(pl.lit(work.number, pl.Int64).alias("_commit")))
 
 
 def touched_keys(work: Work, more: Sequence[str]) -> pl.DataFrame:
@@ -128,6 +146,24 @@ def suggested(claims: Claims, work: Work, *, some_known: bool) -> tuple[pl.DataF
     found = suggestions(rows.with_columns(pl.concat_list("_alike"))) if rows.height else pl.DataFrame(schema=SCHEMA)
     among = keys["_key_id"].implode()
     return found.filter(pl.col("left").is_in(among) & pl.col("right").is_in(among)), keys["_key_id"]
+
+
+def near_ones(claims: Claims, marks: Log, work: Work) -> pl.DataFrame:
+    """Return which touched keys have a neighbour and look like one party with it."""
+    touched = work.found("keys", KEY)
+    index = marks.scan().filter(pl.col("_commit") <= work.number)
+    met = index.join(touched, left_on="mark", right_on="_key_id", how="semi").collect(engine="streaming")
+    ends = pl.min_horizontal("mark", "key").alias("left"), pl.max_horizontal("mark", "key").alias("right")
+    pairs = met.select(ends).unique()
+    keys = pl.LazyFrame({"_key_id": pl.concat([pairs["left"], pairs["right"]]).unique()})
+    return near(pairs, claims.scan().join(keys, on="_key_id", how="semi").collect(engine="streaming"), work.register)
+
+
+def contradicted(claims: Claims, work: Work, decided: pl.DataFrame) -> pl.DataFrame:
+    """Return what contradicts decisions that two keys are one party's."""
+    keys = pl.LazyFrame({"_key_id": pl.concat([decided["left"], decided["right"]]).unique()})
+    rows = claims.scan().join(keys, on="_key_id", how="semi").collect(engine="streaming")
+    return contradictions(decided, rows, work.register)
 
 
 def affected(work: Work, keys: pl.DataFrame, before: pl.DataFrame, after: pl.DataFrame) -> None:

@@ -2,8 +2,8 @@
 
 `<register>_versions` is the log, `<register>` the snapshot; what is true now is the newest row of each entity in
 either. `<register>_claims` is a log too: a claim stays when its delivery is withdrawn, but is not in force any more,
-because the commits say which batches are. A commit is planned before any table changes and done after all have:
-whoever finds a planned commit finishes exactly that one.
+because the commits say which batches are. So is `<register>_marks`, the index by which near keys are found. A commit is
+planned before any table changes and done after all have: whoever finds a planned commit finishes exactly that one.
 """
 
 from __future__ import annotations
@@ -23,11 +23,12 @@ from jobs.layers import Layer
 from jobs.registers.claims import SNAPSHOTS, claim_schema, corrected, standing, with_absences
 from jobs.registers.claims import correctable as is_correctable
 from jobs.registers.fold import REMOVED, register_schema
+from jobs.registers.nearness import MARKS
 from jobs.storage.logs import EVERYWHERE, Interval, Log
 from jobs.storage.tables import Lake
 
 REGISTERS = Layer.REGISTERS
-LOGS = ("_versions", "_claims", "_assertions", "_id_changes", "_cases", "_decisions")
+LOGS = ("_versions", "_claims", "_marks", "_assertions", "_id_changes", "_cases", "_decisions")
 Consumed = tuple[str, str, str]  # dataset, batch, fingerprint of the contract that conformed it
 
 
@@ -154,6 +155,10 @@ class Ledger:
         """Return the log of claims as it stands: every claim that ever entered, with the commit it came by."""
         schema = {"_commit": pl.Int64, **claim_schema(self._register, self.lake.catalogue.types)}
         return Log.open(self.lake.folder(REGISTERS, self.claims), schema, "_key_id")
+
+    def marks_log(self) -> Log:
+        """Return the index of marks as it stands: keys by their marks, and under a key the keys near to it."""
+        return Log.open(self.lake.folder(REGISTERS, f"{self.register}_marks"), {"_commit": pl.Int64, **MARKS}, "mark")
 
     @property
     def _register(self) -> Register:

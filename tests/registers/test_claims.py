@@ -8,7 +8,7 @@ from typing import Any
 import polars as pl
 
 from jobs.contract import Contract, Register, TypeSpec
-from jobs.registers.claims import claim_schema, claims, corrected, once, standing
+from jobs.registers.claims import claims, corrected, fresh_schema, once, standing
 from jobs.registers.keys import entity_ids
 
 KEY = b"k" * 32
@@ -97,7 +97,7 @@ def test_the_same_said_twice_in_a_delivery_is_one_claim() -> None:
 def test_no_key_can_be_read_in_what_the_lake_adds() -> None:
     row = told({"code": CODE, "number": NUMBER, "name": "a"}).select("_key_id", "_keys", "_evidence", "_alike")
     assert all(part not in str(row.to_dicts()) for part in (CODE, CODE[8:17], NUMBER))
-    assert list(told({"code": CODE}).schema) == list(claim_schema(FIRM, TYPES))
+    assert list(told({"code": CODE}).schema) == list(fresh_schema(FIRM, TYPES))
 
 
 DEATHS = Contract.model_validate(

@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 
 from jobs.contract import Register, TypeSpec
 from jobs.registers.claims import compared, mark
-from jobs.registers.clashes import like
 from jobs.registers.fold import changes, fold, placed_schema, valid_on
 from jobs.registers.judging import judge
 
@@ -187,14 +186,3 @@ claims_drawn = st.builds(
 def test_the_fold_does_not_depend_on_the_order_of_claims(drawn: list[dict[str, Any]], seed: int) -> None:
     shuffled = random.Random(seed).sample(drawn, len(drawn))
     assert folded(*drawn) == folded(*shuffled)
-
-
-@pytest.mark.parametrize(
-    ("one", "other", "alike"),
-    [
-        ("欧阳娜娜", "欧阳晓明", False), ("欧阳娜娜", "欧阳娜", True),
-        ("王小明", "王小红", True), ("王小明", "王大力", False),
-    ],
-)
-def test_a_shared_surname_of_one_or_two_characters_is_no_likeness(one: str, other: str, alike: bool) -> None:
-    assert like(one, other) is alike

@@ -1,115 +1,32 @@
-"""Who is who: merges, contested keys, decisions, undo; and that no order of arrival changes any of it."""
+"""Who is who: merges, contested keys, decisions, undo."""
 
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
-from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
 import polars as pl
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from jobs.contract import Register, TypeSpec
-from jobs.registers.assertions import (
-    DIFFERENT,
-    PERSON,
-    SAME,
-    SCHEMA,
-    UNSURE,
-    assertion,
-    difference,
-    frame,
-    in_force,
-    pair,
-    rulings,
+from jobs.registers.assertions import DIFFERENT, SAME, assertion, frame, pair
+from jobs.registers.cases import decision, of_pair, undone
+from tests.registers.firms import (
+    BLUE,
+    GREEN,
+    KEY,
+    LEAD,
+    OTHER,
+    RED,
+    THIRD,
+    answer,
+    claim,
+    decided,
+    entities,
+    kinds_of,
+    resolve,
+    state_of,
 )
-from jobs.registers.cases import Decision, cases, decision, of_pair, undone
-from jobs.registers.claims import claim_schema, compared, mark
-from jobs.registers.fold import fold
-from jobs.registers.identities import identities
-from jobs.registers.keys import kind_ranks
-from jobs.registers.resolution import Resolution, findings, resolved
-
-LEAD, OTHER, THIRD = "market/register", "tax/payers", "labour/employers"
-KEY = b"k" * 32
-TITLE = {"en": "x", "zh": "x"}
-FIELDS = {"name": "text", "established_on": "date", "representative": "text", "phone": "text"}
-TYPES = {
-    name: TypeSpec.model_validate(
-        {"name": name, "title": TITLE, "storage": name, "class": "ordinary", "grade": 1}
-    )
-    for name in ("text", "date")
-}
-FIRM = Register.model_validate(
-    {
-        "name": "firm", "title": TITLE, "description": TITLE, "lead": [LEAD], "most_keys": 6,
-        "kinds": ["organisation_code", "credit_code", "registration_number", "taxpayer_number"],
-        "fields": {name: {"type": kind, "title": TITLE} for name, kind in FIELDS.items()},
-        "clash": {
-            "name": "name", "other": ["established_on"], "changing": ["representative"], "most_parties": 3,
-            "alike": [["name", "established_on", "phone"]],
-        },
-    }
-)
-KINDS = {"A": "organisation_code", "C": "credit_code", "R": "registration_number", "T": "taxpayer_number"}
-RANKS = kind_ranks(FIRM)
-RED, BLUE, GREEN = "红星机械制造厂", "蓝天餐饮管理中心", "绿洲软件开发公司"
-
-
-def claim(keys: str, source: str = OTHER, batch: str = "b1", day: int = 1, **said: Any) -> dict[str, Any]:
-    """A claim whose keys are written `A2 R3`: a kind's letter and a number; both make the id."""
-    ids = sorted(keys.split(), key=lambda key: RANKS[KINDS[key[0]]])
-    row = {
-        **dict.fromkeys(claim_schema(FIRM, TYPES)), "_key_id": ids[0], "_kind": KINDS[ids[0][0]],
-        "_keys": [{"kind": KINDS[key[0]], "id": key} for key in ids], "_dataset": source, "_role": "firm",
-        "_batch_id": batch, "_source_file": "f", "_source_row": day, "_as_of": date(2026, 1, day),
-        "_delivered_on": date(2026, 2, 1), "_withdrawn": False, **said,
-    }
-    whole = [key for key in ids if key[0] == "C"]
-    row["_evidence"] = mark([*[said.get(name) for name in compared(FIRM)], *whole], KEY)
-    facts = [said.get(name) for name in FIRM.clash.alike[0]]
-    row["_alike"] = [] if None in facts else [mark(facts, KEY)]
-    return row
-
-
-def firms(rows: Sequence[dict[str, Any]]) -> pl.DataFrame:
-    return pl.DataFrame(list(rows), schema=claim_schema(FIRM, TYPES))
-
-
-def resolve(*rows: dict[str, Any], handed: Sequence[dict[str, Any]] = ()) -> Resolution:
-    return resolved(firms(rows), frame(handed), FIRM)
-
-
-def entities(found: Resolution) -> dict[str, list[int]]:
-    """Entity → the days of the claims that count for it."""
-    kept = found.placed.filter(~pl.col("_waits"))
-    return {
-        key: sorted(days) for key, days in kept.group_by("_entity_id").agg(pl.col("_source_row")).sort(
-            "_entity_id").iter_rows()
-    }
-
-
-def state_of(found: Resolution, key: str) -> tuple[str, list[str]]:
-    rows = found.identities.map.filter(pl.col("id") == key)
-    state, parties = rows.select("state", "parties").row(0) if rows.height else ("active", None)
-    return state, parties or []
-
-
-def answer(judgement: str, day: int = 1) -> Decision:
-    return Decision(judgement, "a steward", "looked at the files", f"2026-03-{day:02d}T08:00:00Z")
-
-
-def decided(found: Resolution, judgement: str, kind: str | None = None, day: int = 1) -> list[dict[str, Any]]:
-    rows = found.cases if kind is None else found.cases.filter(pl.col("kind") == kind)
-    return decision(rows.row(0, named=True), answer(judgement, day), KEY)
-
-
-def kinds_of(found: Resolution) -> list[tuple[str, str]]:
-    return sorted(found.cases.select("kind", "state").rows())
 
 
 def test_keys_written_in_one_row_are_one_entity_under_the_best_key() -> None:
@@ -270,6 +187,68 @@ def test_two_numbers_with_every_fact_alike_are_suggested_and_not_joined() -> Non
                             handed=decided(found, SAME))) == {"A2": [1, 2]}
 
 
+def test_a_pair_asked_about_again_on_more_evidence_is_one_case_and_keeps_its_decision() -> None:
+    said = {"name": RED, "established_on": date(1990, 1, 1)}
+    rows = (claim("A2", day=1, **said, phone="1"), claim("A3", day=2, **said))
+    more = claim("A3", day=3, **said, phone="1")
+    first = resolve(*rows)
+    same, different = decided(first, SAME), decided(first, DIFFERENT)
+    assert kinds_of(resolve(*rows, more, handed=same)) == [("near_key", "decided")]
+    assert ("two_numbers", "reopened") in kinds_of(resolve(*rows, more, handed=different))
+
+
+def test_two_keys_found_to_be_one_are_asked_about_again_when_what_is_said_later_contradicts() -> None:
+    since = date(1990, 1, 1)
+    rows = (claim("A2 R2", day=1, name=RED, established_on=since), claim("A3 R2", day=2, name=RED))
+    same = decided(resolve(*rows), SAME)
+    agreeing = claim("A3", THIRD, day=3, name="紅星機械製造廠", established_on=since)
+    assert kinds_of(resolve(*rows, agreeing, handed=same)) == [("shared_key", "decided")]
+    against = claim("A3", THIRD, day=4, name=BLUE, established_on=date(1999, 9, 9))
+    found = resolve(*rows, against, handed=same)
+    assert found.cases.filter(pl.col("kind") == "shared_key").select("state", "judgement").rows() == [
+        ("reopened", "same")]
+    assert state_of(found, "A3") == ("ambiguous", state_of(found, "A3")[1])  # A3 contradicts itself as well
+    assert state_of(found, "R2") == ("redirect", [])  # the decision stands
+    again = [*same, *decided(found, SAME, "shared_key", day=2)]
+    assert ("shared_key", "decided") in kinds_of(resolve(*rows, against, handed=again))
+    assert kinds_of(resolve(*rows, handed=same)) == [("shared_key", "decided")]  # without it, nothing contradicts
+
+
+def test_two_keys_told_apart_are_asked_about_again_when_they_come_to_share_another_strong_key() -> None:
+    rows = (claim("A2 R2", day=1), claim("A3 R2", day=2))
+    apart = decided(resolve(*rows), DIFFERENT)
+    found = resolve(*rows, claim("A2 T2", day=3), claim("A3 T2", day=4), handed=apart)
+    assert kinds_of(found) == [("shared_key", "decided"), ("shared_key", "open")]
+    assert state_of(found, "T2") == ("ambiguous", ["A2", "A3"])
+
+
+def test_no_clash_arises_from_spelling_only() -> None:
+    since = date(2001, 1, 1)
+    spelled = [(RED, "欧阳娜娜"), ("紅星機械製造廠", "歐陽娜娜"), ("红星机械制造厂（有限合伙）", "Ouyang Nana"),
+               (RED, "欧阳·娜娜")]
+    found = resolve(*[claim("A2", OTHER, day=day, name=name, representative=boss, established_on=since)
+                      for day, (name, boss) in enumerate(spelled, 1)])
+    assert entities(found) == {"A2": [1, 2, 3, 4]}
+    assert kinds_of(found) == []
+    # A second contradiction beside the name's: neither is one when it is another spelling.
+    later = claim("A2", OTHER, day=5, name=RED, representative="赵国强", established_on=date(2002, 1, 1))
+    assert kinds_of(resolve(claim("A2", OTHER, day=1, name=RED, representative="Zhao Guoqiang"), later)) == []
+    another = claim("A2", OTHER, day=1, name=RED, representative="李红", established_on=since)
+    assert kinds_of(resolve(another, later)) == [("contested_key", "open")]
+
+
+def test_near_codes_under_one_name_are_suggested_and_not_joined_unless_something_fixed_contradicts() -> None:
+    born, other = date(1990, 1, 1), date(1991, 1, 1)
+    pair_of_codes = (claim("A2", LEAD, day=1, name=RED, established_on=born), claim("A3", day=2, name=RED))
+    found = resolve(*pair_of_codes)
+    assert entities(found) == {"A2": [1], "A3": [2]}
+    assert found.cases.select("kind", "state", "suggestion").rows() == [("near_key", "open", "same")]
+    assert entities(resolve(*pair_of_codes, handed=decided(found, SAME))) == {"A2": [1, 2]}
+    assert kinds_of(resolve(*pair_of_codes, claim("A3", THIRD, day=3, established_on=other))) == []
+    assert kinds_of(resolve(claim("A2", day=1, name=RED), claim("A3", day=2, name=BLUE))) == []
+    assert kinds_of(resolve(claim("A2", day=1, name=RED), claim("A4", day=2, name=RED))) == []
+
+
 def model_edge(one: str, other: str) -> dict[str, Any]:
     return assertion(SAME, pair(one, other), "splink@7", left=one, left_kind="organisation_code" if one[0] == "A" else
                      "unkeyed", right=other, right_kind="unkeyed", evidence="{}")
@@ -282,95 +261,6 @@ def test_a_models_edges_never_glue_two_numbered_firms() -> None:
     assert state_of(found, "U4") == ("redirect", [])
     assert state_of(found, "U2") == ("ambiguous", ["A2", "A3"])
     assert entities(found) == {"A2": [1], "A3": [2]}
-
-
-# -- any order -----------------------------------------------------------------------------------------------------
-@dataclass
-class Lake:
-    """A register that takes events one by one and touches only what they touch, as the stage does."""
-
-    claims: list[dict[str, Any]] = field(default_factory=list)
-    gone: set[str] = field(default_factory=set)
-    entries: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema={**SCHEMA, "_commit": pl.Int64}))
-    commit: int = 0
-
-    def take(self, *events: tuple[str, Any]) -> None:
-        self.commit += 1
-        touched: set[str] = set()
-        for what, value in events:
-            if what == "deliver":
-                fresh = [] if value[0]["_batch_id"] in {one["_batch_id"] for one in self.claims} else value
-                self.claims += [one for one in fresh if one["_batch_id"] not in self.gone]
-                touched |= {one["_key_id"] for one in value}
-            elif what == "retract":
-                self.gone.add(value)
-                touched |= {one["_key_id"] for one in self.claims if one["_batch_id"] == value}
-                self.claims = [one for one in self.claims if one["_batch_id"] != value]
-            else:
-                self._enter(frame([value]))
-                touched.add(value["subject"])
-        before = in_force(self.entries)
-        mine = firms([one for one in self.claims if one["_key_id"] in touched])
-        _, wanted = findings(mine, FIRM, rulings(before))
-        rules = before.filter(pl.col("rule") != "alike@1")
-        self._enter(difference(rules, wanted, pl.Series(sorted(touched), dtype=pl.String)))
-
-    def _enter(self, rows: pl.DataFrame) -> None:
-        self.entries = pl.concat([self.entries, rows.with_columns(pl.lit(self.commit, pl.Int64).alias("_commit"))])
-
-    def state(self) -> tuple[Any, ...]:
-        handed = self.entries.filter(pl.col("rule") == PERSON).select(list(SCHEMA))
-        whole = resolved(firms(self.claims), handed, FIRM)
-        force = in_force(self.entries)
-        found = identities(force, RANKS, FIRM.most_keys)
-        rules = whole.force.filter(pl.col("rule") != "alike@1")
-        assert force.rows() == rules.rows()  # what was kept step by step is what all claims together say
-        rows = fold(whole.placed, FIRM, TYPES, {})
-        return force.rows(), found.map.rows(), cases(force, found).rows(), rows.rows()
-
-
-names = st.sampled_from([RED, BLUE, GREEN, "红星机械厂", None])
-drawn_claims = st.builds(
-    lambda keys, source, batch, day, name, born, boss: claim(
-        " ".join(sorted(keys)), source, f"b{batch}", day, name=name, established_on=born, representative=boss
-    ),
-    st.sets(st.sampled_from(["A2", "A3", "C2", "C3", "R2", "R3", "T2"]), min_size=1, max_size=3),
-    st.sampled_from([LEAD, OTHER, THIRD]), st.integers(1, 4), st.integers(1, 9), names,
-    st.sampled_from([date(1990, 1, 1), date(1999, 9, 9), None]), st.sampled_from(["李红", "赵国强", None]),
-)
-
-
-@given(st.lists(drawn_claims, min_size=2, max_size=10), st.integers(0, 10_000), st.data())
-def test_any_order_of_deliveries_retractions_decisions_and_undos_ends_the_same(
-    rows: list[dict[str, Any]], seed: int, data: st.DataObject
-) -> None:
-    for number, row in enumerate(rows):
-        row["_source_row"] = number
-    ids = sorted({row["_batch_id"] for row in rows})
-    batches = {batch: [row for row in rows if row["_batch_id"] == batch] for batch in ids}
-    whole = resolve(*rows)
-    handed: list[dict[str, Any]] = []
-    for case in whole.cases.iter_rows(named=True):
-        for day in range(data.draw(st.integers(0, 2))):
-            chosen = data.draw(st.sampled_from([SAME, DIFFERENT, UNSURE]))
-            handed += decision(case, answer(chosen, day + 1), KEY)
-        if data.draw(st.booleans()):
-            handed += undone(frame(handed), case["id"], answer("undo", 5))
-    parted = of_pair(("A2", KINDS["A"]), ("R2", KINDS["R"]), whole.force)
-    handed += decision(parted, answer(DIFFERENT), KEY) if data.draw(st.booleans()) else []
-    events: list[tuple[str, Any]] = [("deliver", batch) for batch in batches.values()]
-    events += [("decide", row) for row in handed]
-    if data.draw(st.booleans()):
-        events.append(("retract", data.draw(st.sampled_from(sorted(batches)))))
-    calm, wild = Lake(), Lake()
-    calm.take(*events)
-    chance = random.Random(seed)
-    shuffled = chance.sample(events, len(events)) + chance.sample(events, len(events) // 2)
-    while shuffled:
-        size = chance.randint(1, 3)
-        wild.take(*shuffled[:size])
-        shuffled = shuffled[size:]
-    assert wild.state() == calm.state()
 
 
 @pytest.mark.parametrize("seed", range(20))

@@ -64,6 +64,7 @@ DELIVERIES = [
     (PAYERS, "20260106", f"{SHARED},{RED},1990-01-01,红星路2号,2026-01-06"),
     (LICENCES, "20260201", f"{B},{SHARED},{BLUE},1999-09-09,蓝天路3号,2026-02-01"),
     (PAYERS, "20260202", f"{OWN},{BLUE},1999-09-09,蓝天路4号,2026-02-02\n{OWN},{RED},1990-01-01,红星路5号,2026-02-02"),
+    (LICENCES, "20260301", f"{B},{OWN},绿洲软件开发公司,2005-05-05,绿洲路6号,2026-03-01"),
 ]
 
 
@@ -196,3 +197,35 @@ def test_an_id_is_followed_across_merges_decisions_undo_and_withdrawal_and_any_o
         retract.run(lake, LICENCES, batch=batch)
         resolve.run(lake, "firm")
         assert state(lake, [LICENCES, PAYERS]) == before
+
+
+def test_a_pair_found_to_be_one_is_asked_about_again_when_new_evidence_contradicts_and_stays_joined_meanwhile(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def asked() -> list[tuple[str, str]]:
+        return [(one["state"], one["judgement"]) for one in _lake_says("cases", "--state", "all")
+                if one["kind"] == "shared_key"]
+
+    with Lake.open(_lake(place, "lake", monkeypatch)) as lake:
+        best, other = sorted(_id(lake, "organisation_code", code[8:17]) for code in (A, B))
+        _deliver(lake, place, 0, 2)
+        (case,) = [one["case"] for one in _lake_says("cases")]
+        _lake_says("decide", case, "same", "--reason", "one firm under a new name", "--by", "steward")
+        resolve.run(lake, "firm")
+        assert asked() == [("decided", "same")]
+        _deliver(lake, place, 4)
+        assert asked() == [("reopened", "same")]
+        assert _lake_says("cases", case)["judgement"] == "same"
+        assert _lake_says("resolve", other)["path"] == [other, best]
+        _lake_says("decide", case, "same", "--reason", "seen, and still one firm", "--by", "steward")
+        resolve.run(lake, "firm")
+        assert asked() == [("decided", "same")]
+        handed = Desk.of(lake, "firm").court.handed_in().to_dicts()
+        before = state(lake, [LICENCES])
+    with Lake.open(_lake(place, "other", monkeypatch)) as lake:
+        Desk.of(lake, "firm").court.hand_in(handed[:1])
+        _deliver(lake, place, 4)
+        _deliver(lake, place, 2)
+        Desk.of(lake, "firm").court.hand_in(handed[1:])
+        _deliver(lake, place, 0)
+        assert state(lake, [LICENCES]) == before
