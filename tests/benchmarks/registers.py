@@ -45,8 +45,9 @@ Delivery = tuple[str, Path]
 def digest(rows: pl.DataFrame) -> str:
     """Return a digest of rows that does not depend on their order."""
     flat = rows.select(
-        pl.col(name).list.eval(pl.element().cast(pl.String) if kind.inner == pl.String else pl.element().struct.json_encode())
-        .list.join("|") if isinstance(kind, pl.List) else pl.col(name)
+        pl.col(name).list.eval(
+            pl.element().cast(pl.String) if kind.inner == pl.String else pl.element().struct.json_encode()
+        ).list.join("|") if isinstance(kind, pl.List) else pl.col(name)
         for name, kind in sorted(rows.schema.items())
     )
     return hashlib.sha256(flat.hash_rows(seed=1).sort().to_numpy().tobytes()).hexdigest()
