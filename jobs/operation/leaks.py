@@ -100,7 +100,8 @@ def _files(place: str, folder: Path, home: Path) -> Iterator[Written]:
         if path.suffix == ".parquet":
             yield from _columns(place, name, pl.read_parquet(path))
         elif path.is_file() and path.suffix in TEXTS:
-            yield Written(place, name, pl.Series([path.read_text(encoding="utf-8", errors="replace")]))
+            lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+            yield Written(place, name, pl.Series(lines, dtype=pl.String))
 
 
 def _database(path: Path) -> Iterator[Written]:

@@ -16,6 +16,7 @@ from jobs.storage.tables import Lake
 from jobs.synthesis.truth import ROLES
 
 ALL = "all"
+_ORIGIN = ("_dataset", "_role", "_batch_id", "_source_file", "_source_row")
 
 
 def score(lake: Lake, truth: Path) -> list[dict[str, Any]]:
@@ -36,7 +37,7 @@ def score(lake: Lake, truth: Path) -> list[dict[str, Any]]:
 
 def _with_subjects(lake: Lake, desk: Desk, told: pl.DataFrame) -> pl.DataFrame:
     """Return a register's claims with the entity each is in and the subject it truly speaks of."""
-    claims = lake.scan(*desk.claims_table).collect()
+    claims = desk.ledger.claims_in_force().scan().unique(_ORIGIN, keep="first").collect()
     judged, _ = judge(claims, desk.register, rulings(desk.court.force()))
     rows = placed(judged, desk.court.id_map(), desk.register.lead)
     roles = pl.DataFrame(

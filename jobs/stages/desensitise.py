@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -20,11 +21,11 @@ from jobs.rows.protection import gold_schema, protect, protection_of
 from jobs.sets.deduplication import current
 from jobs.sets.products import joined
 from jobs.stages.conform import silver_table
-from jobs.storage.batch_tables import BatchTable, Writer, scan_files, slices
+from jobs.storage.batch_tables import LEFT, BatchTable, Writer, in_buckets, scan_files, slices
 from jobs.storage.ledgers import REGISTERS, Ledger, accepted
 from jobs.storage.locations import Location
 from jobs.storage.scanning import files
-from jobs.storage.spreading import COUNT, spread
+from jobs.storage.spreading import spread
 from jobs.storage.tables import Lake
 
 BUCKET_ROWS = 250_000  # rows that meet in one task, at most about
@@ -159,9 +160,10 @@ def _current(lake: Lake, contract: Contract, folder: Location) -> pl.LazyFrame:
     own = folder / layers.slug(contract.name)
     choosing = Choosing(contract, silver, own, 1 + rows // BUCKET_ROWS if much else 1)
     parts = [(batch, file) for batch, some in files.items() for file in some]
-    spread(lake, partial(_scatter, choosing=choosing), parts, COUNT, engine=much, where=where)
-    spread(lake, partial(_choose, choosing=choosing), range(choosing.buckets), COUNT, engine=much, where=where)
-    return scan_files(own, own.files("current/*.parquet"), silver.schema)
+    left = spread(lake, partial(_scatter, choosing=choosing), parts, LEFT, engine=much, where=where)
+    task = partial(_choose, choosing=choosing)
+    chosen = spread(lake, task, in_buckets(left), LEFT, engine=much, where=where)
+    return scan_files(own, chosen["path"], silver.schema)
 
 
 def _scatter(part: tuple[str, str], *, choosing: Choosing) -> pl.DataFrame:
@@ -177,13 +179,12 @@ def _scatter(part: tuple[str, str], *, choosing: Choosing) -> pl.DataFrame:
             bucket = rows.select(pl.struct(key).hash(seed=0) % choosing.buckets).to_series()
             for number, writer in enumerate(writers):
                 writer.write(rows.filter(bucket == number))
-    return pl.DataFrame({"rows": [sum(int(writer.files()["rows"].sum()) for writer in writers)]})
+    return pl.concat(writer.left(number) for number, writer in enumerate(writers))
 
 
-def _choose(bucket: int, *, choosing: Choosing) -> pl.DataFrame:
+def _choose(bucket: Sequence[str], *, choosing: Choosing) -> pl.DataFrame:
     """Leave the current rows of one bucket."""
-    found = choosing.folder.files(f"{bucket}/*.parquet")
-    rows = current(scan_files(choosing.folder, found, choosing.silver.schema).collect(), choosing.contract)
+    rows = current(scan_files(choosing.folder, bucket, choosing.silver.schema).collect(), choosing.contract)
     with Writer(choosing.folder / "current", choosing.silver.schema) as writer:
         writer.write(rows)
-    return pl.DataFrame({"rows": [rows.height]})
+    return writer.left()

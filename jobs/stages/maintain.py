@@ -67,7 +67,8 @@ def _compact(lake: Lake, layer: Layer, name: str) -> None:
     fragmented, expired = lake.fragmented(layer, name), lake.expired_files(layer, name, RETENTION_HOURS)
     if not fragmented and not expired:
         return
-    with lake.writing(f"{layer}.{layers.slug(register if shared else name)}"):
+    writer = Layer.SILVER if layer is Layer.QUARANTINE else layer  # conform writes both, under one lease
+    with lake.writing(f"{writer}.{layers.slug(register if shared else name)}"):
         if fragmented:
             lake.compact(layer, name, by=_ORDERED.get(part) if shared else None)
         if expired:

@@ -31,6 +31,7 @@ BATCH, ROW = "_batch_id", "_source_row"
 FILE_ROWS = 1_000_000  # at most, so that whoever reads one file needs little memory
 SLICE_ROWS = 50_000  # rows that a task holds in memory at once
 FILE: dict[str, Any] = {"path": pl.String, "size": pl.Int64, "rows": pl.Int64}
+LEFT: dict[str, Any] = {"bucket": pl.Int64, **FILE}  # what a task left in buckets; `path` is an address
 
 
 @dataclass
@@ -85,6 +86,15 @@ class Writer:
         """Return what was written (`FILE`), paths below the folder."""
         return pl.DataFrame(self.parts, schema=FILE, orient="row")
 
+    def left(self, bucket: int = 0) -> pl.DataFrame:
+        """Return what was written (`LEFT`), for whoever reads it next.
+
+        Only what a task returns is read on: a task that the engine tried twice has left some files twice.
+        """
+        placed = self.files().with_columns(pl.lit(bucket, pl.Int64).alias("bucket"))
+        addresses = pl.Series("path", [self.folder.address(path) for path in placed["path"]], pl.String)
+        return placed.with_columns(addresses).select(list(LEFT))
+
     def scan(self) -> pl.LazyFrame:
         """Return the rows written."""
         return scan_files(self.folder, (self.folder.address(path) for path, _, _ in self.parts), self.schema)
@@ -113,6 +123,11 @@ class BatchTable:
     def slices(self, file: str, batch: str) -> Iterator[pl.DataFrame]:
         """Yield the rows of one file as `read` gives them, a limited number at a time."""
         return (_typed(rows, self.schema, batch) for rows in slices(self.folder, file))
+
+    def check(self) -> None:
+        """Raise StorageError where the table is there and stores a column as another type than the schema's."""
+        if self.folder.has_table():
+            self._table()
 
     def replace(self, batch: str, files: pl.DataFrame) -> None:
         """Put written files (`FILE`) in the place of whatever the table holds of a batch, in one commit.
@@ -153,6 +168,11 @@ class BatchTable:
         if fresh := [one for one in schema.fields if one.name not in known]:
             table.alter.add_columns(fresh)
         return table
+
+
+def in_buckets(left: pl.DataFrame) -> list[list[str]]:
+    """Return the files (`LEFT`) of each bucket that has some."""
+    return left.sort("bucket", "path").group_by("bucket", maintain_order=True).agg("path")["path"].to_list()
 
 
 def scan_files(folder: Location, files: Iterable[str], schema: Mapping[str, Any]) -> pl.LazyFrame:

@@ -17,6 +17,7 @@ import polars as pl
 from jobs.layers import Layer
 from jobs.registers.assertions import PERSON, in_force
 from jobs.registers.assertions import SCHEMA as ASSERTION
+from jobs.registers.cases import OPEN, REOPENED
 from jobs.registers.cases import SCHEMA as CASE
 from jobs.registers.identities import ACTIVE, MAP
 from jobs.storage.frames import to_arrow
@@ -138,6 +139,15 @@ class Court:
         if known_at is not None:
             rows = rows.filter(pl.col("_commit") <= known_at)
         return _newest(rows.collect(), "id").filter(pl.col("state") != GONE).select(list(CASE))
+
+    def asked_since(self) -> pl.DataFrame:
+        """Return since when each waiting case waits (`id`, `since`): when it was opened, or opened again."""
+        rows = self._scan(self.cases_log, CASE_ENTRY).select("id", "state", "_commit", "_recorded_at").collect()
+        waits = pl.col("state").is_in([OPEN, REOPENED])
+        rows = rows.sort("_commit").with_columns(_calm=(~waits).cum_sum().over("id"))
+        return rows.filter((pl.col("_calm") == pl.col("_calm").max().over("id")) & waits).group_by("id").agg(
+            pl.col("_recorded_at").min().alias("since")
+        )
 
     def _scan(self, table: str, schema: Mapping[str, Any]) -> pl.LazyFrame:
         if not self.lake.has(REGISTERS, table):

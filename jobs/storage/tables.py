@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 STAGING = f"{Layer.OPS}/staging"
+STARTED = "started"
 ATTEMPTS = 20  # to append where others append too
 SMALL_FILE_BYTES, MANY_FILES = 32 << 20, 16  # sixteen small files in one partition are worth joining
 
@@ -299,11 +300,21 @@ class Lake:
         runs = self.runs().filter(pl.col("dataset") == dataset)
         judged: dict[str, dict[str, Any]] = {}
         for row in runs.iter_rows(named=True):
+            if row["outcome"] == STARTED:
+                continue
             if row["stage"] == stage:
                 judged[row["batch"]] = row
             elif stage == "conform" and row["outcome"] == "reinstated":
                 judged.pop(row["batch"], None)
         return judged
+
+    def interrupted(self, stage: str, dataset: str) -> set[str]:
+        """Return the batches that a stage began to judge again and never finished: their tables may be ahead of it."""
+        import polars as pl
+
+        runs = self.runs().filter((pl.col("dataset") == dataset) & (pl.col("stage") == stage))
+        latest = runs.unique("batch", keep="last", maintain_order=True)
+        return set(latest.filter(pl.col("outcome") == STARTED)["batch"])
 
     def last_report(self, stage: str, dataset: str, batch: str) -> StageReport:
         """Return the latest accounting of one batch at one stage; raise RequestError when there is none."""
