@@ -121,6 +121,19 @@ def test_a_mirror_shows_what_is_there_now(store: Store) -> None:
     assert store.mirror("open/x/a.csv").read_bytes() == b"3"
 
 
+@pytest.mark.parametrize("file", ["户籍 登记.csv", "a+b%20c&d=e.csv", "_batch_id=x#1.csv"])
+def test_a_name_may_hold_what_departments_call_their_files(store: Store, file: str) -> None:
+    name = f"landing/x/{file}"
+    store.write(name, b"1")
+    assert [one.name for one in store.names("landing/x")] == [file]
+    assert store.read(name) == b"1"
+    assert (store.mirror("landing/x") / file).read_bytes() == b"1"
+    with store.location(name).local() as path:
+        assert (path.name, path.read_bytes()) == (file, b"1")
+    store.remove(name)
+    assert not store.exists(name)
+
+
 def test_an_objects_state_changes_when_it_does(store: Store) -> None:
     store.write("raw/x/b.csv", b"1")
     store.write("raw/x/deep/a.csv", b"1")
