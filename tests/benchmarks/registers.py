@@ -1,6 +1,6 @@
 """Two orders of one city's deliveries end in one register, and how long `lake why` takes on it.
 
-    python tests/benchmarks/registers.py [PEOPLE] [DAYS] [FOLDER]
+    python -m tests.benchmarks.registers [PEOPLE] [DAYS] [FOLDER]
 
 Writes a synthetic city, takes its deliveries in twice into lakes of their own: day by day, resolved each day; and in a
 shuffled order with repetitions, resolved now and then. Compares claims in force, current rows, ledger, id map and cases
@@ -44,13 +44,15 @@ Delivery = tuple[str, Path]
 
 def digest(rows: pl.DataFrame) -> str:
     """Return a digest of rows that does not depend on their order."""
-    flat = rows.select(
-        pl.col(name).list.eval(
-            pl.element().cast(pl.String) if kind.inner == pl.String else pl.element().struct.json_encode()
-        ).list.join("|") if isinstance(kind, pl.List) else pl.col(name)
-        for name, kind in sorted(rows.schema.items())
-    )
+    flat = rows.select(_flat(name, kind) for name, kind in sorted(rows.schema.items()))
     return hashlib.sha256(flat.hash_rows(seed=1).sort().to_numpy().tobytes()).hexdigest()
+
+
+def _flat(name: str, kind: pl.DataType) -> pl.Expr:
+    if not isinstance(kind, pl.List):
+        return pl.col(name)
+    one = pl.element().struct.json_encode() if isinstance(kind.inner, pl.Struct) else pl.element().cast(pl.String)
+    return pl.col(name).list.eval(one).list.join("|")
 
 
 def state(lake: Lake) -> dict[str, str]:
