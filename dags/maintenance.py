@@ -1,4 +1,4 @@
-"""Housekeeping: compaction, vacuum, snapshots, leftovers of killed runs, Data Docs; then a search for leaks."""
+"""Housekeeping: compaction, vacuum, snapshots, leftovers, Data Docs; then the open-data site and a search for leaks."""
 
 from datetime import timedelta
 
@@ -23,6 +23,13 @@ with DAG(
 
         return perform("maintain")
 
+    @task(task_id="site", trigger_rule="none_failed")
+    def build_site() -> dict[str, object]:
+        """Build the site: the score card has a new day, and a withdrawal may have been made by hand."""
+        from jobs.operation.tasks import site
+
+        return site()
+
     @task(task_id="scan", trigger_rule="all_done")
     def scan() -> list[dict[str, object]]:
         """Search what was written outside the closed layers for people's numbers; a finding fails the run."""
@@ -30,4 +37,4 @@ with DAG(
 
         return perform("scan")
 
-    maintain() >> scan()
+    maintain() >> [build_site(), scan()]

@@ -1,4 +1,4 @@
-"""One DAG per dataset or product: desensitise, and where it is open, preview >> a person approves >> publish."""
+"""One DAG per dataset or product: desensitise, and where it is open, preview >> approval >> publish >> site."""
 
 from datetime import timedelta
 from functools import reduce
@@ -57,6 +57,12 @@ def open_dag(contract: Contract) -> DAG:
             run = get_current_context()["dag_run"]
             return perform("publish", name, approved_by=approver(decision), triggered_by=run.triggering_user_name)
 
+        @task(task_id="site", trigger_rule="none_failed")
+        def build_site() -> dict[str, object]:
+            from jobs.operation.tasks import site
+
+            return site()
+
         protected = desensitise()
         if contract.release:
             approve = ApprovalOperator(
@@ -64,7 +70,7 @@ def open_dag(contract: Contract) -> DAG:
                 response_timeout=timedelta(days=7),
             )
             protected >> preview() >> approve
-            publish(approve.output)
+            publish(approve.output) >> build_site()
     return dag
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Literal
 
-Outcome = Literal["done", "withheld", "refused", "known", "retracted", "reinstated"]
+Outcome = Literal["started", "done", "withheld", "refused", "known", "retracted", "reinstated"]
 
 
 @dataclass(frozen=True)

@@ -50,8 +50,8 @@ PANELS = {
     ),
     "Privacy (no Java needed)": (privacy.risk, exposure.attack, privacy.anonymise, exposure.scan, privacy.keys),
     "Operation": (
-        operation.demo, operation.up, operation.down, operation.engine, operation.runs, operation.synth,
-        operation.score,
+        operation.demo, operation.up, operation.down, operation.engine, operation.setup_storage, operation.runs,
+        operation.synth, operation.score,
     ),
 }
 

@@ -20,6 +20,9 @@ class Layer(StrEnum):
     OPS = "ops"
 
 
+ROOMS = (*(layer.value for layer in Layer), "keys")  # what a name of an object may begin with
+
+
 def slug(dataset: str) -> str:
     """Return `department__dataset`, the dataset's name where a slash may not stand."""
     return dataset.replace("/", "__")
@@ -28,6 +31,11 @@ def slug(dataset: str) -> str:
 def table_path(layer: Layer, name: str) -> PurePosixPath:
     """Return the folder of a table below the lake's root, such as `silver/civil_affairs__deaths`."""
     return PurePosixPath(layer.value, slug(name))
+
+
+def bucket(lake: str, part: str) -> str:
+    """Return the bucket of a layer, or of one of the lake's own rooms such as `keys`: `citylake-silver`."""
+    return f"{lake}-{part}"
 
 
 def landing_path(dataset: str, batch: str = "") -> PurePosixPath:

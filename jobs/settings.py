@@ -6,7 +6,7 @@ import os
 from functools import cached_property
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -21,7 +21,22 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="LAKE_", frozen=True, extra="ignore")
 
     root: Path = Field(default=Path(".lake"), description="folder that holds the lake's state")
-    raw: Path | None = Field(default=None, description="departments' drop boxes; default ROOT/raw")
+    storage: str | None = Field(
+        default=None, pattern=r"^s3://[a-z0-9][a-z0-9-]{1,40}/?$",
+        description="s3://NAME keeps the lake in buckets NAME-landing, NAME-silver and so on; unset: in ROOT",
+    )
+    storage_endpoint: str = Field(
+        default="http://127.0.0.1:9000", pattern=r"^https?://[^/@]+/?$", description="where the object store answers"
+    )
+    storage_region: str = Field(default="us-east-1", description="region of the object store")
+    storage_access_key: SecretStr | None = Field(default=None, description="user of the object store")
+    storage_secret_key: SecretStr | None = Field(default=None, description="that user's key")
+    landing_lock_days: int = Field(
+        default=365, ge=1, description="how long a bucket of landed bytes locks what comes in (governance mode)"
+    )
+    raw: Path | None = Field(
+        default=None, description="departments' drop boxes; default ROOT/raw, or the bucket NAME-raw"
+    )
     schemas: Path = Field(default=PROJECT / "schemas", description="contracts, registers, types, code lists")
     expectations: Path = Field(default=PROJECT / "expectations", description="shared rules of quality")
     portal: str = Field(

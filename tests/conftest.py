@@ -1,14 +1,15 @@
 """What all tests share: the project's schemas, an empty lake, one warm engine, and a loud word on what did not run.
 
 A test that asks for the fixture `engine` is marked `spark` by itself. Where Java or the engine's jars are missing such
-tests cannot run (nor those of `postgres` without a server, nor those of `chromium` without a browser): they are left
-out and listed at the end of the run; under LAKE_CI=1 each of them fails instead.
+tests cannot run (nor those of `postgres` or `minio` without a server, nor those of `chromium` without a browser): they
+are left out and listed at the end of the run; under LAKE_CI=1 each of them fails instead.
 """
 
 from __future__ import annotations
 
 import os
 import shutil
+import uuid
 from collections import Counter
 from collections.abc import Iterator
 from functools import cache
@@ -22,6 +23,7 @@ from jobs.rows.codes import CodeBook
 from jobs.settings import PROJECT, Settings
 from jobs.storage import engine as server
 from jobs.storage import jars
+from tests.object_store import Server, program
 
 NEEDS_ENGINE = {"spark", "e2e"}
 KEPT_SETTINGS = {"LAKE_CI", "LAKE_DEBUG", "LAKE_JARS", "LAKE_MAVEN_URL", "LAKE_ENGINE_MEMORY", "LAKE_ENGINE_CORES"}
@@ -103,6 +105,32 @@ def missing_server() -> str | None:
     return "there is no PostgreSQL server. Remedy: install Debian's postgresql."
 
 
+def missing_store() -> str | None:
+    """Return what the tests of a real object store lack on this machine, with the remedy; None when nothing."""
+    return None if program() else "there is no object store's server. Remedy: `infra/minio.sh` builds it."
+
+
+@pytest.fixture(scope="session")
+def minio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A real object store of the tests' own; a lake in it has buckets of its own."""
+    server = Server(tmp_path_factory.mktemp("minio"))
+    server.start()
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+@pytest.fixture
+def bucket_lake(minio: Server, lake_folder: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A new lake in buckets, which this test's settings name; its own folder is empty."""
+    name = f"t{uuid.uuid4().hex[:12]}"
+    minio.bucket(name, lake_folder)
+    for variable, value in minio.environment(name).items():
+        monkeypatch.setenv(variable, value)
+    return name
+
+
 def missing_browser() -> str | None:
     """Return what the tests of the site lack on this machine, with the remedy; None when nothing."""
     if not (shutil.which("chromium") or shutil.which("chromium-browser")):
@@ -120,6 +148,10 @@ def _needs_server(item: pytest.Item) -> bool:
     return "postgres" in getattr(item, "fixturenames", ())
 
 
+def _needs_store(item: pytest.Item) -> bool:
+    return item.get_closest_marker("minio") is not None
+
+
 def _needs_engine(item: pytest.Item) -> bool:
     return any(item.get_closest_marker(name) for name in NEEDS_ENGINE)
 
@@ -127,6 +159,8 @@ def _needs_engine(item: pytest.Item) -> bool:
 def pytest_itemcollected(item: pytest.Item) -> None:
     if "engine" in getattr(item, "fixturenames", ()):
         item.add_marker("spark")
+    if "minio" in getattr(item, "fixturenames", ()):
+        item.add_marker("minio")
 
 
 @pytest.hookimpl(trylast=True)
@@ -136,6 +170,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         return
     stopped = [item for item in items if _needs_server(item)] if missing_server() else []
     stopped += [item for item in items if _needs_browser(item)] if missing_browser() else []
+    stopped += [item for item in items if _needs_store(item)] if missing_store() else []
     if any(_needs_engine(item) for item in items) and missing_part():
         stopped += [item for item in items if _needs_engine(item)]
     config.stash[LEFT_OUT].update(item.location[0] for item in stopped)
@@ -148,13 +183,15 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         pytest.fail(f"this test cannot run here: {missing}", pytrace=False)
     if _needs_browser(item) and (missing := missing_browser()):
         pytest.fail(f"this test cannot run here: {missing}", pytrace=False)
+    if _needs_store(item) and (missing := missing_store()):
+        pytest.fail(f"this test cannot run here: {missing}", pytrace=False)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     left_out = config.stash.get(LEFT_OUT, Counter())
     if left_out:
         terminalreporter.section("TESTS THAT DID NOT RUN", sep="!", red=True, bold=True)
-        missing = " ".join(filter(None, (missing_part(), missing_server(), missing_browser())))
+        missing = " ".join(filter(None, (missing_part(), missing_server(), missing_browser(), missing_store())))
         terminalreporter.line(f"{left_out.total()} tests need what is not here. {missing}", red=True)
         for file, number in sorted(left_out.items()):
             terminalreporter.line(f"{number:6} in {file}")

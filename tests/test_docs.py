@@ -65,7 +65,7 @@ def _parse(line: str) -> None:
 
 @pytest.mark.parametrize("verb", VERBS, ids=lambda verb: verb.__name__)
 def test_every_verb_has_help_and_an_example_that_parses(verb: Callable[..., None]) -> None:
-    name, doc = verb.__name__, verb.__doc__ or ""
+    name, doc = verb.__name__.replace("_", "-"), verb.__doc__ or ""
     shown = CliRunner().invoke(app, [name, "--help"])
     assert shown.exit_code == 0
     examples = [found.partition(" (")[0] for found in re.findall(r"Example:\s*(lake .*)", doc)]

@@ -51,7 +51,8 @@ def ingest(
         if landed.outcome == "known":
             say(f"batch {landed.batch} was delivered before; it is accounted for once.")
         for stage in (load, conform):
-            if landed.batch not in lake.judged(stage.__name__.rpartition(".")[2], dataset):
+            judged = lake.judged(stage.__name__.rpartition(".")[2], dataset).get(landed.batch)
+            if judged is None or judged["outcome"] != "done":  # what was refused or withheld may pass by now
                 stage.run(lake, dataset, batch=landed.batch)
         report = lake.last_report("conform", dataset, landed.batch)
     if json:

@@ -32,18 +32,20 @@ def attack(
 
     from jobs.privacy.attack import WHOM, document, hierarchy_views, infer, link, masked_views
     from jobs.privacy.risk.verdict import THRESHOLDS
-    from jobs.storage.flat_files import hierarchies_in, reading, scan
+    from jobs.storage.hierarchies import hierarchies_in
+    from jobs.storage.undeclared import reading, scan
 
     columns, tau = names(known), THRESHOLDS[mode.value]
     subject = pl.col(whom).cast(pl.String) if whom else pl.lit(None, pl.String)
-    with progress(f"attacking {file.name}"), reading(file):
-        released = scan(file).select(*columns, *names(hidden), subject.alias(WHOM)).collect()
-        people = scan(population).select(*columns, subject.alias(WHOM)).collect()
+    with progress(f"attacking {file.name}"), reading(file.name):
+        own = [whom] if whom else []
+        wanted = [*columns, *names(hidden)]
+        released = scan(file, [*wanted, *own]).select(*wanted, subject.alias(WHOM)).collect()
+        people = scan(population, [*columns, *own]).select(*columns, subject.alias(WHOM)).collect()
         ladders = {} if hierarchies is None else hierarchies_in(hierarchies, names(coarse))
         views = {name: hierarchy_views(ladders[name]) if name in ladders else masked_views for name in columns}
-        found = document(
-            link(released, people, views, tau), [infer(released, columns, name, tau) for name in names(hidden)], tau
-        )
+        inferred = [infer(released, columns, name, tau) for name in names(hidden)]
+        found = document(link(released, people, views, tau), inferred, tau)
     if json:
         emit(found)
     else:

@@ -29,7 +29,7 @@ def identify(
         str | None, typer.Option("--kind", help="what the column should hold; default: guessed per value")
     ] = None,
     encoding: Annotated[
-        str | None, typer.Option("--encoding", help="of a CSV file; default: UTF-8, UTF-16 by its mark, else GB 18030")
+        str | None, typer.Option("--encoding", help="of text; default: UTF-8, UTF-16, GB 18030 or Big5, by content")
     ] = None,
     sheet: Annotated[str | None, typer.Option("--sheet", help="worksheet; default: the first")] = None,
     registered: Annotated[
@@ -46,17 +46,16 @@ def identify(
     """
     import sys
 
-    from jobs.onboarding.columns import read_column
     from jobs.releases.formats import without_formulas
     from jobs.rows.codes import CodeBook
     from jobs.rows.dates import read_dates
     from jobs.settings import Settings
+    from jobs.storage.undeclared import read
 
     source = sys.stdin.buffer.read() if str(file) == "-" else file
-    values = read_column(source, column, encoding=encoding, sheet=sheet)
-    days = None
-    if registered is not None:
-        days, _ = read_dates(read_column(source, registered, encoding=encoding, sheet=sheet))
+    asked = [column] if registered is None else [column, registered]
+    cells = read(source, asked, encoding=encoding, sheet=sheet)
+    values, days = cells[column], None if registered is None else read_dates(cells[registered])[0]
     codes = CodeBook.load(Settings().schemas / "codes")
     parts = _identified(values, codes, at, kind, days)
     if json:

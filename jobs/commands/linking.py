@@ -32,7 +32,7 @@ def link(
     from jobs.linking.linkage import link as link_tables
     from jobs.linking.model import read_model, write_model
     from jobs.linking.report import summary_of, write_results
-    from jobs.storage.reading.whole_table import read_whole_table
+    from jobs.storage.undeclared import read
 
     if train and model:
         raise RequestError("--train and --model exclude each other.", remedy="give one of them.")
@@ -42,7 +42,7 @@ def link(
     frozen = read_model(model) if model else None
     with progress(f"linking {', '.join(file.name for file in files)}"):
         names = _sources(files)
-        tables = {name: read_whole_table(file) for name, file in zip(names, files, strict=True)}
+        tables = {name: read(file) for name, file in zip(names, files, strict=True)}
         linked = link_tables(tables, settings, id_column=id_column, truth=truth, model=frozen, threshold=threshold)
         summary = summary_of(linked, truth)
         written = write_results(linked, summary, out, id_column)

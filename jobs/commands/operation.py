@@ -1,4 +1,4 @@
-"""Verbs about running the lake: synth, demo, up, down, engine, runs."""
+"""Verbs about running the lake: synth, demo, up, down, engine, setup-storage, runs."""
 
 from __future__ import annotations
 
@@ -122,6 +122,29 @@ def engine(act: Annotated[Act, typer.Argument()], json: AsJson = False) -> None:
         emit(status)
     else:
         typer.echo(" ".join(f"{key}={value}" for key, value in status.items()))
+
+
+def setup_storage(json: AsJson = False) -> None:
+    """Make the buckets, policies and users of a lake in buckets, those that are missing; needs the server's own keys.
+
+    Example: lake setup-storage
+    """
+    from jobs.catalogue import load_catalogue
+    from jobs.errors import RequestError
+    from jobs.settings import Settings
+    from jobs.storage.buckets import Bucket, store
+    from jobs.storage.rights import set_up
+
+    settings = Settings()
+    bucket = store(settings)
+    if not isinstance(bucket, Bucket):
+        raise RequestError("this lake is in a folder: nothing to set up.", remedy="set LAKE_STORAGE=s3://NAME.")
+    departments = {contract.department for contract in load_catalogue(settings.schemas).datasets()}
+    done = set_up(bucket, sorted(departments), settings.landing_lock_days)
+    if json:
+        emit(done)
+    else:
+        table(done, ("kind", "name", "done"))
 
 
 def runs(

@@ -76,16 +76,17 @@ def risk(
     """
     from jobs.privacy.risk.measure import measure
     from jobs.privacy.risk.verdict import Environment
-    from jobs.storage.flat_files import reading, scan
+    from jobs.storage.undeclared import reading, scan
 
     environment = Environment(
         None if control is None else control.value, None if motive is None else motive.value,
         acquaintances, prevalence,
     )
-    with progress(f"measuring {file.name}"), reading(file):
+    with progress(f"measuring {file.name}"), reading(file.name):
         found = measure(
-            scan(file), names(quasi), names(sensitive), mode=mode.value, environment=environment,
-            population=None if population is None else scan(population), nominal=names(nominal),
+            scan(file, [*names(quasi), *names(sensitive)]), names(quasi), names(sensitive),
+            mode=mode.value, environment=environment,
+            population=None if population is None else scan(population, names(quasi)), nominal=names(nominal),
         )
     if html is not None:
         from jobs.privacy.risk.page import page
@@ -126,12 +127,14 @@ def anonymise(
     from jobs.privacy.generalisation.anonymise import generalise
     from jobs.privacy.generalisation.lattice import Criteria
     from jobs.privacy.risk.verdict import LEAST_K
-    from jobs.storage.flat_files import hierarchies_in, reading, scan, write
+    from jobs.storage.hierarchies import hierarchies_in
+    from jobs.storage.undeclared import reading, scan, write
 
     criteria = Criteria(k or LEAST_K[mode.value], l, t, diversity.value)
-    with progress(f"searching for {file.name}"), reading(file):
+    with progress(f"searching for {file.name}"), reading(file.name):
         made = generalise(
-            scan(file), names(quasi), hierarchies_in(hierarchies, names(quasi)), criteria,
+            scan(file, [*names(quasi), *names(sensitive), *names(keep)]), names(quasi),
+            hierarchies_in(hierarchies, names(quasi)), criteria,
             sensitive=names(sensitive), keep=names(keep), suppression=suppression, metric=loss.value,
             weights=_weights(weights), count_suppressed=not ignore_suppressed, nominal=names(nominal),
         )
@@ -183,9 +186,9 @@ def keys(
     from jobs.errors import RequestError
     from jobs.privacy.keyring import KeyRing
     from jobs.settings import Settings
-    from jobs.storage.objects import Folder
+    from jobs.storage.buckets import store
 
-    ring = KeyRing.of(Folder(Settings().home))
+    ring = KeyRing.of(store(Settings()))
     if act is KeyAct.list:
         found = [key for key in ring.every() if purpose in (None, key.purpose)]
     elif purpose is None:

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from jobs.commands.printing import AsJson, emit, progress, report_row, say, table
+from jobs.commands.site import show_on_site
 
 Name = Annotated[str, typer.Argument(help="dataset or product, such as products/population")]
 
@@ -52,7 +53,7 @@ def release(
     rebuild: Annotated[str | None, typer.Option("--rebuild", help="make this version again and compare")] = None,
     json: AsJson = False,
 ) -> None:
-    """Release a dataset now; the approver is somebody other than who runs this. Or make a version again.
+    """Release a dataset now and build the site; the approver is not who runs this. Or make a version again.
 
     Example: lake release products/population --by dpo@city.example
 
@@ -67,14 +68,15 @@ def release(
     if rebuild is not None:
         _rebuild(name, rebuild, json)
         return
-    with Lake.open() as lake, progress(f"releasing {name}"):
-        reports = publish.run(lake, name, approved_by=str(by), triggered_by=getpass.getuser())
-    if json:
-        emit([report_row(report) for report in reports])
-        return
-    for report in reports:
-        say(f"{report.dataset} {report.batch}: {report.accepted} of {report.delivered} rows")
-        typer.echo(str(report.extra.get("path", "")))
+    with Lake.open() as lake:
+        with progress(f"releasing {name}"):
+            reports = publish.run(lake, name, approved_by=str(by), triggered_by=getpass.getuser())
+        if json:
+            emit([report_row(report) for report in reports])
+        for report in () if json else reports:
+            say(f"{report.dataset} {report.batch}: {report.accepted} of {report.delivered} rows")
+            typer.echo(str(report.extra.get("path", "")))
+        show_on_site(lake)
 
 
 def _rebuild(name: str, version: str, json: bool) -> None:
@@ -144,23 +146,25 @@ def withdraw(
     by: Annotated[str, typer.Option("--by", help="who decided; it is published")],
     json: AsJson = False,
 ) -> None:
-    """Withdraw released versions whole, by a signed statement; their data and the changes that hold it are removed.
+    """Withdraw released versions whole, by a signed statement: data and changes that hold it go, the site says why.
 
     Example: lake withdraw products/population 1.0.0 --reason "a wrong source file" --by dpo@city.example
     """
     from jobs.stages import publish
     from jobs.storage.tables import Lake
 
-    with Lake.open() as lake, progress(f"withdrawing {name}"):
-        touched = publish.withdraw(lake, name, versions, reason=reason, by=by)
     said = {True: "withdrawn", False: "changes withdrawn"}
-    rows = [{"version": one.version, "status": said[one.withdrawn], "path": str(one.folder)} for one in touched]
-    if json:
-        emit(rows)
-    elif rows:
-        table(rows, ("version", "status", "path"))
-    else:
-        say("these versions were withdrawn already.")
+    with Lake.open() as lake:
+        with progress(f"withdrawing {name}"):
+            touched = publish.withdraw(lake, name, versions, reason=reason, by=by)
+        rows = [{"version": one.version, "status": said[one.withdrawn], "path": one.address} for one in touched]
+        if json:
+            emit(rows)
+        elif rows:
+            table(rows, ("version", "status", "path"))
+        else:
+            say("these versions were withdrawn already.")
+        show_on_site(lake)
 
 
 def export(

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from jobs.commands.printing import AsJson, emit, progress, say
+
+if TYPE_CHECKING:
+    from jobs.storage.tables import Lake
 
 
 class PortalAct(StrEnum):
@@ -35,19 +38,27 @@ def portal(
         _serve(host, port)
 
 
-def _build(json: bool) -> None:
+def show_on_site(lake: Lake) -> dict[str, Any]:
+    """Build the site, so that it shows what was just released or withdrawn; say on stderr what was done."""
     from jobs.portal.build import build
-    from jobs.storage.tables import Lake
 
-    with Lake.open() as lake, progress("building the site"):
+    with progress("building the site"):
         done = build(lake)
-    if json:
-        emit(done)
-        return
-    say(f"{done['datasets']} datasets, {done['pages']} files, {done['written']} of them new or changed.")
+    say(f"the site: {done['datasets']} datasets, {done['renewed']} looked at anew, {done['written']} files written.")
     if not done["front_end"]:
         say("without search and questions: `make portal` builds the front end.")
-    typer.echo(done["path"])
+    return done
+
+
+def _build(json: bool) -> None:
+    from jobs.storage.tables import Lake
+
+    with Lake.open() as lake:
+        done = show_on_site(lake)
+    if json:
+        emit(done)
+    else:
+        typer.echo(done["path"])
 
 
 def _serve(host: str, port: int) -> None:
@@ -55,8 +66,9 @@ def _serve(host: str, port: int) -> None:
     from jobs.layers import Layer
     from jobs.portal.serve import Served
     from jobs.settings import Settings
+    from jobs.storage.buckets import store
 
-    folder = Settings().home / Layer.OPEN
+    folder = store(Settings()).mirror(Layer.OPEN)
     if not (folder / "index.html").is_file():
         raise RequestError("there is no site yet.", layer=Layer.OPEN, remedy="`lake portal build`.")
     try:

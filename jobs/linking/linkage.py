@@ -38,9 +38,14 @@ class Linked:
 
 
 def gather(tables: dict[str, pl.DataFrame], id_column: str | None, hidden: set[str]) -> pl.DataFrame:
-    """Return all rows in one table, numbered in the order of their keys, with source and row as delivered."""
+    """Return all rows in one table, numbered in the order of their keys, with source and row as delivered.
+
+    Blanks around a cell are none of it, and an empty cell is null.
+    """
     parts = []
-    for source, table in tables.items():
+    for source, delivered in tables.items():
+        text = pl.col(pl.String).str.strip_chars()
+        table = delivered.with_columns(pl.when(text != "").then(text))
         keys = row_keys(table.drop(hidden & set(table.columns)), source, id_column)
         parts.append(
             table.with_columns(

@@ -16,7 +16,7 @@ import polars as pl
 
 from jobs.batch import Batch
 from jobs.contract import Contract, TypeSpec
-from jobs.errors import RequestError
+from jobs.errors import RequestError, SourceError
 from jobs.rows.codes import CodeBook
 from jobs.stages.conform import ORIGIN, account, judged_rows
 from jobs.storage.readers import Limits, dump_database, read
@@ -77,7 +77,11 @@ def records(file: Path, contract: Contract, limits: Limits) -> Iterator[pl.DataF
         return
     with tempfile.TemporaryDirectory() as folder:
         dump = Path(folder) / f"{file.name}.jsonl"
-        dump_database(database_url(file), source.table, source.order_by, dump)
+        try:
+            dump_database(database_url(file), source.table, source.order_by, dump)
+        except SourceError as error:
+            where = f"{file.name}:{error.where}" if error.where else file.name
+            raise SourceError(error.what, dataset=contract.name, where=where, remedy=error.remedy) from None
         yield from (pl.DataFrame(pl.from_arrow(batch)) for batch in read(dump, contract, limits))
 
 

@@ -73,7 +73,7 @@ def _text_layout(sample: Path, start: bytes, limits: Limits) -> SampleLayout:
     declared: dict[str, str | int] = {"encoding": encoding}
     if "\n" not in text and "\r" in text:
         declared["line_end"], text = "cr", text.replace("\r", "\n")
-    if len(start) == encodings.PROBED:
+    if len(start) == encodings.PROBED and "\n" in text:
         text = text.rpartition("\n")[0]
     text = text.removeprefix("\ufeff")
     begin = text.lstrip(" \r\n\t")[:1]
@@ -206,7 +206,7 @@ def _workbook_layout(sample: Path, limits: Limits) -> SampleLayout:
 
     scan(sample, None, limits)
     names = workbook.sheet_names(sample)
-    return _grid("xlsx", names, lambda sheet: workbook.first_rows(sample, sheet, limits, PROBED_ROWS))
+    return _grid("xlsx", names, lambda sheet: workbook.first_rows(sample, sheet, limits, PROBED_ROWS).rows())
 
 
 def _old_workbook_layout(sample: Path) -> SampleLayout:

@@ -180,7 +180,7 @@ def _environment(settings: Settings, port: int) -> dict[str, str]:
         "no_proxy": "127.0.0.1,localhost",
         "PYTHONPATH": str(PROJECT),
         "LAKE_ROOT": str(settings.home),
-        "LAKE_RAW": str(settings.drop_box),
+        **({} if settings.storage and settings.raw is None else {"LAKE_RAW": str(settings.drop_box)}),
         "LAKE_SCHEMAS": str(settings.schemas.resolve()),
         "LAKE_EXPECTATIONS": str(settings.expectations.resolve()),
         "LAKE_ENGINE_ROWS": str(settings.engine_rows),

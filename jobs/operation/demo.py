@@ -212,6 +212,10 @@ def _withdraw(settings: Settings, folder: Path, clock: Clock) -> None:
 
 def _fresh(settings: Settings) -> Settings:
     """Return settings for an empty lake of the demonstration's own; only a former demonstration's is removed."""
+    if settings.storage is not None:
+        raise RequestError(
+            "the demonstration keeps its own lake in a folder.", where=settings.storage, remedy="unset LAKE_STORAGE.",
+        )
     root = settings.home / "demo"
     if root.exists():
         mark = root / "DEMO"

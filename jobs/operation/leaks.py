@@ -52,12 +52,13 @@ def written(lake: Lake, also: Iterable[Path] = ()) -> Iterator[Written]:
     for name in lake.catalogue.contracts:
         if lake.has(Layer.GOLD, name):
             yield from _columns("gold", slug(name), lake.scan(Layer.GOLD, name).collect())
-    yield from _files("open", lake.objects.local(Layer.OPEN), lake.settings.home)
+    yield from _files("open", lake.objects.mirror(Layer.OPEN), lake.settings.home)
     for folder in LOGS:
-        yield from _files("logs", lake.objects.local(folder), lake.settings.home)
+        yield from _files("logs", lake.objects.own.local(folder), lake.settings.home)
     yield from _columns("runs", "ops.runs", lake.runs())
-    yield from _database(lake.objects.local(DATABASE))
-    yield from _files("left in ops", lake.objects.local(Layer.OPS), lake.settings.home)
+    yield from _database(lake.objects.own.local(DATABASE))
+    for kept in dict.fromkeys((lake.objects.mirror(Layer.OPS), lake.objects.own.local(Layer.OPS))):
+        yield from _files("left in ops", kept, lake.settings.home)
     for path in also:
         yield from _files("also", path, path)
 
@@ -99,7 +100,8 @@ def _files(place: str, folder: Path, home: Path) -> Iterator[Written]:
         if path.suffix == ".parquet":
             yield from _columns(place, name, pl.read_parquet(path))
         elif path.is_file() and path.suffix in TEXTS:
-            yield Written(place, name, pl.Series([path.read_text(encoding="utf-8", errors="replace")]))
+            lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+            yield Written(place, name, pl.Series(lines, dtype=pl.String))
 
 
 def _database(path: Path) -> Iterator[Written]:

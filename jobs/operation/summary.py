@@ -39,7 +39,7 @@ class Found:
 
 def collect(lake: Lake, truth: Path | None = None) -> Found:
     """Gather the summary of a lake; with a synthetic city's truth, search gold, open and logs for its identifiers."""
-    found, runs = Found(), lake.runs()
+    found, runs = Found(), lake.runs().filter(pl.col("outcome") != "started")
     judged = runs.filter(pl.col("stage") == "conform").unique(["dataset", "batch"], keep="last", maintain_order=True)
     counted = [pl.len().alias("batches"), *[pl.col(count).sum() for count in COUNTS]]
     sums = judged.group_by("dataset", maintain_order=True).agg(counted)

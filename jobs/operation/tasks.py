@@ -85,6 +85,26 @@ def previewed(name: str) -> dict[str, Any]:
     return found
 
 
+def site() -> dict[str, Any]:
+    """Build the open-data site as releases, withdrawals and run records now stand; return what was done.
+
+    Cheap when nothing changed, and never skipped, so that a run that died after its release is made good.
+    """
+    from airflow.sdk.exceptions import AirflowException
+
+    from jobs.portal.build import build
+    from jobs.storage.tables import Lake
+    from jobs.storage.translation import unexpected
+
+    try:
+        with Lake.open() as lake:
+            return build(lake)
+    except LakeError as error:
+        raise AirflowException(str(error)) from None
+    except Exception as error:
+        raise AirflowException(f"site: {unexpected(error)}") from None  # its text may quote a cell
+
+
 def waiting_cases(register: str, limit: int) -> list[str]:
     """Return the ids of cases that wait for a person, the surest suggestions first, at most `limit`; skips on none."""
     from airflow.sdk.exceptions import AirflowSkipException

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from hashlib import sha256
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jobs.layers import Layer
 from jobs.portal import datasets
-from jobs.portal.pages import Site, pages
+from jobs.portal.datasets import View
+from jobs.portal.pages import FILES, Site, dataset_pages, page_names, shared_pages
 from jobs.portal.scorecard import score_card
-from jobs.releases import listing
+from jobs.releases import announcement, listing, log, origin
 from jobs.releases.formats import json_bytes
 from jobs.releases.metadata.entry import cycle
 
@@ -20,34 +25,39 @@ if TYPE_CHECKING:
 SOURCE = Path(__file__).parent / "site"
 BUILT = SOURCE / "dist"
 ASSETS = "site"  # the folder of the open layer that holds style and front end
+MARKS = f"{Layer.OPS}/site.json"  # dataset → what its pages were made from
 
 
 def build(lake: Lake) -> dict[str, Any]:
     """Write every page whose bytes changed, remove assets that are no longer there; return what was done.
 
-    Pages follow from the releases and the run records alone: a second build without anything new writes nothing.
+    Pages follow from the releases and the run records alone, so a second build without anything new writes nothing,
+    and the data of a dataset without anything new is not read. Every page is made before the first one is written,
+    each is written whole, and what is linked to before what links to it: killed at any point the site leads nowhere
+    that is not there, and the next build ends the work.
     """
     with lake.writing("open"):
+        announcement.sweep(lake)
         releases = listing.everything(lake.objects)
         views = [datasets.view(list(found)) for _, found in groupby(releases, key=lambda one: one.dataset)]
-        contracts = lake.catalogue.datasets()
-        card = score_card(
-            lake.runs(), {one.name: cycle(one.schedule) for one in contracts},
-            {one.entry.dataset for one in views if one.latest},
-        )
         assets = front_end()
         site = Site(lake.settings.portal, "app.js" in assets, _digests(assets))
+        known, marks = _known(lake), _marks(lake, views, site)
         files = {f"{ASSETS}/{name}": data for name, data in assets.items()}
         files[f"{ASSETS}/search.json"] = datasets.search_index(views)
+        new = [one for one in views if known.get(one.slug) != marks[one.slug] or not _there(lake, one)]
+        for one in new:
+            files |= dataset_pages(replace(one), site)  # a view of its own, so that the data read for it is let go
+        card = score_card(lake.runs(), _cycles(lake), log.events(releases))
         files["scores.json"] = json_bytes(card)
-        files |= pages(views, card, site)
-        written = [name for name, data in files.items() if _write(lake, name, data)]
-        known = {f"{Layer.OPEN}/{name}" for name in files}
+        files |= shared_pages(views, card, site)
+        written = [name for name, data in files.items() if _write(lake, f"{Layer.OPEN}/{name}", data)]
+        _write(lake, MARKS, json_bytes(marks))
         for left in lake.objects.names(f"{Layer.OPEN}/{ASSETS}"):
-            if str(left) not in known:
+            if str(left).removeprefix(f"{Layer.OPEN}/") not in files:
                 lake.objects.remove(left)
     return {
-        "path": str(lake.objects.local(Layer.OPEN.value)), "datasets": len(views), "pages": len(files),
+        "path": lake.objects.address(Layer.OPEN.value), "datasets": len(views), "renewed": len(new),
         "written": len(written), "front_end": site.scripted,
     }
 
@@ -60,14 +70,40 @@ def front_end() -> dict[str, bytes]:
     return found
 
 
-def _digests(assets: dict[str, bytes]) -> dict[str, str]:
-    from hashlib import sha256
-
+def _digests(assets: Mapping[str, bytes]) -> dict[str, str]:
     return {name: sha256(data).hexdigest()[:10] for name, data in assets.items()}
 
 
-def _write(lake: Lake, name: str, data: bytes) -> bool:
-    path = f"{Layer.OPEN}/{name}"
+def _cycles(lake: Lake) -> dict[str, str]:
+    return {one.name: cycle(one.schedule) for one in lake.catalogue.datasets()}
+
+
+def _known(lake: Lake) -> dict[str, str]:
+    """Return what the pages that are there were made from; nothing where that cannot be read."""
+    try:
+        found: dict[str, str] = json.loads(lake.objects.read(MARKS))
+    except (FileNotFoundError, ValueError):
+        return {}
+    return found
+
+
+def _marks(lake: Lake, views: list[View], site: Site) -> dict[str, str]:
+    """Return dataset → a digest of all its pages follow from: versions, withdrawals, code, templates, front end."""
+    templates = [sha256(path.read_bytes()).hexdigest() for path in sorted(FILES.iterdir())]
+    every = [origin.code(lake.settings)["sha256"], templates, site.address, site.scripted, dict(site.digests)]
+    return {
+        one.slug: sha256(
+            json_bytes({"every": every, "own": [[v.manifest_sha256, v.withdrawals] for v in one.versions]})
+        ).hexdigest()
+        for one in views
+    }
+
+
+def _there(lake: Lake, one: View) -> bool:
+    return all(lake.objects.exists(f"{Layer.OPEN}/{name}") for name in page_names(one))
+
+
+def _write(lake: Lake, path: str, data: bytes) -> bool:
     if lake.objects.exists(path) and lake.objects.read(path) == data:
         return False
     lake.objects.write(path, data)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import polars as pl
@@ -28,18 +29,34 @@ Labels = dict[str, dict[str, Text]]
 
 @dataclass(frozen=True)
 class View:
-    """Hold a dataset's versions, oldest first, and what its newest one on offer holds (nothing when all are withdrawn).
+    """Hold a dataset's versions, oldest first, and its newest one on offer (None when all are withdrawn).
 
-    `labels`: column → code → its label. `profiles` by column, in the table's order.
+    What that one holds is read when it is first asked for.
     """
 
     versions: tuple[Released, ...]
     latest: Released | None
     entry: Entry
-    table: pl.DataFrame
-    labels: Labels
-    profiles: dict[str, Profile]
-    schema_org: dict[str, Any]
+
+    @cached_property
+    def table(self) -> pl.DataFrame:
+        """Return the public rows; none when all versions are withdrawn."""
+        return pl.read_parquet(self.latest.data("parquet")) if self.latest else pl.DataFrame()
+
+    @cached_property
+    def labels(self) -> Labels:
+        """Return column → code → its label."""
+        return _labels(self.latest) if self.latest else {}
+
+    @cached_property
+    def profiles(self) -> dict[str, Profile]:
+        """Return the profiles by column, in the table's order."""
+        return {name: profile(self.table[name]) for name in self.table.columns}
+
+    @property
+    def schema_org(self) -> dict[str, Any]:
+        """Return what search engines read of the dataset."""
+        return schema_org(self.entry)
 
     @property
     def slug(self) -> str:
@@ -121,14 +138,9 @@ class View:
 
 
 def view(versions: Sequence[Released]) -> View:
-    """Read a dataset's releases, oldest first and at least one; withdrawn data is not looked for."""
+    """Look at a dataset's releases, oldest first and at least one; withdrawn data is not looked for."""
     latest = newest(versions)
-    shown = latest or versions[-1]
-    entry = Entry.of(shown.manifest)
-    table = pl.read_parquet(latest.data("parquet")) if latest else pl.DataFrame()
-    labels = _labels(latest) if latest else {}
-    profiles = {name: profile(table[name]) for name in table.columns}
-    return View(tuple(versions), latest, entry, table, labels, profiles, schema_org(entry) if latest else {})
+    return View(tuple(versions), latest, Entry.of((latest or versions[-1]).manifest))
 
 
 def statements(one: Released) -> list[dict[str, Any]]:

@@ -15,7 +15,7 @@ from jobs.portal.charts import spark
 from jobs.portal.datasets import FIRST_ROWS, View, quality, statements
 from jobs.portal.snippets import snippets
 from jobs.portal.words import LANGUAGES, department, words
-from jobs.releases.metadata.entry import THEMES_EN
+from jobs.releases.metadata.entry import THEMES_EN, Entry
 
 FILES = Path(__file__).parent / "templates"
 
@@ -29,37 +29,53 @@ class Site:
     digests: Mapping[str, str]
 
 
-def pages(views: Sequence[View], card: Mapping[str, Any], site: Site) -> dict[str, bytes]:
-    """Return file name → page. Chinese is `NAME.html`, English `NAME.en.html`; a dataset's is its folder's index."""
+def shared_pages(views: Sequence[View], card: Mapping[str, Any], site: Site) -> dict[str, bytes]:
+    """Return file name → page that speaks of all datasets; of their data nothing is read.
+
+    Chinese is `NAME.html`, English `NAME.en.html`, for these as for a dataset's pages.
+    """
     made: dict[str, bytes] = {}
     for language in LANGUAGES:
         render = _Renderer(language, site)
-        end = _end(language)
         newest = sorted(views, key=lambda one: one.released_at, reverse=True)
-        made[f"index{end}"] = render("home.html", "index", views=newest, facets=_facets(views, language))
-        made[f"ask{end}"] = render("ask.html", "ask", views=[one for one in views if one.latest])
-        made[f"scores{end}"] = render("scores.html", "scores", card=card)
-        for one in views:
-            made[f"{one.slug}/index{end}"] = render(
-                "dataset.html", f"{one.slug}/index", view=one, plots=one.plots(language, render.plot_titles),
-                rows=one.table.head(FIRST_ROWS).iter_rows(named=True), snippets=snippets(one.entry),
-                quality=quality(one.shown),
-            )
-            for version in one.versions:
-                if version.withdrawn:
-                    name = f"{one.slug}/{version.version}"
-                    made[f"{name}{end}"] = render("tombstone.html", name, view=one, version=version)
-    made["pages.xml"] = _site_map(sorted(made), site.address, views)
+        made[f"ask{render.end}"] = render("ask.html", "ask", views=[one for one in views if one.latest])
+        made[f"scores{render.end}"] = render("scores.html", "scores", card=card)
+        made[f"index{render.end}"] = render("home.html", "index", views=newest, facets=_facets(views, language))
+    names = [*made, *(name for one in views for name in page_names(one))]
+    made["pages.xml"] = _site_map(sorted(names), site.address, views)
     maps = "".join(f"Sitemap: {site.address}{name}\n" for name in ("sitemap.xml", "pages.xml"))
     made["robots.txt"] = f"User-agent: *\nAllow: /\n{maps}".encode()
     return made
+
+
+def dataset_pages(one: View, site: Site) -> dict[str, bytes]:
+    """Return file name → page of a dataset's versions, each its folder's index, then of the dataset, its folder's."""
+    made: dict[str, bytes] = {}
+    renderers = [_Renderer(language, site) for language in LANGUAGES]
+    for version in one.versions:
+        for render in renderers:
+            name, entry = f"{one.slug}/{version.version}/index", Entry.of(version.manifest)
+            made[f"{name}{render.end}"] = render("version.html", name, view=one, one=version, entry=entry)
+    for render in renderers:
+        made[f"{one.slug}/index{render.end}"] = render(
+            "dataset.html", f"{one.slug}/index", view=one, plots=one.plots(render.language, render.plot_titles),
+            rows=one.table.head(FIRST_ROWS).iter_rows(named=True), snippets=snippets(one.entry),
+            quality=quality(one.shown),
+        )
+    return made
+
+
+def page_names(one: View) -> list[str]:
+    """Return the names of a dataset's pages."""
+    folders = [one.slug, *(f"{one.slug}/{version.version}" for version in one.versions)]
+    return [f"{folder}/index{_end(language)}" for folder in folders for language in LANGUAGES]
 
 
 class _Renderer:
     """Fill templates in one language; what is not marked as HTML is escaped, what is not there is an error."""
 
     def __init__(self, language: str, site: Site) -> None:
-        self.language, self.words = language, words(language)
+        self.language, self.words, self.end = language, words(language), _end(language)
         self.plot_titles = {kind: self.words[f"plot_{kind}"] for kind in ("time", "division", "category")}
         self.environment = Environment(
             loader=FileSystemLoader(FILES), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
@@ -68,13 +84,13 @@ class _Renderer:
         self.environment.filters |= {"said": self.said, "bytes": size, "share": share, "number": "{:,}".format}
         self.environment.globals |= {
             "w": self.words, "language": language, "site": site, "spark": spark, "statements": statements,
-            "department": department, "end": _end(language), "themes": list(zip(THEMES, THEMES_EN, strict=True)),
+            "department": department, "end": self.end, "themes": list(zip(THEMES, THEMES_EN, strict=True)),
         }
 
     def __call__(self, template: str, name: str, **values: Any) -> bytes:
         other = next(one for one in LANGUAGES if one != self.language)
         place = {
-            "root": "../" * name.count("/"), "here": f"{name}{_end(self.language)}",
+            "root": "../" * name.count("/"), "here": f"{name}{self.end}",
             "there": f"{name.rpartition('/')[2]}{_end(other)}", "other": other, "page": name,
         }
         return self.environment.get_template(template).render(**place, **values).encode()

@@ -1,8 +1,9 @@
-"""The score card: how timely, complete and sound each department delivers, from the run records alone."""
+"""The score card: how timely, complete, sound, linked and open each department's data is, from run records alone."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+import json
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -10,13 +11,17 @@ import polars as pl
 
 # How many days after its data date a delivery of each cycle may come.
 ALLOWED_DAYS = {"hourly": 1, "daily": 1, "weekly": 7, "monthly": 31, "annual": 366}
+# A share of fewer people or organisations than this would say something about some of them.
+LEAST_SUBJECTS = 20
+Rows = Sequence[Mapping[str, Any]]
 
 
-def score_card(runs: pl.DataFrame, cycles: Mapping[str, str], opened: Collection[str]) -> dict[str, Any]:
-    """Return one row per department, with its history by month, and the time of the last run (ISO 8601, UTC).
+def score_card(runs: pl.DataFrame, cycles: Mapping[str, str], events: Rows) -> dict[str, Any]:
+    """Return a row for all and one per department, each with its history by month, and the time of the last run.
 
-    `runs`: rows of `ops.runs`; `cycles`: dataset agreed → its update cycle; `opened`: datasets with a version on offer.
-    Shares are 0 to 1, None where there is nothing to judge. Only counts leave this function.
+    `runs`: rows of `ops.runs`; `cycles`: dataset agreed → its update cycle; `events`: releases and withdrawals as the
+    portal's log has them (`kind`, `dataset`, `version`, `at`). Shares are 0 to 1, None where there is nothing to judge;
+    those of a month's end are of what is agreed today. Only counts and shares leave this function.
     """
     judged = runs.filter(pl.col("stage") == "conform").sort("recorded_at")
     judged = judged.unique(["dataset", "batch"], keep="last", maintain_order=True)
@@ -24,44 +29,96 @@ def score_card(runs: pl.DataFrame, cycles: Mapping[str, str], opened: Collection
     first = landed.unique(["dataset", "batch"], keep="first", maintain_order=True)
     received = {(row["dataset"], row["batch"]): row["recorded_at"] for row in first.iter_rows(named=True)}
     rows = [row | {"received": received.get((row["dataset"], row["batch"]))} for row in judged.iter_rows(named=True)]
-    departments = sorted({name.partition("/")[0] for name in (*cycles, *opened)})
+    links = _links(runs)
+    departments = sorted({name.partition("/")[0] for name in (*cycles, *(event["dataset"] for event in events))})
     last = runs["recorded_at"].max()
     return {
         "as_of": last.astimezone(UTC).isoformat(timespec="seconds") if isinstance(last, datetime) else None,
+        "all": _scores(rows, cycles, events, {}),
         "departments": [
-            _department(name, [row for row in rows if _of(row) == name], cycles, opened) for name in departments
+            {"department": name} | _scores(
+                [row for row in rows if _of(row) == name],
+                {dataset: one for dataset, one in cycles.items() if dataset.partition("/")[0] == name},
+                [event for event in events if _of(event) == name],
+                {month: told[name] for month, told in links.items() if name in told},
+            )
+            for name in departments
         ],
-    }
+    }  # fmt: skip
 
 
-def _department(
-    name: str, rows: list[dict[str, Any]], cycles: Mapping[str, str], opened: Collection[str]
+def _scores(
+    rows: Rows, cycles: Mapping[str, str], events: Rows, links: Mapping[str, Mapping[str, int]]
 ) -> dict[str, Any]:
-    agreed = {dataset for dataset in cycles if dataset.partition("/")[0] == name}
-    collected = {row["dataset"] for row in rows} & agreed
-    months = sorted({f"{row['recorded_at']:%Y-%m}" for row in rows})
-    return {
-        "department": name,
-        "agreed": len(agreed),
-        "collected": len(collected),
-        "opened": sum(one.partition("/")[0] == name for one in opened),
-        "deliveries": len(rows),
-        "timeliness": _timely(rows, cycles),
-        "completeness": _share(len(collected), len(agreed)),
-        "quality": _sound(rows),
-        "history": [
+    """Return the scores of some datasets as they stand and by month; `links`: month → subjects and linked ones."""
+    months = sorted({_month(row) for row in rows} | {event["at"][:7] for event in events} | set(links))
+    history = []
+    for month in months:
+        some = [row for row in rows if _month(row) == month]
+        history.append(
             {"month": month, "deliveries": len(some), "timeliness": _timely(some, cycles), "quality": _sound(some)}
-            for month in months
-            for some in [[row for row in rows if f"{row['recorded_at']:%Y-%m}" == month]]
-        ],
+            | _shares(_collected(rows, month) & set(cycles), _opened(events, month), cycles)
+            | {"linkage": _linked(links.get(month))}
+        )
+    collected, opened = _collected(rows) & set(cycles), _opened(events)
+    return {
+        "agreed": len(cycles), "collected": len(collected), "opened": len(opened), "deliveries": len(rows),
+        "timeliness": _timely(rows, cycles), "quality": _sound(rows), **_shares(collected, opened, cycles),
+        "linkage": _linked(links[max(links)]) if links else None, "history": history,
+    }  # fmt: skip
+
+
+def _shares(collected: Collection[str], opened: Collection[str], cycles: Mapping[str, str]) -> dict[str, Any]:
+    """Return the plan's two measures: shares of the datasets agreed that are collected and that are open."""
+    return {
+        "completeness": _share(len(collected), len(cycles)),
+        "openness": _share(len(set(opened) & set(cycles)), len(cycles)),
     }
+
+
+def _collected(rows: Rows, until: str = "9999") -> set[str]:
+    return {row["dataset"] for row in rows if _month(row) <= until}
+
+
+def _opened(events: Rows, until: str = "9999") -> set[str]:
+    """Return the datasets that had a version on offer when a month ended."""
+    known = [event for event in events if event["at"][:7] <= until]
+    gone = {(event["dataset"], event["version"]) for event in known if event["kind"] == "withdrawal"}
+    return {event["dataset"] for event in known if (event["dataset"], event["version"]) not in gone}
+
+
+def _links(runs: pl.DataFrame) -> dict[str, dict[str, dict[str, int]]]:
+    """Return month → department → subjects and linked ones over all registers, as last counted in that month."""
+    found: dict[str, dict[str, dict[str, int]]] = {}
+    counted = runs.filter(pl.col("stage") == "maintain").sort("recorded_at")
+    for row in counted.iter_rows(named=True):
+        told = json.loads(row["extra"] or "{}").get("linkage")
+        if told:
+            sums: dict[str, dict[str, int]] = {}
+            for register in told.values():
+                for name, one in register.items():
+                    before = sums.get(name, {"subjects": 0, "linked": 0})
+                    sums[name] = {key: before[key] + one[key] for key in before}
+            found[_month(row)] = sums
+    return found
+
+
+def _linked(counts: Mapping[str, int] | None) -> float | None:
+    """Return the share of linked subjects in whole percent; None for few subjects."""
+    if counts is None or counts["subjects"] < LEAST_SUBJECTS:
+        return None
+    return round(counts["linked"] / counts["subjects"], 2)
 
 
 def _of(row: Mapping[str, Any]) -> str:
     return str(row["dataset"]).partition("/")[0]
 
 
-def _timely(rows: list[dict[str, Any]], cycles: Mapping[str, str]) -> float | None:
+def _month(row: Mapping[str, Any]) -> str:
+    return f"{row['recorded_at']:%Y-%m}"
+
+
+def _timely(rows: Rows, cycles: Mapping[str, str]) -> float | None:
     """Return the share of deliveries landed within one cycle of their data date."""
     told = []
     for row in rows:
@@ -71,7 +128,7 @@ def _timely(rows: list[dict[str, Any]], cycles: Mapping[str, str]) -> float | No
     return _share(sum(told), len(told))
 
 
-def _sound(rows: list[dict[str, Any]]) -> float | None:
+def _sound(rows: Rows) -> float | None:
     """Return the share of delivered rows, repetitions aside, that were accepted."""
     return _share(sum(row["accepted"] for row in rows), sum(row["delivered"] - row["duplicates"] for row in rows))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mimetypes
+import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -113,7 +114,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def end_headers(self) -> None:
         self.send_header("Access-Control-Allow-Origin", "*")
-        self.send_header("Access-Control-Expose-Headers", "Accept-Ranges, Content-Length, Content-Range")
+        self.send_header("Access-Control-Expose-Headers", "Accept-Ranges, Content-Length, Content-Range, ETag")
         self.send_header("X-Content-Type-Options", "nosniff")
         super().end_headers()
 
@@ -133,9 +134,14 @@ class _Handler(BaseHTTPRequestHandler):
             self.end_headers()
             return
         with path.open("rb") as stream:
-            size = path.stat().st_size
+            told = os.fstat(stream.fileno())
+            size, tag = told.st_size, f'"{told.st_size:x}-{told.st_mtime_ns:x}"'
+            if tag in (self.headers.get("If-None-Match") or ""):
+                self._unchanged(tag)
+                return
+            whole = self.headers.get("If-Range") not in (None, tag)  # a part of another content is no part of this one
             try:
-                part = part_of(self.headers.get("Range"), size)
+                part = None if whole else part_of(self.headers.get("Range"), size)
             except ValueError:
                 self._refuse(HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE, f"bytes */{size}")
                 return
@@ -147,7 +153,8 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header("Content-Type", kind)
             self.send_header("Content-Length", str(end - start + 1))
             self.send_header("Accept-Ranges", "bytes")
-            self.send_header("Cache-Control", "no-cache")
+            self.send_header("Cache-Control", "no-cache")  # kept, and asked for again only if it changed
+            self.send_header("ETag", tag)
             self.end_headers()
             if body:
                 self._send(stream, start, end - start + 1)
@@ -161,6 +168,12 @@ class _Handler(BaseHTTPRequestHandler):
                 self.close_connection = True
                 return
             left -= len(chunk)
+
+    def _unchanged(self, tag: str) -> None:
+        self.send_response(HTTPStatus.NOT_MODIFIED)
+        self.send_header("Cache-Control", "no-cache")
+        self.send_header("ETag", tag)
+        self.end_headers()
 
     def _refuse(self, status: HTTPStatus, content_range: str | None = None) -> None:
         text = f"{status.value} {status.phrase}\n".encode()

@@ -74,6 +74,20 @@ _WORDS: dict[str, tuple[str, str]] = {
         "All versions of this dataset were withdrawn; its data is no longer provided.",
     ),
     "withdrawn_this": ("本版本已由发布方签名撤回。", "This version was withdrawn by a statement the publisher signed."),
+    "withdrawn_what": (
+        "数据和含有其行的变更文件不再提供；清单、签名和撤回声明保留，以便核验。已下载者请停止使用并删除。",
+        "Its data and the changes that hold its rows are no longer provided; manifest, signature and statement stay "
+        "to be checked. Whoever downloaded it should stop using it and delete it.",
+    ),
+    "statement": ("撤回声明", "Statement of withdrawal"),
+    "withdrawn_versions": ("涉及版本", "Versions"),
+    "withdrawn_files": ("移除的文件数", "Files removed"),
+    "version_lead": (
+        "本页是一个已发布且不再改变的版本；更新的版本见数据集页面。",
+        "This is one released version, which never changes; the dataset's page has the newest.",
+    ),
+    "previous": ("上一版本", "Version before"),
+    "newest_version": ("前往数据集页面", "Go to the dataset's page"),
     "withdrawn_changes": (
         "本版本中来自已撤回版本的变更文件已移除。",
         "Changes from a withdrawn version were removed from this one.",
@@ -150,6 +164,10 @@ _WORDS: dict[str, tuple[str, str]] = {
         "下载本版本的整个文件夹，运行其中的 verify.py；发布方公钥指纹见 key.json。",
         "Download this version's whole folder and run its verify.py; the publisher's fingerprint is in key.json.",
     ),
+    "verify_kept": (
+        "以下文件由发布方签名并保留；撤回本身也可核验。",
+        "These files are signed by the publisher and stay; the withdrawal itself can be checked too.",
+    ),
     "ask_this": ("用 SQL 查询此数据集", "Ask this dataset in SQL"),
     "ask_lead": (
         "SQL 在您的浏览器中运行（DuckDB），数据与问题都不会离开本机；首次使用需下载查询引擎。",
@@ -167,7 +185,7 @@ _WORDS: dict[str, tuple[str, str]] = {
     "ask_csv": ("下载结果 CSV", "Download result as CSV"),
     "ask_share": ("复制链接", "Copy link"),
     "ask_loading": (
-        "正在载入数据与查询引擎（引擎约 39 MB，仅一次）…", "Loading data and engine (the engine about 39 MB, once)…",
+        "正在载入数据与查询引擎（引擎约 32 MB，仅一次）…", "Loading data and engine (the engine about 32 MB, once)…",
     ),
     "ask_running": ("正在计算…", "Working…"),
     "ask_done": ("行，用时", "rows in"),
@@ -178,21 +196,29 @@ _WORDS: dict[str, tuple[str, str]] = {
     "example_first": ("前 20 行", "First 20 rows"),
     "example_group": ("分组统计", "Group and count"),
     "scores_lead": (
-        "根据运行记录自动计算：及时性、完整性、质量，按部门。没有手工填写的数字。",
-        "Computed from the run records: timeliness, completeness, quality, by department. No figure is typed by hand.",
+        "根据运行和发布记录自动计算，按部门、按月。没有手工填写的数字。",
+        "Computed from the records of runs and releases, by department and month. No figure is typed by hand.",
     ),
     "scores_as_of": ("截至最近一次运行", "As of the last run"),
     "scores_none": ("尚无运行记录。", "There are no run records yet."),
     "timeliness": ("及时性", "Timeliness"),
-    "completeness": ("完整性", "Completeness"),
+    "completeness": ("归集率", "Collected, share"),
+    "openness": ("开放率", "Openness"),
+    "linkage": ("关联率", "Linkage"),
+    "all_departments": ("全部部门", "All departments"),
     "opened": ("已开放", "Opened"),
     "collected": ("已归集", "Collected"),
     "scores_how": (
-        "及时性：在更新周期内送达的交付占比（不定期的不计）；完整性：已有交付的数据集占应交付数据集之比；"
-        "质量：接收行数占非重复交付行数之比；已开放：有在架版本的数据集数。",
+        "及时性：在更新周期内送达的交付占比（不定期的不计）；归集率：已有交付的数据集占应交付数据集之比；"
+        "开放率：应交付数据集中有在架版本者之比；质量：接收行数占非重复交付行数之比；"
+        "关联率：该部门记录所涉的人或单位中，其他部门也有记录者之比（每晚统计，取整到百分之一，不足二十个的不计）；"
+        "已开放：有在架版本的数据集数，含由多部门数据加工的产品。各月的归集率和开放率按月末计，以目前应交付的数据集为分母。",
         "Timeliness: share of deliveries that came within one update cycle of their data date (irregular ones do not "
-        "count). Completeness: datasets delivered, of those agreed. Quality: rows accepted, of rows delivered that are "
-        "not repetitions. Opened: datasets with a version on offer.",
+        "count). Collected, share: datasets delivered, of those agreed. Openness: datasets with a version on offer, of "
+        "those agreed. Quality: rows accepted, of rows delivered that are not repetitions. Linkage: of the people and "
+        "organisations a department's records speak of, those that another department's speak of too; counted each "
+        "night, in whole percent, not for fewer than twenty. Opened: datasets with a version on offer, products made "
+        "from several departments' data too. A month's shares are as of its end, of what is agreed today.",
     ),
     "history": ("历史（按月）", "History, by month"),
     "month": ("月份", "Month"),

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from jobs.errors import RequestError, StorageError
 from jobs.settings import Settings
-from jobs.storage.objects import Folder
+from jobs.storage.objects import Store
 
 BYTES = 32
 PURPOSES = ("register", "pseudonym")  # made when first needed; any other by `lake keys new`
@@ -47,15 +47,15 @@ class Key:
 class KeyRing:
     """Keep keys in a folder of objects; nothing is made unless asked for.
 
-    `master` is the file of the master key; None means `keys/master.key` in the same store, made at the first key.
-    Keep it elsewhere (a mounted secret) so that a copy of the lake's folder opens nothing.
+    `master` is the file of the master key; None means `keys/master.key` in this machine's folder, made at the first
+    key: never in a bucket, whose copy then opens nothing. Keep it elsewhere (a mounted secret) for a folder as well.
     """
 
-    def __init__(self, objects: Folder, master: Path | None = None) -> None:
+    def __init__(self, objects: Store, master: Path | None = None) -> None:
         self._objects, self._master = objects, master
 
     @staticmethod
-    def of(objects: Folder) -> KeyRing:
+    def of(objects: Store) -> KeyRing:
         """Open the key ring of a store with the master key that the settings name."""
         return KeyRing(objects, Settings().master_key)
 
@@ -109,7 +109,7 @@ class KeyRing:
 
     def every(self) -> list[Key]:
         """Return every key, by purpose and number; raises StorageError for the first that does not open."""
-        folders = [path.name for path in self._objects.names("keys") if self._objects.local(path).is_dir()]
+        folders = [path.name for path in self._objects.names("keys")]
         return [self._read(purpose, number) for purpose in folders for number in self._numbers(purpose)]
 
     def _numbers(self, purpose: str) -> list[int]:
@@ -180,17 +180,18 @@ class KeyRing:
                 )
             master = self._master.read_bytes()
         else:
-            if make and not self._objects.exists(_MASTER):
-                self._objects.create(_MASTER, secrets.token_bytes(_MASTER_BYTES), mode=_PRIVATE)
-            if not self._objects.exists(_MASTER):
+            own = self._objects.own
+            if make and not own.exists(_MASTER):
+                own.create(_MASTER, secrets.token_bytes(_MASTER_BYTES), mode=_PRIVATE)
+            if not own.exists(_MASTER):
                 raise StorageError("the master key is not there; nothing was done.", where=_MASTER, remedy=_BACKUP)
-            master = self._objects.read(_MASTER)
+            master = own.read(_MASTER)
         if len(master) != _MASTER_BYTES:
             raise StorageError(f"the master key is not {_MASTER_BYTES} bytes.", where=_MASTER, remedy=_BACKUP)
         return master
 
 
-def secret(objects: Folder, purpose: str) -> bytes:
+def secret(objects: Store, purpose: str) -> bytes:
     """Return the current key of a purpose of the lake's own, making it at the first call.
 
     `register` mints entity ids and is never rotated; `pseudonym` protects gold. Two callers at once get the same one.
@@ -199,7 +200,7 @@ def secret(objects: Folder, purpose: str) -> bytes:
     return lake_key(objects, purpose).secret
 
 
-def lake_key(objects: Folder, purpose: str) -> Key:
+def lake_key(objects: Store, purpose: str) -> Key:
     """Return the current key of one of the lake's own purposes with its id; see `secret`."""
     if purpose not in PURPOSES:
         raise ValueError(f"unknown purpose {purpose!r}")

@@ -66,6 +66,8 @@ def resident_numbers(texts: pl.Series) -> pl.Series:
     """
     spoken = texts.drop_nulls()
     suspects = spoken.filter(spoken.str.contains(_SUSPECT) | spoken.str.contains(_WIDE))
+    if suspects.is_empty():
+        return pl.Series("part", [], pl.String)
     parts = pl.DataFrame({"text": suspects.str.normalize("NFKC")}).with_row_index("row")
     long = _numbers(parts, _DIGITS, r"^[1-9][0-9]{16}[0-9X]$")
     short = _numbers(parts, _WORD, r"^[0-9]{15}$").filter(pl.col("part").str.contains(_PROVINCE))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
+from hashlib import sha256
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -33,27 +33,38 @@ def build(lake: Lake) -> str:
     Each profile is judged by its suite and rendered once by Great Expectations, then freed of everything that would
     call an outside host.
     """
-    site = lake.objects.local(f"{Layer.OPS}/docs.part")
-    shutil.rmtree(site, ignore_errors=True)
-    site.mkdir(parents=True)
-    rows = []
-    for dataset, batch, path in _profiles(lake):
-        page, kept = f"{dataset}-{batch}.html", lake.objects.local(path.with_suffix(".html"))
-        result = lake.objects.local(path.with_suffix(".result"))
-        if not result.exists() or result.stat().st_mtime < lake.objects.local(path).stat().st_mtime:
-            found = _validated(lake, path, dataset)
-            lake.objects.write(path.with_suffix(".html"), offline(_page(found)).encode())
-            lake.objects.write(path.with_suffix(".result"), json.dumps(_told(found)).encode())
-        told = json.loads(result.read_bytes())
-        shutil.copyfile(kept, site / page)
-        rows.append(
-            f"<tr><td>{dataset}</td><td><a href='{page}'>{batch}</a></td><td>{told['verdict']}</td>"
-            f"<td>{told['successful']} of {told['evaluated']}</td></tr>"
-        )
-    head = "<tr><th>dataset</th><th>batch</th><th>expectations</th><th>successful</th></tr>"
-    index = f"<!doctype html><meta charset='utf-8'><title>Data Docs</title>{_STYLE}<h1>Data Docs</h1><table>{head}"
-    (site / "index.html").write_text(index + "".join(rows) + "</table>", encoding="utf-8")
-    return _swap(lake)
+    rows, target = [], f"{Layer.OPS}/docs"
+    with lake.objects.assembly(Layer.OPS) as site:
+        for dataset, batch, path in _profiles(lake):
+            page = f"{dataset}-{batch}.html"
+            html, told = _judged(lake, path, dataset)
+            (site / page).write_bytes(html)
+            rows.append(
+                f"<tr><td>{dataset}</td><td><a href='{page}'>{batch}</a></td><td>{told['verdict']}</td>"
+                f"<td>{told['successful']} of {told['evaluated']}</td></tr>"
+            )
+        head = "<tr><th>dataset</th><th>batch</th><th>expectations</th><th>successful</th></tr>"
+        index = f"<!doctype html><meta charset='utf-8'><title>Data Docs</title>{_STYLE}<h1>Data Docs</h1><table>{head}"
+        (site / "index.html").write_text(index + "".join(rows) + "</table>", encoding="utf-8")
+        lake.objects.remove(target)
+        lake.objects.place(site, target, seal="index.html")
+    return f"{target}/index.html"
+
+
+def _judged(lake: Lake, path: PurePosixPath, dataset: str) -> tuple[bytes, dict[str, Any]]:
+    """Return a profile's page and what it says in short, made once for each state of the profile."""
+    profile = lake.objects.read(path)
+    page, result, digest = path.with_suffix(".html"), path.with_suffix(".result"), sha256(profile).hexdigest()
+    if lake.objects.exists(result):
+        told: dict[str, Any] = json.loads(lake.objects.read(result))
+        if told.get("profile") == digest:
+            return lake.objects.read(page), told
+    kept = json.loads(profile)
+    found = validate(kept["figures"], [Bound(**term) for term in kept["terms"]], dataset)
+    html, told = offline(_page(found)).encode(), {**_told(found), "profile": digest}
+    lake.objects.write(page, html)
+    lake.objects.write(result, json.dumps(told).encode())
+    return html, told
 
 
 def _profiles(lake: Lake) -> list[tuple[str, str, PurePosixPath]]:
@@ -62,11 +73,6 @@ def _profiles(lake: Lake) -> list[tuple[str, str, PurePosixPath]]:
         for name in sorted(lake.catalogue.contracts)
         for path in lake.objects.names(profile_path(name), "*.json")
     ]
-
-
-def _validated(lake: Lake, path: PurePosixPath, suite: str) -> dict[str, Any]:
-    kept = json.loads(lake.objects.read(path))
-    return validate(kept["figures"], [Bound(**term) for term in kept["terms"]], suite)
 
 
 def _told(result: dict[str, Any]) -> dict[str, Any]:
@@ -103,10 +109,3 @@ def _page(result: dict[str, Any]) -> str:
 def offline(page: str) -> str:
     """Return a page without anything a browser would fetch from another host."""
     return _OUTSIDE.sub("", page).replace("</head>", f"{_STYLE}</head>", 1)
-
-
-def _swap(lake: Lake) -> str:
-    target = f"{Layer.OPS}/docs"
-    lake.objects.remove(target)
-    lake.objects.move(f"{Layer.OPS}/docs.part", target)
-    return f"{target}/index.html"

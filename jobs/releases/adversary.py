@@ -41,14 +41,14 @@ def attack(lake: Lake, made: Draft) -> dict[str, Any] | None:
     somebody is truly singled out, when claims are right too often, or when a row gives away more than its group.
     """
     contract, register = made.contract, lake.catalogue.registers.get(PEOPLE)
-    roles = _roles(lake, contract)
-    if register is None or not roles or not lake.has(REGISTERS, f"{PEOPLE}_versions"):
+    spoken_of = roles(lake, contract)
+    if register is None or not spoken_of or not lake.has(REGISTERS, f"{PEOPLE}_versions"):
         return None
     assert contract.release is not None
     tau = THRESHOLDS[contract.release.mode]
     people = Ledger(lake, PEOPLE).scan_current().filter(pl.col("_status") != CONTESTED).rename({"_entity_id": WHOM})
     found = []
-    for role, declared in roles.items():
+    for role, declared in spoken_of.items():
         known = _known(made, register, declared)
         views = {column: _views(made, column) for column in known}
         population = people.select(WHOM, *[pl.col(field).alias(column) for column, field in known.items()]).collect()
@@ -64,7 +64,7 @@ def attack(lake: Lake, made: Draft) -> dict[str, Any] | None:
     return {"against": f"the register of people, {found[0]['population']} of them", "roles": found}
 
 
-def _roles(lake: Lake, contract: Contract) -> dict[str, dict[str, str]]:
+def roles(lake: Lake, contract: Contract) -> dict[str, dict[str, str]]:
     """Return role → the register field that each field of the contract is, for every person it speaks about."""
     source = contract.from_
     if source is None:
@@ -76,7 +76,7 @@ def _roles(lake: Lake, contract: Contract) -> dict[str, dict[str, str]]:
         return {"subject": {name: field.from_ or name for name, field in contract.fields.items()}}
     if source.dataset is None:
         return {}
-    behind = _roles(lake, lake.catalogue.contract(source.dataset))
+    behind = roles(lake, lake.catalogue.contract(source.dataset))
     read = {name: field.from_ or name for name, field in contract.fields.items()}
     return {
         role: {name: said[field] for name, field in read.items() if field in said} for role, said in behind.items()

@@ -20,9 +20,7 @@ def announce(lake: Lake) -> None:
     They are derived from the releases alone, so that a run killed before this loses nothing: the next one catches up.
     """
     with lake.writing("open"):
-        for left in lake.objects.unfinished(Layer.OPEN):
-            if lake.objects.local(left).is_file():  # a killed announcement's; a release in the making is a folder
-                lake.objects.remove(left)
+        sweep(lake)
         releases, signer = listing.everything(lake.objects), Signer.open(lake.objects)
         log.append(lake.objects, releases, signer)
         files = {
@@ -35,3 +33,9 @@ def announce(lake: Lake) -> None:
             path = f"{Layer.OPEN}/{name}"
             if not lake.objects.exists(path) or lake.objects.read(path) != data:
                 lake.objects.write(path, data)
+
+
+def sweep(lake: Lake) -> None:
+    """Remove files that a killed announcement or build of the site left half written; needs the lease `open`."""
+    for left in lake.objects.unfinished(Layer.OPEN, objects_only=True):  # a release in the making is a folder
+        lake.objects.remove(left)

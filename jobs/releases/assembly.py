@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -22,7 +21,7 @@ from jobs.releases.manifest import SUMS, seal, sm3
 from jobs.releases.metadata import documents
 from jobs.releases.metadata.entry import DataFile, entry_of
 from jobs.releases.signing import Signer
-from jobs.storage.objects import Folder
+from jobs.storage.objects import Store
 
 _TABLES = (".csv", ".parquet")
 
@@ -42,31 +41,27 @@ class Recipe:
     keys: Mapping[str, str]
 
 
-def place(objects: Folder, recipe: Recipe, attested: Mapping[str, Any], signer: Signer) -> None:
+def place(objects: Store, recipe: Recipe, attested: Mapping[str, Any], signer: Signer) -> None:
     """Write a release's folder beside its place, read it back, verify it, and move it into place in one step.
 
     `attested` says who approved and when. Raises ReleaseRefused, and leaves nothing, when what was written is not what
     was meant or holds an identifier.
     """
     name = recipe.draft.contract.name
-    part = layers.release_path(name, f".part-{uuid.uuid4().hex}")
-    folder = objects.local(part)
-    try:
+    with objects.assembly(layers.release_path(name)) as folder:
         assemble(folder, recipe, attested, signer)
         found = verify.verify(folder, key=signer.fingerprint)
         if found.problems:
             what = f"what was written is not what was meant: {found.problems[0]}"
             raise ReleaseRefused(what, dataset=name, layer="open")
         _scan(folder, recipe.draft)
-        objects.move(part, layers.release_path(name, recipe.inputs.version))
-    finally:
-        objects.remove(part)
+        objects.place(folder, layers.release_path(name, recipe.inputs.version), seal=verify.MANIFEST)
 
 
 def assemble(folder: Path, recipe: Recipe, attested: Mapping[str, Any], signer: Signer) -> None:
     """Write every file of a release into a new folder, and seal it."""
     made, inputs = recipe.draft, recipe.inputs
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
     stem = made.contract.dataset
     formats.write_parquet(made.table, made.columns, made.about, folder / f"{stem}.parquet")
     (folder / f"{stem}.csv").write_bytes(formats.csv_bytes(made.table))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -29,6 +30,7 @@ class Draft:
     """Hold what a release would be: its rows, what anonymity cost, its description, its terms.
 
     `table`: published columns in the contract's order, then measures; `anonymised` counts underlying gold rows.
+    `held`: what was held back for what its difference to earlier releases would tell, None where nothing was compared.
     """
 
     contract: Contract
@@ -38,6 +40,7 @@ class Draft:
     anonymised: Anonymised
     quasi: tuple[str, ...]
     fingerprint: str
+    held: Mapping[str, Any] | None = None
 
     @property
     def threshold(self) -> int:
@@ -196,6 +199,7 @@ def privacy(made: Draft) -> dict[str, Any]:
         "kept_share": decimal(result.kept_share, 4),
         "suppressed": result.suppressed,
         "coarsened": dict(result.coarsened),
+        "held_back": dict(made.held) if made.held is not None else None,
         "gb_t_42460": {
             "threshold": decimal(1 / made.threshold, 4), "r_max": decimal(largest, 6),
             "r_avg": decimal(result.average_risk, 6), "r": decimal(risk, 6), "grade": 4 if contract.aggregate else 3,

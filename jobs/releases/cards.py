@@ -46,7 +46,7 @@ def card_en(
         f"{risk['suppressed']} are left out because their group stayed too small. Risk of being recognised by "
         f"GB/T 42460-2023 annex D: R = {measured['r']} (largest {measured['r_max']}, mean {measured['r_avg']}; allowed "
         f"{measured['threshold']}), grade {measured['grade']}. All figures: `risk.json`; `verify.py` recomputes them.",
-        *_attacked_en(risk), "", "## How to check", "",
+        *_held_en(risk), *_attacked_en(risk), "", "## How to check", "",
         "`python verify.py . --key FINGERPRINT`: the fingerprint of the publisher's key is on its site, in `key.json`.",
         "", "## How to cite", "",
         f"{entry.publisher}: {entry.title.en}, version {entry.version}, data of {entry.data_date}. {entry.address}",
@@ -88,12 +88,32 @@ def card_zh(
         f"因所在组过小而未发布 {risk['suppressed']} 行。按 GB/T 42460-2023 附录 D 的重标识风险 R = {measured['r']}"
         f"（最大 {measured['r_max']}，平均 {measured['r_avg']}，允许 {measured['threshold']}），"
         f"{measured['grade']} 级。全部数字见 `risk.json`，`verify.py` 可重新计算。",
-        *_attacked_zh(risk), "",
+        *_held_zh(risk), *_attacked_zh(risk), "",
         "## 如何核验", "", "`python verify.py . --key 指纹`：发布方公钥指纹见其网站的 `key.json`。", "",
         "## 如何引用", "",
         f"{entry.publisher}：{entry.title.zh}，版本 {entry.version}，数据截至 {entry.data_date}。{entry.address}",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _held_en(risk: Mapping[str, Any]) -> list[str]:
+    """Return what waits for a later release, because its difference to an earlier one would tell too much."""
+    held = risk.get("held_back")
+    if not held:
+        return []
+    return ["", f"A group changes by {held['least_change']} rows or more between releases, or not at all: "
+            f"{held['groups_held']} groups stayed as they were, {held['groups_taken_down']} were left out whole "
+            "because rows of theirs had to go."]
+
+
+def _held_zh(risk: Mapping[str, Any]) -> list[str]:
+    """Return the same in Chinese."""
+    held = risk.get("held_back")
+    if not held:
+        return []
+    return ["", f"相邻版本之间，每组变化不少于 {held['least_change']} 行，否则暂不更新："
+            f"{held['groups_held']} 组保持上一版，"
+            f"{held['groups_taken_down']} 组因须撤下其中的行而整组不发布。"]
 
 
 def _attacked_en(risk: Mapping[str, Any]) -> list[str]:

@@ -11,10 +11,10 @@ from jobs.layers import Layer
 from jobs.releases import listing
 from jobs.releases.versions import version_key
 from jobs.sets.changes import comparable, differences
-from jobs.storage.objects import Folder
+from jobs.storage.objects import Store
 
 
-def compare(objects: Folder, dataset: str, first: str, second: str, *, sample: int = 5) -> dict[str, Any]:
+def compare(objects: Store, dataset: str, first: str, second: str, *, sample: int = 5) -> dict[str, Any]:
     """Return counts of rows added, removed and changed, the first `sample` public rows of each, and the reasons.
 
     `reasons`: one sentence per version in between, with what brought its changes. Raises RequestError when a version is
@@ -39,14 +39,14 @@ def compare(objects: Folder, dataset: str, first: str, second: str, *, sample: i
     }
 
 
-def _there(objects: Folder, dataset: str, version: str) -> listing.Released:
+def _there(objects: Store, dataset: str, version: str) -> listing.Released:
     one = listing.version(objects, dataset, version)
     if one.withdrawn:
         raise RequestError(f"version {version} was withdrawn.", dataset=dataset, layer=Layer.OPEN)
     return one
 
 
-def _reasons(objects: Folder, dataset: str, first: str, second: str) -> list[str]:
+def _reasons(objects: Store, dataset: str, first: str, second: str) -> list[str]:
     low, high = sorted((version_key(first), version_key(second)))
     reasons = []
     for one in listing.versions(objects, dataset):

@@ -20,7 +20,7 @@ from jobs.batch import Batch
 from jobs.contract import Contract
 from jobs.errors import RequestError
 from jobs.releases.listing import Released
-from jobs.storage.objects import Folder
+from jobs.storage.objects import Store
 
 if TYPE_CHECKING:
     from jobs.storage.tables import Lake
@@ -36,8 +36,8 @@ class Inputs:
     `previous`: the version before (withdrawn or not) and its manifest's SHA-256. `windows`: name of a window →
     the version its changes start from. `restart`: why there are no changes, empty when there are. `batches`: dataset,
     batch and content digest of each delivery. `quality`: the accounting of each dataset's deliveries. `attack`: what
-    the lake's own attack came to on the day, None where the release is about no person. `id_changes`: what the
-    registers said that day of the organisations' identifiers the release shows.
+    the lake's own attack came to on the day, None where the release is about no person. `against`, `takedown`: see
+    `holding.Comparison`. `id_changes`: what the registers said that day of the organisations' identifiers it shows.
     """
 
     version: str
@@ -51,6 +51,8 @@ class Inputs:
     quality: Sequence[Mapping[str, Any]] = ()
     attack: Mapping[str, Any] | None = None
     id_changes: Sequence[Mapping[str, Any]] = ()
+    against: Sequence[str] = ()
+    takedown: bool = False
 
 
 def sources(lake: Lake, contract: Contract) -> list[tuple[Batch, dict[str, Any]]]:
@@ -104,7 +106,7 @@ def quality(delivered: Sequence[tuple[Batch, dict[str, Any]]]) -> list[dict[str,
     return list(found.values())
 
 
-def keep(objects: Folder, dataset: str, inputs: Inputs, gold: pl.DataFrame) -> None:
+def keep(objects: Store, dataset: str, inputs: Inputs, gold: pl.DataFrame) -> None:
     """Keep a version's inputs; what an attempt before left of the same version is replaced."""
     folder = _folder(dataset, inputs.version)
     rows = io.BytesIO()
@@ -114,7 +116,7 @@ def keep(objects: Folder, dataset: str, inputs: Inputs, gold: pl.DataFrame) -> N
     objects.write(folder / "inputs.json", json.dumps(asdict(inputs), ensure_ascii=False).encode())
 
 
-def kept(objects: Folder, one: Released) -> tuple[Inputs, pl.DataFrame]:
+def kept(objects: Store, one: Released) -> tuple[Inputs, pl.DataFrame]:
     """Return a version's inputs and gold rows; raise RequestError when they were withdrawn or are gone."""
     folder = _folder(one.dataset, one.version)
     if one.withdrawn or not objects.exists(folder / "inputs.json"):
@@ -124,7 +126,7 @@ def kept(objects: Folder, one: Released) -> tuple[Inputs, pl.DataFrame]:
     return inputs, pl.read_parquet(io.BytesIO(objects.read(folder / "gold.parquet")))
 
 
-def forget(objects: Folder, dataset: str, version: str) -> None:
+def forget(objects: Store, dataset: str, version: str) -> None:
     """Remove a version's inputs."""
     objects.remove(_folder(dataset, version))
 

@@ -14,7 +14,7 @@ from jobs.errors import RequestError
 from jobs.layers import Layer
 from jobs.releases.verify import ATTESTATION, KEPT, MANIFEST
 from jobs.releases.versions import version_key
-from jobs.storage.objects import Folder
+from jobs.storage.objects import Store
 
 if TYPE_CHECKING:
     from jobs.storage.tables import Lake
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 class Released:
     """Hold one version as it was released: its folder, its manifest, who and when, what was withdrawn since."""
 
-    objects: Folder
+    objects: Store
     path: PurePosixPath
     manifest: dict[str, Any]
     manifest_sha256: str
@@ -51,10 +51,15 @@ class Released:
         """Tell whether the version itself was withdrawn, not only changes from another one."""
         return any(path not in KEPT and not path.startswith("changes/") for path in self.gone)
 
-    @property
+    @cached_property
     def folder(self) -> Path:
-        """Return where the version lies."""
-        return self.objects.local(self.path)
+        """Return where the version lies on this machine, to be read only."""
+        return self.objects.mirror(self.path)
+
+    @property
+    def address(self) -> str:
+        """Return where the version lies, for people."""
+        return self.objects.address(self.path)
 
     def data(self, kind: str) -> Path:
         """Return the path of the data as `csv` or `parquet`."""
@@ -72,29 +77,29 @@ def releases(lake: Lake) -> list[dict[str, Any]]:
             "kept_share": float(one.manifest["risk"]["kept_share"]),
             "released_on": one.attestation["released_at"][:10],
             "status": "withdrawn" if one.withdrawn else "breaking" if one.manifest["breaking"] else "released",
-            "path": str(one.folder),
+            "path": one.address,
         }
         for one in everything(lake.objects)
     ]
 
 
-def everything(objects: Folder) -> list[Released]:
+def everything(objects: Store) -> list[Released]:
     """Return every release of every dataset, by dataset and version."""
     return [one for folder in objects.names(Layer.OPEN.value) for one in _in(objects, folder)]
 
 
-def versions(objects: Folder, dataset: str) -> list[Released]:
+def versions(objects: Store, dataset: str) -> list[Released]:
     """Return a dataset's releases, oldest version first."""
     return _in(objects, layers.release_path(dataset))
 
 
-def latest(objects: Folder, dataset: str) -> Released | None:
+def latest(objects: Store, dataset: str) -> Released | None:
     """Return a dataset's newest release, withdrawn or not; None before the first."""
     found = versions(objects, dataset)
     return found[-1] if found else None
 
 
-def version(objects: Folder, dataset: str, wanted: str) -> Released:
+def version(objects: Store, dataset: str, wanted: str) -> Released:
     """Return one release; raise RequestError when there is none of that version."""
     found = versions(objects, dataset)
     for one in found:
@@ -104,12 +109,12 @@ def version(objects: Folder, dataset: str, wanted: str) -> Released:
     raise RequestError(f"there is no version {wanted}.", dataset=dataset, layer=Layer.OPEN, remedy=f"there: {there}.")
 
 
-def _in(objects: Folder, folder: PurePosixPath) -> list[Released]:
+def _in(objects: Store, folder: PurePosixPath) -> list[Released]:
     paths = [path for path in objects.names(folder) if objects.exists(path / MANIFEST)]
     return sorted((_read(objects, path) for path in paths), key=lambda one: version_key(one.version))
 
 
-def _read(objects: Folder, path: PurePosixPath) -> Released:
+def _read(objects: Store, path: PurePosixPath) -> Released:
     data = objects.read(path / MANIFEST)
     attestation = json.loads(objects.read(path / ATTESTATION))
     statements = [json.loads(objects.read(name))["statement"] for name in objects.names(path, "withdrawal-*.json")]

@@ -14,19 +14,19 @@ from jobs.releases.listing import Released
 from jobs.releases.manifest import canonical
 from jobs.releases.signing import Signer
 from jobs.releases.verify import read_log
-from jobs.storage.objects import Folder
+from jobs.storage.objects import Store
 
 LOG, HEAD = f"{Layer.OPEN}/log.jsonl", f"{Layer.OPEN}/log.sig"
 FIRST = "0" * 64
 
 
-def append(objects: Folder, releases: Sequence[Released], signer: Signer) -> list[dict[str, Any]]:
+def append(objects: Store, releases: Sequence[Released], signer: Signer) -> list[dict[str, Any]]:
     """Append what happened since and return the whole log, oldest first; nothing new changes nothing.
 
     Raises jobs.releases.verify.Broken when somebody changed a line.
     """
     lines = objects.read(LOG).splitlines() if objects.exists(LOG) else []
-    entries = read_log(objects.local(LOG)) if lines else []
+    entries = read_log(objects.mirror(LOG)) if lines else []
     known = {_identity(entry) for entry in entries}
     for event in sorted(events(releases), key=lambda one: (one["at"], one["kind"], one["dataset"], one["version"])):
         if _identity(event) in known:

@@ -15,6 +15,7 @@ from jobs.releases import assembly, build, inputs, listing, origin
 from jobs.releases.assembly import Recipe
 from jobs.releases.build import Draft
 from jobs.releases.history import Past
+from jobs.releases.holding import Comparison, settled
 from jobs.releases.inputs import Inputs
 from jobs.releases.signing import Signer
 from jobs.releases.verify import ATTESTATION, SIGNATURE
@@ -52,6 +53,7 @@ def rebuild(lake: Lake, dataset: str, version: str, into: Path | None = None) ->
     released = listing.version(lake.objects, dataset, version)
     decided, gold = inputs.kept(lake.objects, released)
     made = build.draft(gold.lazy(), lake.catalogue.contract(dataset), lake.catalogue)
+    made = settled(lake, made, Comparison(decided.against, decided.takedown))
     if made.fingerprint != released.manifest["terms"]["fingerprint"]:
         raise RequestError(
             f"version {version} was released under other terms.", dataset=dataset, layer="open",

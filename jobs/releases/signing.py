@@ -10,9 +10,11 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from jobs.errors import StorageError
-from jobs.storage.objects import Folder
+from jobs.layers import Layer
+from jobs.storage.objects import Store
 
 KEY = "keys/signing.key"
+PUBLIC = f"{Layer.OPEN}/key.json"
 SEED_BYTES = 32
 
 
@@ -28,12 +30,20 @@ class Signer:
         return cls(Ed25519PrivateKey.from_private_bytes(seed))
 
     @classmethod
-    def open(cls, objects: Folder) -> Signer:
-        """Return the publisher's signer, making its key at the first call; raise StorageError for a damaged key."""
-        if not objects.exists(KEY):
-            objects.create(KEY, secrets.token_bytes(SEED_BYTES))
-            objects.local(KEY).chmod(0o600)
-        seed = objects.read(KEY)
+    def open(cls, objects: Store) -> Signer:
+        """Return the publisher's signer, making its key at the first call; raise StorageError for a damaged key.
+
+        The key stays on the machine that publishes. Once there are releases a missing key is never made anew: their
+        readers know the publisher by it.
+        """
+        if not objects.own.exists(KEY):
+            if objects.exists(PUBLIC):
+                raise StorageError(
+                    "the publisher's key is not here; nothing was done.", where=KEY,
+                    remedy="restore it from the backup of the keys, or publish where it is.",
+                )
+            objects.own.create(KEY, secrets.token_bytes(SEED_BYTES), mode=0o600)
+        seed = objects.own.read(KEY)
         if len(seed) != SEED_BYTES:
             raise StorageError("the key file is damaged.", where=KEY, remedy="restore it from the backup of the keys.")
         return cls.of(seed)

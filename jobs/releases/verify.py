@@ -28,6 +28,7 @@ MANIFEST, SIGNATURE, ATTESTATION = "manifest.json", "manifest.sig", "attestation
 SEALED = (MANIFEST, SIGNATURE, ATTESTATION)  # what the list of files cannot hold: itself, and what is signed after it
 FORMAT, WITHDRAWAL = "open-release/1", "open-release-withdrawal/1"
 KEPT = (*SEALED, "verify.py")  # what stays of a release that is withdrawn
+PAGES = ("index.html", "index.en.html")  # the portal's pages about a version, made anew by every build
 _VERSION = re.compile(r"^[0-9]+\.[0-9]+\.[0-9]+$")
 DIGEST = re.compile(r"\b[0-9a-f]{64}\b")
 _CHUNK = 1 << 20
@@ -238,6 +239,11 @@ def _check_files(folder: Path, manifest: dict[str, Any], gone: set[str], found: 
     inside = (path for path in folder.rglob("*") if path.is_symlink() or not path.is_dir())
     there = {path.relative_to(folder).as_posix() for path in inside}
     there -= {*SEALED, *(path.name for path in folder.glob("withdrawal-*.json"))}  # each of these was found signed
+    pages = {name for name in PAGES if name in there and name not in listed and not (folder / name).is_symlink()}
+    if pages:
+        what = ", ".join(sorted(pages))
+        found.note("pages", f"{what}: the portal's, not of the release; nothing here speaks for them.")
+    there -= pages
     problems = [f"{name} is missing." for name in sorted(set(listed) - there - gone)]
     problems += [f"{name} does not belong to the release." for name in sorted(there - set(listed))]
     checked = sorted(there & set(listed))

@@ -18,11 +18,11 @@ from jobs.releases.listing import Released
 from jobs.releases.manifest import canonical
 from jobs.releases.signing import Signer
 from jobs.releases.verify import KEPT, WITHDRAWAL
-from jobs.storage.objects import Folder
+from jobs.storage.objects import Store
 
 
 def withdraw(
-    objects: Folder, dataset: str, versions: Sequence[str], *, reason: str, by: str, now: datetime, signer: Signer
+    objects: Store, dataset: str, versions: Sequence[str], *, reason: str, by: str, now: datetime, signer: Signer
 ) -> list[Released]:
     """Withdraw versions of a dataset and return all releases it touched, as they are then.
 
@@ -54,7 +54,7 @@ def withdraw(
     return [listing.version(objects, dataset, version) for version in touched]
 
 
-def finish(objects: Folder, dataset: str) -> None:
+def finish(objects: Store, dataset: str) -> None:
     """Remove what statements of withdrawal took away and an interrupted run left."""
     for one in listing.versions(objects, dataset):
         for path in one.gone:

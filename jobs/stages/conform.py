@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import date
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -16,7 +15,7 @@ import polars as pl
 from jobs import layers
 from jobs.batch import Batch, StageReport
 from jobs.contract import Contract, TypeSpec
-from jobs.errors import QualityGateError
+from jobs.errors import QualityGateError, StorageError
 from jobs.layers import Layer
 from jobs.quality import gate
 from jobs.rows.codes import CodeBook
@@ -24,8 +23,9 @@ from jobs.rows.judgement import judge, silver_schema
 from jobs.sets.deduplication import fingerprint
 from jobs.stages.load import bronze_schema
 from jobs.stages.pending import each
-from jobs.storage.batch_tables import FILE, BatchTable, Writer, scan_files
-from jobs.storage.spreading import COUNT, spread
+from jobs.storage.batch_tables import FILE, LEFT, BatchTable, Writer, in_buckets, scan_files
+from jobs.storage.locations import Location
+from jobs.storage.spreading import spread
 from jobs.storage.tables import Lake
 
 ORIGIN: dict[str, Any] = {"_source_file": pl.String, "_source_row": pl.Int64}
@@ -72,7 +72,7 @@ class Judging:
     bronze: BatchTable
     silver: BatchTable
     quarantine: BatchTable
-    folder: Path
+    folder: Location
     buckets: int
 
     @property
@@ -80,10 +80,9 @@ class Judging:
         """Return the columns of a judged row: silver's, the reasons, and the raw cells of a rejected one."""
         return {**self.silver.schema, "_reasons": pl.List(pl.String), "_cells": pl.String}
 
-    def rows(self, bucket: int | None = None) -> pl.LazyFrame:
-        """Return the judged rows, all or those of one bucket."""
-        paths = sorted(self.folder.glob(f"{'*' if bucket is None else bucket}/*.parquet"))
-        return scan_files(paths, self.judged)
+    def rows(self, files: Iterable[str]) -> pl.LazyFrame:
+        """Return the judged rows of files that tasks left."""
+        return scan_files(self.folder, files, self.judged)
 
 
 def silver_table(lake: Lake, contract: Contract) -> BatchTable:
@@ -97,27 +96,35 @@ def _conform(lake: Lake, contract: Contract, batch: Batch) -> StageReport:
     files = lake.batch_files(Layer.BRONZE, name, [batch.id]).get(batch.id, ())
     delivered = lake.count(Layer.BRONZE, name, batch.id)
     much = lake.much(delivered)
-    with lake.workspace(f"conform-{slug}-{batch.id}") as folder:
+    with lake.workspace(f"conform-{slug}-{batch.id}", shared=much) as folder:
         judging = Judging(
-            contract, types, CodeBook.load(lake.catalogue.root / "codes"), batch,
+            contract, types, lake.codes, batch,
             bronze=BatchTable(lake.folder(Layer.BRONZE, name), bronze_schema(contract)),
             silver=silver_table(lake, contract),
             quarantine=BatchTable(lake.folder(Layer.QUARANTINE, name), QUARANTINE),
             folder=folder, buckets=1 + delivered // BUCKET_ROWS if much else 1,
         )
-        spread(lake, partial(_judge, judging=judging), files, COUNT, engine=much, where=f"silver.{slug}")
-        report = account(judging.rows(), contract, batch)
+        judging.silver.check()
+        where = f"silver.{slug}"
+        left = spread(lake, partial(_judge, judging=judging), files, LEFT, engine=much, where=where)
+        judged = judging.rows(left["path"])
+        report = account(judged, contract, batch)
+        if report.delivered != delivered:
+            raise StorageError(
+                f"{report.delivered} of {delivered} records were judged; the batch is as it was.", dataset=name,
+                layer=Layer.SILVER, where=f"batch {batch.id}", remedy="run again; if it stays so, load the batch anew.",
+            )
         terms = gate.bounds(contract, gate.shared_terms(lake.settings.expectations))
-        figures = gate.profile(judging.rows(), contract, report)
+        figures = gate.profile(judged, contract, report)
         gate.keep(lake, name, batch.id, figures, terms)
-        task = partial(_divide, judging=judging)
-        divided = spread(lake, task, range(judging.buckets), DIVIDED, engine=much, where=f"silver.{slug}")
+        task, buckets = partial(_divide, judging=judging), in_buckets(left)
+        divided = spread(lake, task, buckets, DIVIDED, engine=much, where=where)
         return _settle(lake, judging, report, divided, gate.judge(figures, terms))
 
 
-def _judge(file: Path, *, judging: Judging) -> pl.DataFrame:
+def _judge(file: str, *, judging: Judging) -> pl.DataFrame:
     """Judge the records of one file of bronze; leave them in buckets, so that equal rows meet in one."""
-    batch, schema, seen = judging.batch, judging.judged, 0
+    batch, schema = judging.batch, judging.judged
     with ExitStack() as stack:
         writers = [stack.enter_context(Writer(judging.folder / str(n), schema)) for n in range(judging.buckets)]
         for cells in judging.bronze.slices(file, batch.id):
@@ -125,14 +132,13 @@ def _judge(file: Path, *, judging: Judging) -> pl.DataFrame:
                 cells, contract=judging.contract, catalogue_types=judging.types, codes=judging.codes,
                 data_date=batch.data_date,
             )
-            seen += rows.height
             bucket = rows["_fingerprint"].str.slice(0, 7).str.to_integer(base=16) % judging.buckets
             for number, writer in enumerate(writers):
                 writer.write(rows if judging.buckets == 1 else rows.filter(bucket == number))
-    return pl.DataFrame({"rows": [seen]})
+    return pl.concat(writer.left(number) for number, writer in enumerate(writers))
 
 
-def _divide(bucket: int, *, judging: Judging) -> pl.DataFrame:
+def _divide(bucket: Sequence[str], *, judging: Judging) -> pl.DataFrame:
     """Write the rows of one bucket into quarantine's and silver's folders; return the files, which do not count yet.
 
     Of accepted rows equal in every field silver takes the first by file and row.

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 import polars as pl
 
@@ -17,14 +17,15 @@ from jobs.errors import ReleaseRefused
 from jobs.layers import Layer
 from jobs.privacy.keyring import Key, KeyRing, lake_key
 from jobs.privacy.scanner import scan
-from jobs.rows.codes import CodeBook
 from jobs.rows.protection import gold_schema, protect, protection_of
 from jobs.sets.deduplication import current
 from jobs.sets.products import joined
 from jobs.stages.conform import silver_table
-from jobs.storage.batch_tables import BatchTable, Writer, scan_files, slices
+from jobs.storage.batch_tables import LEFT, BatchTable, Writer, in_buckets, scan_files, slices
 from jobs.storage.ledgers import REGISTERS, Ledger, accepted
-from jobs.storage.spreading import COUNT, spread
+from jobs.storage.locations import Location
+from jobs.storage.scanning import files
+from jobs.storage.spreading import spread
 from jobs.storage.tables import Lake
 
 BUCKET_ROWS = 250_000  # rows that meet in one task, at most about
@@ -86,12 +87,16 @@ def _rebuild(lake: Lake, contract: Contract, state: str, key: Key | None) -> Sta
     gold = gold_schema(contract, types)
     protection = partial(
         protect, contract=contract, types=types, key=key.secret if key else b"",
-        codes=CodeBook.load(lake.catalogue.root / "codes"),
+        codes=lake.codes,
     )
-    with lake.workspace(f"gold-{layers.slug(contract.name)}") as folder:
-        _source_rows(lake, contract, folder).sink_parquet(folder / "source.parquet")
+    with ExitStack() as stack:
+        name = f"gold-{layers.slug(contract.name)}"
+        folder = stack.enter_context(lake.workspace(name, shared=False))
+        spreading = stack.enter_context(lake.workspace(f"{name}-current", shared=_much(lake, contract)))
+        with folder.create("source.parquet") as file:
+            _source_rows(lake, contract, spreading).sink_parquet(file)
         with Writer(folder / "gold", gold) as writer:
-            for some in slices(folder / "source.parquet"):
+            for some in slices(folder, "source.parquet"):
                 writer.write(protection(some))
         count = int(writer.files()["rows"].sum())
         protected = writer.scan()
@@ -112,7 +117,13 @@ def _rebuild(lake: Lake, contract: Contract, state: str, key: Key | None) -> Sta
     return report
 
 
-def _source_rows(lake: Lake, contract: Contract, folder: Path) -> pl.LazyFrame:
+def _much(lake: Lake, contract: Contract) -> bool:
+    """Tell whether some dataset that gold is made from may go to the engine's workers."""
+    held = [files(lake.folder(Layer.SILVER, dataset)) for dataset in contract.reads_datasets]
+    return any(lake.much(int(found["num_records"].sum())) for found in held if found.height)
+
+
+def _source_rows(lake: Lake, contract: Contract, folder: Location) -> pl.LazyFrame:
     source = contract.from_
     if source is None:
         return _current(lake, contract, folder)
@@ -120,7 +131,7 @@ def _source_rows(lake: Lake, contract: Contract, folder: Path) -> pl.LazyFrame:
     return joined(_part(lake, source, folder), others, source, contract.fields)
 
 
-def _part(lake: Lake, part: ProductSource | Join, folder: Path) -> pl.LazyFrame:
+def _part(lake: Lake, part: ProductSource | Join, folder: Location) -> pl.LazyFrame:
     if part.dataset:
         return _current(lake, lake.catalogue.contract(part.dataset), folder)
     return Ledger(lake, str(part.register_)).scan_current().filter(pl.col("_status") == "active")
@@ -132,11 +143,11 @@ class Choosing:
 
     contract: Contract
     silver: BatchTable
-    folder: Path
+    folder: Location
     buckets: int
 
 
-def _current(lake: Lake, contract: Contract, folder: Path) -> pl.LazyFrame:
+def _current(lake: Lake, contract: Contract, folder: Location) -> pl.LazyFrame:
     """Return the rows of a dataset that hold now: the newest per key, or the newest delivery of a snapshot."""
     silver = silver_table(lake, contract)
     batches = [batch for _, batch, _ in accepted(lake, [contract.name])]
@@ -149,12 +160,13 @@ def _current(lake: Lake, contract: Contract, folder: Path) -> pl.LazyFrame:
     own = folder / layers.slug(contract.name)
     choosing = Choosing(contract, silver, own, 1 + rows // BUCKET_ROWS if much else 1)
     parts = [(batch, file) for batch, some in files.items() for file in some]
-    spread(lake, partial(_scatter, choosing=choosing), parts, COUNT, engine=much, where=where)
-    spread(lake, partial(_choose, choosing=choosing), range(choosing.buckets), COUNT, engine=much, where=where)
-    return scan_files(sorted(own.glob("current/*.parquet")), silver.schema)
+    left = spread(lake, partial(_scatter, choosing=choosing), parts, LEFT, engine=much, where=where)
+    task = partial(_choose, choosing=choosing)
+    chosen = spread(lake, task, in_buckets(left), LEFT, engine=much, where=where)
+    return scan_files(own, chosen["path"], silver.schema)
 
 
-def _scatter(part: tuple[str, Path], *, choosing: Choosing) -> pl.DataFrame:
+def _scatter(part: tuple[str, str], *, choosing: Choosing) -> pl.DataFrame:
     """Leave the rows of one file of silver in buckets, so that the rows of one key meet."""
     batch, file = part
     key = list(choosing.contract.load.key) or ["_fingerprint"]
@@ -167,13 +179,12 @@ def _scatter(part: tuple[str, Path], *, choosing: Choosing) -> pl.DataFrame:
             bucket = rows.select(pl.struct(key).hash(seed=0) % choosing.buckets).to_series()
             for number, writer in enumerate(writers):
                 writer.write(rows.filter(bucket == number))
-    return pl.DataFrame({"rows": [sum(int(writer.files()["rows"].sum()) for writer in writers)]})
+    return pl.concat(writer.left(number) for number, writer in enumerate(writers))
 
 
-def _choose(bucket: int, *, choosing: Choosing) -> pl.DataFrame:
+def _choose(bucket: Sequence[str], *, choosing: Choosing) -> pl.DataFrame:
     """Leave the current rows of one bucket."""
-    paths = sorted((choosing.folder / str(bucket)).glob("*.parquet"))
-    rows = current(scan_files(paths, choosing.silver.schema).collect(), choosing.contract)
+    rows = current(scan_files(choosing.folder, bucket, choosing.silver.schema).collect(), choosing.contract)
     with Writer(choosing.folder / "current", choosing.silver.schema) as writer:
         writer.write(rows)
-    return pl.DataFrame({"rows": [rows.height]})
+    return writer.left()

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path, PurePosixPath
 from typing import Literal
@@ -14,9 +15,11 @@ from jobs import layers
 from jobs.batch import Batch, LandedFile, StageReport
 from jobs.contract import Contract
 from jobs.errors import ContractError, RequestError, SourceError
+from jobs.storage.objects import Folder, copy_in, storage_errors
 from jobs.storage.tables import Lake
 
 DOMAIN_TIME = ZoneInfo("Asia/Shanghai")
+MANIFEST = "_manifest.json"
 UNFINISHED = (".part", ".tmp", ".crdownload", ".filepart")
 DatedBy = Literal["file name", "request", "receipt"]
 
@@ -34,31 +37,35 @@ def run(
     if source is None:
         raise RequestError("a product takes no deliveries.", dataset=dataset, remedy="name a dataset.")
     with lake.writing(f"landing.{layers.slug(dataset)}"):
-        if files:
-            return [_land(lake, contract, list(files), data_date)]
-        if source.url:
-            return [_land(lake, contract, [], data_date)]
-        return [_land(lake, contract, [file], data_date) for file in _new_files(lake, contract)]
+        if files or source.url:
+            report = _land(lake, contract, list(files), data_date)
+            box = lake.settings.drop_box
+            for file in (file.resolve() for file in files):
+                if file.is_relative_to(box):
+                    name = PurePosixPath(file.relative_to(box).as_posix())
+                    lake.objects.write(_receipt(contract, name, Folder(box).states(name.parent)[name]), b"")
+            return [report]
+        return list(_from_drop_box(lake, contract))
 
 
-def _new_files(lake: Lake, contract: Contract) -> list[Path]:
-    """Return the drop box's finished files that this dataset's landing has not seen in their present state."""
+def _from_drop_box(lake: Lake, contract: Contract) -> Iterator[StageReport]:
+    """Land the drop box's finished files that this dataset's landing has not seen in their present state."""
     assert contract.source is not None
-    pattern, box = contract.source.date_pattern(), lake.settings.drop_box
-    folder = box / PurePosixPath((contract.source.path or "").split("{")[0].split("*")[0] + "x").parent
-    present = folder.rglob("*") if folder.is_dir() else ()
-    candidates = sorted(path for path in present if path.is_file() and not path.name.startswith("."))
-    matching = [
-        p for p in candidates if pattern.match(p.relative_to(box).as_posix()) and p.suffix not in UNFINISHED
-    ]
-    return [p for p in matching if not lake.objects.exists(_receipt(contract, box, p))]
+    pattern, (box, top) = contract.source.date_pattern(), lake.drop_boxes
+    folder = PurePosixPath((contract.source.path or "").split("{")[0].split("*")[0] + "x").parent
+    for found, state in box.states(top / folder).items():
+        name = found.relative_to(top)
+        finished = not name.name.startswith(".") and name.suffix not in UNFINISHED
+        receipt = _receipt(contract, name, state)
+        if finished and pattern.match(str(name)) and not lake.objects.exists(receipt):
+            with box.location(found).local() as file:
+                yield _land(lake, contract, [file], None)
+            lake.objects.write(receipt, b"")
 
 
-def _receipt(contract: Contract, box: Path, file: Path) -> PurePosixPath:
+def _receipt(contract: Contract, name: PurePosixPath, state: str) -> PurePosixPath:
     """Name the empty object that says: this file, in this state, was landed."""
-    state = file.stat()
-    name = f"{file.relative_to(box).as_posix().replace('/', '__')}.{state.st_size}.{state.st_mtime_ns}"
-    return PurePosixPath("ops/receipts", layers.slug(contract.name), name)
+    return PurePosixPath("ops/receipts", layers.slug(contract.name), f"{str(name).replace('/', '__')}.{state}")
 
 
 def _land(lake: Lake, contract: Contract, files: list[Path], requested: date | None) -> StageReport:
@@ -73,8 +80,7 @@ def _land(lake: Lake, contract: Contract, files: list[Path], requested: date | N
                 remedy="split it, or raise LAKE_MAX_FILE_BYTES.",
             )
     data_date, dated_by = _data_date(contract, files, requested, received)
-    part = layers.landing_path(contract.name, f".part-{uuid.uuid4().hex}")
-    try:
+    with lake.objects.assembly(layers.landing_path(contract.name)) as part:
         landed = _take(lake, contract, files, part)
         batch = Batch(
             contract.name, Batch.name_for(contract.name, data_date, landed), data_date, dated_by,
@@ -82,20 +88,15 @@ def _land(lake: Lake, contract: Contract, files: list[Path], requested: date | N
         )
         known = _known(lake, batch)
         if known is None:
-            lake.objects.write(part / "_manifest.json", batch.to_json().encode())
-            lake.objects.move(part, layers.landing_path(contract.name, batch.id))
-    finally:
-        lake.objects.remove(part)
+            with storage_errors(batch.id):
+                (part / MANIFEST).write_bytes(batch.to_json().encode())
+            lake.objects.place(part, layers.landing_path(contract.name, batch.id), seal=MANIFEST)
     report = StageReport("land", contract.name, known or batch.id, seconds=time.monotonic() - started)
     report.extra = {"files": [file.name for file in landed], "bytes": sum(file.bytes for file in landed)}
     if known is None or known not in lake.judged("land", contract.name):
         lake.record(report)
     elif known is not None:
         report.outcome, report.notes = "known", ["these bytes were delivered before; nothing to do"]
-    box = lake.settings.drop_box
-    for file in files:
-        if file.resolve().is_relative_to(box):
-            lake.objects.write(_receipt(contract, box, file.resolve()), b"")
     return report
 
 
@@ -136,7 +137,7 @@ def _data_date(
     return received.astimezone(DOMAIN_TIME).date(), "receipt"
 
 
-def _take(lake: Lake, contract: Contract, files: list[Path], part: PurePosixPath) -> list[LandedFile]:
+def _take(lake: Lake, contract: Contract, files: list[Path], part: Path) -> list[LandedFile]:
     """Copy the delivered bytes, or a database table's canonical dump, below `part`."""
     source = contract.source
     assert source is not None
@@ -144,7 +145,7 @@ def _take(lake: Lake, contract: Contract, files: list[Path], part: PurePosixPath
         raise RequestError("two files of one delivery have the same name.", dataset=contract.name)
     landed = []
     for file in files:
-        size, digest = lake.objects.add_file(file, part / file.name)
+        size, digest = copy_in(file, part / file.name)
         landed.append(LandedFile(file.name, size, digest))
     if source.reader == "rest" and not files:
         return [_dumped_rest(lake, contract, part)]
@@ -152,32 +153,29 @@ def _take(lake: Lake, contract: Contract, files: list[Path], part: PurePosixPath
         return landed
     from jobs.storage.readers import dump_database
 
-    urls = [(f"sqlite:///file:{lake.objects.local(part / f.name)}?mode=ro&uri=true", f"{f.name}.jsonl") for f in landed]
+    urls = [(f"sqlite:///file:{part / f.name}?mode=ro&uri=true", f"{f.name}.jsonl") for f in landed]
     if source.url:
         urls = [(_filled(lake, contract, source.url), f"{source.table}.jsonl")]
     dumped = []
     for url, name in urls:
-        target = lake.objects.local(part / f"dump-{name}")
-        target.parent.mkdir(parents=True, exist_ok=True)
+        target = part / f"dump-{name}"
         try:
             dump_database(url, source.table, source.order_by, target)
         except SourceError as error:
             kept = layers.landing_path(contract.name, f"_refused/{uuid.uuid4().hex}")
             if landed:
-                lake.objects.move(part, kept)
+                lake.objects.place(part, kept, seal=landed[-1].name)
                 error.remedy = f"{error.remedy or 'repair the database.'} Its bytes are kept in {kept}."
-            raise SourceError(
-                error.what, dataset=contract.name, layer="landing", where=error.where, remedy=error.remedy
-            ) from None
-        size, digest = lake.objects.add_file(target, part / name)
+            raise _placed(error, contract, name.removesuffix(".jsonl")) from None
+        size, digest = copy_in(target, part / name)
         target.unlink()
         dumped.append(LandedFile(name, size, digest))
     for copy in landed:  # the dump is the delivery; the database file's own bytes vary with its page layout
-        lake.objects.remove(part / copy.name)
+        (part / copy.name).unlink()
     return dumped
 
 
-def _dumped_rest(lake: Lake, contract: Contract, part: PurePosixPath) -> LandedFile:
+def _dumped_rest(lake: Lake, contract: Contract, part: Path) -> LandedFile:
     """Fetch every page of a REST source into one file of JSON lines."""
     from jobs.storage.reading.rest import dump_rest
 
@@ -185,19 +183,24 @@ def _dumped_rest(lake: Lake, contract: Contract, part: PurePosixPath) -> LandedF
     assert source is not None
     assert source.url is not None
     headers = {key: _filled(lake, contract, value) for key, value in source.headers.items()}
-    target = lake.objects.local(part / f"dump-{name}")
-    target.parent.mkdir(parents=True, exist_ok=True)
+    target = part / f"dump-{name}"
     try:
         dump_rest(
             source, _filled(lake, contract, source.url), headers, target, max_bytes=lake.settings.max_file_bytes
         )
     except SourceError as error:
-        raise SourceError(
-            error.what, dataset=contract.name, layer="landing", where=error.where, remedy=error.remedy
-        ) from None
-    size, digest = lake.objects.add_file(target, part / name)
+        raise _placed(error, contract, name) from None
+    size, digest = copy_in(target, part / name)
     target.unlink()
     return LandedFile(name, size, digest)
+
+
+def _placed(error: SourceError, contract: Contract, file: str) -> SourceError:
+    """Return an error of a dump with its dataset and its file, or its URL as declared, without user and parameters."""
+    url = contract.source.url if contract.source else None
+    shown = re.sub("//.*@", "//", url).partition("?")[0] if url else file
+    where = f"{shown}:{error.where}" if error.where else shown
+    return SourceError(error.what, dataset=contract.name, layer="landing", where=where, remedy=error.remedy)
 
 
 def _filled(lake: Lake, contract: Contract, url: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -16,6 +17,7 @@ from jobs.errors import SourceError
 from jobs.layers import Layer
 from jobs.stages.pending import each
 from jobs.storage.batch_tables import FILE, BatchTable
+from jobs.storage.locations import Directory, Location
 from jobs.storage.spreading import spread
 from jobs.storage.tables import Lake
 
@@ -46,9 +48,9 @@ def bronze_schema(contract: Contract) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Part:
-    """Name a landed file, or one piece of a large one."""
+    """Name a landed file, or one piece of a large one, where the task that reads it finds it."""
 
-    file: Path
+    file: Location
     piece: Piece | None
 
 
@@ -56,12 +58,17 @@ def _load(lake: Lake, contract: Contract, batch: Batch) -> StageReport:
     from jobs.storage.readers import Limits
 
     folder = layers.landing_path(contract.name, batch.id)
-    parts = [part for file in batch.files for part in _pieces(lake.objects.local(folder / file.name), contract)]
     table = BatchTable(lake.folder(Layer.BRONZE, contract.name), bronze_schema(contract))
     task = partial(_read, contract=contract, batch=batch.id, limits=Limits.of(lake.settings), table=table)
     much = lake.much(sum(file.bytes for file in batch.files) // RECORD_BYTES)
     try:
-        files = spread(lake, task, parts, FILE, engine=much, where=f"bronze.{layers.slug(contract.name)}")
+        with ExitStack() as stack:
+            landed = [lake.objects.location(folder / file.name) for file in batch.files]
+            here = [stack.enter_context(file.local()) for file in landed]
+            # A worker of the engine may run elsewhere and fetches what it reads; this process has it by now.
+            found = landed if much else [Directory(path) for path in here]
+            parts = [part for file, path in zip(found, here, strict=True) for part in _pieces(file, path, contract)]
+            files = spread(lake, task, parts, FILE, engine=much, where=f"bronze.{layers.slug(contract.name)}")
     except SourceError as error:
         raise SourceError(
             error.what, dataset=contract.name, layer=Layer.LANDING, where=error.where,
@@ -72,10 +79,10 @@ def _load(lake: Lake, contract: Contract, batch: Batch) -> StageReport:
     return StageReport("load", contract.name, batch.id, delivered=delivered, accepted=delivered)
 
 
-def _pieces(file: Path, contract: Contract) -> list[Part]:
+def _pieces(file: Location, here: Path, contract: Contract) -> list[Part]:
     from jobs.storage.readers import plan
 
-    pieces = plan(file, contract)
+    pieces = plan(here, contract)
     return [Part(file, piece) for piece in pieces] if len(pieces) > 1 else [Part(file, None)]
 
 
@@ -85,8 +92,8 @@ def _read(part: Part, *, contract: Contract, batch: str, limits: Limits, table: 
 
     from jobs.storage.readers import read
 
-    with table.writer(batch) as writer:
-        for records in read(part.file, contract, limits, part.piece):
+    with part.file.local() as file, table.writer(batch) as writer:
+        for records in read(file, contract, limits, part.piece):
             named = records.rename_columns([layers.column_name(name) for name in records.schema.names])
             writer.write(pa.Table.from_batches([named]).select(list(table.stored)))
     return writer.files()

@@ -1,8 +1,7 @@
-"""Maintain: compact and vacuum tables, renew the registers' snapshots, clear what killed runs left, build Data Docs."""
+"""Maintain: compact and vacuum tables, renew snapshots, clear leftovers, build Data Docs, count shared subjects."""
 
 from __future__ import annotations
 
-import shutil
 import time
 from datetime import UTC, datetime, timedelta
 
@@ -12,10 +11,13 @@ from jobs import layers
 from jobs.batch import StageReport
 from jobs.layers import Layer
 from jobs.quality import docs
+from jobs.registers.linkage import linkage
 from jobs.storage.batch_tables import FILE_ROWS
+from jobs.storage.court import Court
 from jobs.storage.ledgers import LOGS, REGISTERS, Ledger, newest
 from jobs.storage.logs import intervals
-from jobs.storage.tables import Lake
+from jobs.storage.objects import Store
+from jobs.storage.tables import STAGING, Lake
 
 LEFTOVER_AGE = timedelta(days=1)  # older than any task may run
 _ORDERED = {"claims": "_key_id", "versions": "_entity_id", "marks": "mark"}  # a register's logs
@@ -39,6 +41,7 @@ def run(lake: Lake) -> list[StageReport]:
             "snapshots": snapshots,
             "leftovers": _clear_leftovers(lake),
             "data_docs": docs.build(lake),
+            "linkage": {name: _linkage(lake, name) for name in lake.catalogue.registers},
         },
     )
     report.seconds = time.monotonic() - started
@@ -64,7 +67,8 @@ def _compact(lake: Lake, layer: Layer, name: str) -> None:
     fragmented, expired = lake.fragmented(layer, name), lake.expired_files(layer, name, RETENTION_HOURS)
     if not fragmented and not expired:
         return
-    with lake.writing(f"{layer}.{layers.slug(register if shared else name)}"):
+    writer = Layer.SILVER if layer is Layer.QUARANTINE else layer  # conform writes both, under one lease
+    with lake.writing(f"{writer}.{layers.slug(register if shared else name)}"):
         if fragmented:
             lake.compact(layer, name, by=_ORDERED.get(part) if shared else None)
         if expired:
@@ -87,13 +91,24 @@ def _snapshot(lake: Lake, register: str) -> int:
         return versions.last
 
 
+def _stores(lake: Lake) -> list[Store]:
+    return [lake.objects] if lake.objects is lake.objects.own else [lake.objects, lake.objects.own]
+
+
+def _linkage(lake: Lake, register: str) -> dict[str, dict[str, int]]:
+    """Count whom departments share in a register; nobody before its first claim."""
+    if not lake.has(REGISTERS, f"{register}_claims"):
+        return {}
+    claims = Ledger(lake, register).claims_in_force()
+    return linkage(claims.scan(), Court(lake, register).id_map(claims.until).lazy())
+
+
 def _clear_leftovers(lake: Lake) -> int:
     """Remove staged rows and unfinished landings of runs that died long ago."""
-    removed, oldest = 0, time.time() - LEFTOVER_AGE.total_seconds()
-    places = [*lake.objects.names("ops/staging"), *lake.objects.unfinished(Layer.LANDING.value)]
-    for name in places:
-        path = lake.objects.local(name)
-        if path.stat().st_mtime < oldest:
-            shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
-            removed += 1
+    removed = 0
+    for store in _stores(lake):
+        for name in [*store.names(STAGING), *store.unfinished(Layer.LANDING)]:
+            if store.age(name) > LEFTOVER_AGE.total_seconds():
+                store.remove(name)
+                removed += 1
     return removed

@@ -16,7 +16,8 @@ BEFORE = {"load": "land", "conform": "load"}
 def pending(lake: Lake, stage: str, dataset: str, batch: str | None) -> list[Batch]:
     """Return the batches a stage has to judge, by data date; a named batch is judged again.
 
-    Raises RequestError when the named batch is unknown, withdrawn, or has not passed the stage before.
+    So is one whose judging anew broke off: its tables may be ahead of its accounting. Raises
+    RequestError when the named batch is unknown, withdrawn, or has not passed the stage before.
     """
     retracted, ready = lake.retracted(dataset), lake.judged(BEFORE[stage], dataset)
     landed = [b for b in lake.batches(dataset) if b.id not in retracted]
@@ -31,8 +32,8 @@ def pending(lake: Lake, stage: str, dataset: str, batch: str | None) -> list[Bat
                 remedy=f"`lake batches {dataset}` lists what there is.",
             )
         return found
-    judged = lake.judged(stage, dataset)
-    return [b for b in landed if b.id not in judged]
+    done = lake.judged(stage, dataset).keys() - lake.interrupted(stage, dataset)
+    return [b for b in landed if b.id not in done]
 
 
 def each(
@@ -46,6 +47,8 @@ def each(
     failure: SourceError | QualityGateError | None = None
     for one in pending(lake, stage, contract.name, batch):
         started = time.monotonic()
+        if one.id in lake.judged(stage, contract.name):  # judged again: whoever comes after a crash must know
+            lake.record(StageReport(stage, contract.name, one.id, "started"))
         try:
             report = judge(one)
         except (SourceError, QualityGateError) as error:

@@ -23,6 +23,7 @@ from jobs.releases import (
     assembly,
     build,
     history,
+    holding,
     id_changes,
     inputs,
     listing,
@@ -54,12 +55,17 @@ def run(lake: Lake, name: str, *, approved_by: str, triggered_by: str | None = N
         made, rows, gold = _draft(lake, contract)
         _useful(lake, made, started, gold)
         attacked = _attacked(lake, made, started, gold)
+        against = holding.comparison(lake, made)
+        made = holding.settled(lake, made, against)
         version, breaking = _version(lake, made)
         last = listing.latest(lake.objects, name)
         fresh = last is None or version != last.version
         if fresh:
             now = datetime.now(UTC)
-            decided = replace(_inputs(lake, made, version, breaking, now), attack=attacked)
+            decided = replace(
+                _inputs(lake, made, version, breaking, now), attack=attacked, against=against.against,
+                takedown=against.takedown,
+            )
             inputs.keep(lake.objects, name, decided, rows)
             signed = {
                 "terms_approved_by": approval.approved_by, "terms_approved_on": approval.approved_on,
@@ -97,7 +103,8 @@ def preview(lake: Lake, name: str) -> dict[str, Any]:
     Raises ReleaseRefused when the contract opens nothing or gold is not there yet.
     """
     contract = lake.catalogue.contract(name)
-    made, _, gold = _draft(lake, contract)
+    fresh, _, gold = _draft(lake, contract)
+    made = holding.settled(lake, fresh, holding.comparison(lake, fresh))
     last = listing.latest(lake.objects, name)
     version, breaking = _version(lake, made)
     try:
@@ -120,7 +127,8 @@ def preview(lake: Lake, name: str) -> dict[str, Any]:
         **{key: measured[key] for key in shown},
         "utility_floor": contract.release.utility_floor,
         "risk": measured["gb_t_42460"]["r"],
-        "attack": _foretold(lake, made),
+        "attack": _foretold(lake, fresh),
+        "held_back": (made.held or {}).get("groups_held", 0),
         "columns": made.table.columns,
         "gold": gold,
         "fingerprint": made.fingerprint,
@@ -250,7 +258,7 @@ def _report(lake: Lake, made: build.Draft, version: str, started: float) -> Stag
         "publish", made.contract.name, version, delivered=result.delivered, accepted=result.kept,
         withheld=result.suppressed, seconds=time.monotonic() - started,
         extra={
-            "path": str(lake.objects.local(path)), "version": version, "rows": made.table.height,
+            "path": lake.objects.address(path), "version": version, "rows": made.table.height,
             "groups": result.groups, "smallest_group": result.smallest_group,
             "kept_share": round(result.kept_share, 4), "coarsened": dict(result.coarsened),
             "fingerprint": made.fingerprint,

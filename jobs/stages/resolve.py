@@ -122,7 +122,7 @@ def _working(lake: Lake, ledger: Ledger, register: Register, commit: Commit) -> 
     engine = lake.much(rows)
     pieces = -(-(ledger.claims_log().rows + rows) // FILE_ROWS) if engine else 1
     parts = tuple(intervals(max(pieces, lake.settings.engine_cores if engine else 1)))
-    with lake.workspace(f"resolve-{register.name}-{commit.number}") as folder:
+    with lake.workspace(f"resolve-{register.name}-{commit.number}", shared=engine) as folder:
         work = Work(register, dict(lake.catalogue.types), commit.number, folder, parts)
         yield Step(lake, ledger, commit, work, engine)
 

@@ -10,8 +10,8 @@ import json
 import time
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
@@ -20,6 +20,7 @@ import pyarrow as pa
 
 from jobs.errors import StorageError
 from jobs.storage.frames import arrow_schema, to_arrow
+from jobs.storage.locations import Location
 
 if TYPE_CHECKING:
     import pyarrow.parquet as pq
@@ -30,17 +31,19 @@ BATCH, ROW = "_batch_id", "_source_row"
 FILE_ROWS = 1_000_000  # at most, so that whoever reads one file needs little memory
 SLICE_ROWS = 50_000  # rows that a task holds in memory at once
 FILE: dict[str, Any] = {"path": pl.String, "size": pl.Int64, "rows": pl.Int64}
+LEFT: dict[str, Any] = {"bucket": pl.Int64, **FILE}  # what a task left in buckets; `path` is an address
 
 
 @dataclass
 class Writer:
     """Write rows of one schema into a folder as Parquet files of limited size; a folder without rows gets none."""
 
-    folder: Path
+    folder: Location
     schema: Mapping[str, Any]
     parts: list[tuple[str, int, int]] = field(default_factory=list)
     _open: pq.ParquetWriter | None = None
-    _path: Path = Path()
+    _sink: pa.NativeFile | None = None
+    _name: str = ""
     _rows: int = 0
 
     def write(self, rows: pl.DataFrame | pa.Table) -> None:
@@ -51,19 +54,21 @@ class Writer:
         if not table.num_rows:
             return
         if self._open is None:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            self._path = self.folder / f"part-{uuid.uuid4().hex}.zstd.parquet"
-            self._open = pq.ParquetWriter(self._path, table.schema, compression="zstd", compression_level=1)
+            self._name = f"part-{uuid.uuid4().hex}.zstd.parquet"
+            self._sink = self.folder.create(self._name)
+            self._open = pq.ParquetWriter(self._sink, table.schema, compression="zstd", compression_level=1)
         self._open.write_table(table)
         self._rows += table.num_rows
         if self._rows >= FILE_ROWS:
             self._finish()
 
     def _finish(self) -> None:
-        if self._open is not None:
+        if self._open is not None and self._sink is not None:
             self._open.close()
-            self.parts.append((self._path.name, self._path.stat().st_size, self._rows))
-            self._open, self._rows = None, 0
+            size = self._sink.tell()
+            self._sink.close()
+            self.parts.append((self._name, size, self._rows))
+            self._open, self._sink, self._rows = None, None, 0
 
     def __enter__(self) -> Self:
         return self
@@ -71,24 +76,35 @@ class Writer:
     def __exit__(self, kind: type[BaseException] | None, _: BaseException | None, __: TracebackType | None) -> None:
         if kind is None:
             self._finish()
-        elif self._open is not None:
-            self._open.close()
-            self._path.unlink(missing_ok=True)
+        elif self._open is not None and self._sink is not None:
+            with suppress(Exception):  # what went wrong first is what is told; the file counts for nobody
+                self._open.close()
+                self._sink.close()
+                self.folder.remove(self._name)
 
     def files(self) -> pl.DataFrame:
         """Return what was written (`FILE`), paths below the folder."""
         return pl.DataFrame(self.parts, schema=FILE, orient="row")
 
+    def left(self, bucket: int = 0) -> pl.DataFrame:
+        """Return what was written (`LEFT`), for whoever reads it next.
+
+        Only what a task returns is read on: a task that the engine tried twice has left some files twice.
+        """
+        placed = self.files().with_columns(pl.lit(bucket, pl.Int64).alias("bucket"))
+        addresses = pl.Series("path", [self.folder.address(path) for path in placed["path"]], pl.String)
+        return placed.with_columns(addresses).select(list(LEFT))
+
     def scan(self) -> pl.LazyFrame:
         """Return the rows written."""
-        return scan_files((self.folder / path for path, _, _ in self.parts), self.schema)
+        return scan_files(self.folder, (self.folder.address(path) for path, _, _ in self.parts), self.schema)
 
 
 @dataclass(frozen=True)
 class BatchTable:
     """Name a table kept by batch, with the schema its rows should have. Crosses processes."""
 
-    folder: Path
+    folder: Location
     schema: Mapping[str, Any]
 
     @property
@@ -100,13 +116,18 @@ class BatchTable:
         """Return a writer of one batch's rows, into files that do not count yet."""
         return Writer(self.folder / f"{BATCH}={batch}", self.stored)
 
-    def read(self, file: Path, batch: str) -> pl.LazyFrame:
+    def read(self, file: str, batch: str) -> pl.LazyFrame:
         """Return one file's rows with exactly the schema's columns; the file may be older than some of them."""
-        return _typed(pl.scan_parquet(file, glob=False, hive_partitioning=False), self.schema, batch)
+        return _typed(scan_files(self.folder, [file], self.schema), self.schema, batch)
 
-    def slices(self, file: Path, batch: str) -> Iterator[pl.DataFrame]:
+    def slices(self, file: str, batch: str) -> Iterator[pl.DataFrame]:
         """Yield the rows of one file as `read` gives them, a limited number at a time."""
-        return (_typed(rows, self.schema, batch) for rows in slices(file))
+        return (_typed(rows, self.schema, batch) for rows in slices(self.folder, file))
+
+    def check(self) -> None:
+        """Raise StorageError where the table is there and stores a column as another type than the schema's."""
+        if self.folder.has_table():
+            self._table()
 
     def replace(self, batch: str, files: pl.DataFrame) -> None:
         """Put written files (`FILE`) in the place of whatever the table holds of a batch, in one commit.
@@ -132,12 +153,15 @@ class BatchTable:
 
         schema = Schema.from_arrow(arrow_schema(self.schema))
         indexed = {"delta.dataSkippingStatsColumns": ROW}  # what rows say is nobody's statistics
-        table = DeltaTable.create(self.folder, schema, mode="ignore", partition_by=[BATCH], configuration=indexed)
+        table = DeltaTable.create(
+            self.folder.uri, schema, mode="ignore", partition_by=[BATCH], configuration=indexed,
+            storage_options=self.folder.options,
+        )
         known = {one.name: one.type for one in table.schema().fields}
         if changed := [one.name for one in schema.fields if known.get(one.name, one.type) != one.type]:
             raise StorageError(
                 f"the type of {', '.join(changed)} is not the one the table was made with.",
-                where=f"{self.folder.parent.name}/{self.folder.name}",
+                where=self.folder.label,
                 remedy="give the field of the new type a new name; or move the table away and run the stage again "
                 "for every batch.",
             )
@@ -146,18 +170,26 @@ class BatchTable:
         return table
 
 
-def scan_files(paths: Iterable[Path], schema: Mapping[str, Any]) -> pl.LazyFrame:
-    """Return the rows of Parquet files of one schema, in the order of the files; of no file no row."""
-    found = list(paths)
-    return pl.scan_parquet(found, glob=False, hive_partitioning=False) if found else pl.LazyFrame(schema=schema)
+def in_buckets(left: pl.DataFrame) -> list[list[str]]:
+    """Return the files (`LEFT`) of each bucket that has some."""
+    return left.sort("bucket", "path").group_by("bucket", maintain_order=True).agg("path")["path"].to_list()
 
 
-def slices(file: Path) -> Iterator[pl.DataFrame]:
+def scan_files(folder: Location, files: Iterable[str], schema: Mapping[str, Any]) -> pl.LazyFrame:
+    """Return the rows of Parquet files of one schema by their addresses, in that order; of no file no row."""
+    found = list(files)
+    if not found:
+        return pl.LazyFrame(schema=schema)
+    return pl.scan_parquet(found, glob=False, hive_partitioning=False, storage_options=folder.scanning)
+
+
+def slices(folder: Location, file: str) -> Iterator[pl.DataFrame]:
     """Yield the rows of a Parquet file, a limited number at a time."""
     import pyarrow.parquet as pq
 
-    for some in pq.ParquetFile(file).iter_batches(SLICE_ROWS):
-        yield pl.DataFrame(pl.from_arrow(some))
+    with folder.open(file) as source:
+        for some in pq.ParquetFile(source).iter_batches(SLICE_ROWS):
+            yield pl.DataFrame(pl.from_arrow(some))
 
 
 def _typed(rows: Rows, schema: Mapping[str, Any], batch: str) -> Rows:

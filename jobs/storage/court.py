@@ -8,8 +8,6 @@ natively.
 
 from __future__ import annotations
 
-import re
-import time
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -23,7 +21,6 @@ from jobs.registers.cases import OPEN, REOPENED
 from jobs.registers.cases import SCHEMA as CASE
 from jobs.registers.identities import ACTIVE, MAP
 from jobs.storage.frames import to_arrow
-from jobs.storage.objects import storage_errors
 from jobs.storage.tables import Lake
 
 REGISTERS = Layer.REGISTERS
@@ -31,7 +28,6 @@ _STAMP: dict[str, Any] = {"_commit": pl.Int64, "_recorded_at": pl.Datetime("us",
 ENTRY = {**ASSERTION, **_STAMP}
 CHANGE = {**MAP, **_STAMP}
 CASE_ENTRY = {**CASE, **_STAMP}
-ATTEMPTS = 20
 
 
 class Court:
@@ -45,21 +41,8 @@ class Court:
     # -- the inbox -------------------------------------------------------------------------------------------------
     def hand_in(self, rows: Iterable[Mapping[str, Any]]) -> None:
         """Append assertions of a person or a model to the inbox; the next resolve takes them up."""
-        from deltalake import write_deltalake
-
         entries = pl.DataFrame(list(rows), schema=ASSERTION)
-        with storage_errors(self.inbox):
-            for attempt in range(ATTEMPTS):
-                try:
-                    write_deltalake(
-                        self.lake.uri(REGISTERS, self.inbox), to_arrow(entries, ASSERTION), mode="append"
-                    )
-                    return
-                except Exception as error:  # delta-rs has one exception per cause of a lost race
-                    lost = re.search(r"version|exists|conflict|concurrent", str(error), re.IGNORECASE)
-                    if attempt == ATTEMPTS - 1 or not lost:
-                        raise
-                    time.sleep(0.02 * (attempt + 1))
+        self.lake.append(REGISTERS, self.inbox, to_arrow(entries, ASSERTION))
 
     def handed_in(self) -> pl.DataFrame:
         """Return everything in the inbox, each assertion once."""
@@ -68,8 +51,6 @@ class Court:
     # -- what resolve writes ---------------------------------------------------------------------------------------
     def write(self, table: str, rows: pl.DataFrame, number: int) -> None:
         """Append one commit's rows to a table, once: a commit that is there already is left as it is."""
-        from deltalake import write_deltalake
-
         schema = {self.assertions: ENTRY, self.id_changes: CHANGE, self.cases_log: CASE_ENTRY}[table]
         if rows.is_empty() or self.holds(table, number):
             return
@@ -77,8 +58,7 @@ class Court:
             pl.lit(number, pl.Int64).alias("_commit"), pl.lit(datetime.now(UTC)).cast(_STAMP["_recorded_at"]).alias(
                 "_recorded_at")
         )
-        with storage_errors(table):
-            write_deltalake(self.lake.uri(REGISTERS, table), to_arrow(stamped, schema), mode="append")
+        self.lake.append(REGISTERS, table, to_arrow(stamped, schema))
 
     def holds(self, table: str, number: int) -> bool:
         """Tell whether a table has a commit's rows."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -23,8 +22,9 @@ from jobs.registers.judging import judge
 from jobs.registers.nearness import MARKS, near, neighbours, sharing
 from jobs.registers.reopening import contradictions
 from jobs.registers.resolution import findings, placed, suggestions
-from jobs.storage.batch_tables import BatchTable
+from jobs.storage.batch_tables import BatchTable, scan_files
 from jobs.storage.ledgers import Claims, newest
+from jobs.storage.locations import Location
 from jobs.storage.logs import Interval, Log
 
 Rulings = Mapping[str, Ruling]
@@ -43,19 +43,17 @@ class Work:
     register: Register
     types: Types
     number: int
-    folder: Path
+    folder: Location
     parts: tuple[Interval, ...]
 
     def put(self, rows: pl.DataFrame, name: str, part: object) -> None:
         """Leave rows of one part for the next step."""
-        folder = self.folder / name
-        folder.mkdir(parents=True, exist_ok=True)
-        rows.write_parquet(folder / f"{part}.parquet", compression="zstd", compression_level=1)
+        with (self.folder / name).create(f"{part}.parquet") as file:
+            rows.write_parquet(file, compression="zstd", compression_level=1)
 
     def found(self, name: str, schema: Mapping[str, Any], part: object = "*") -> pl.LazyFrame:
         """Return what a step left, of one part or of all."""
-        paths = sorted((self.folder / name).glob(f"{part}.parquet"))
-        return pl.scan_parquet(paths, glob=False) if paths else pl.LazyFrame(schema=schema)
+        return scan_files(self.folder, (self.folder / name).files(f"{part}.parquet"), schema)
 
 
 @dataclass(frozen=True)
@@ -65,7 +63,7 @@ class Delivered:
     contract: Contract
     silver: BatchTable
     batch: str
-    files: tuple[Path, ...]
+    files: tuple[str, ...]
     number: int
 
 

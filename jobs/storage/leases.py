@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import socket
@@ -10,13 +9,13 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 import psutil
 
-from jobs.errors import ConflictError
-from jobs.storage.objects import Folder
+from jobs.errors import ConflictError, StorageError
+from jobs.storage.objects import Store
 
 
 def _owner() -> dict[str, object]:
@@ -40,44 +39,38 @@ def _dead(holder: dict[str, object]) -> bool:
         return False
 
 
-def _stale(holder: dict[str, object]) -> bool:
-    return _dead(holder) or float(str(holder["until"])) < time.time()
+def _stale(objects: Store, name: str, holder: dict[str, object]) -> bool:
+    """Tell whether a lease was not renewed in time, by the store's clock: those of its writers may differ."""
+    return _dead(holder) or objects.age(name) > float(str(holder.get("seconds", 0)))
 
 
-@contextmanager
-def _if_held(objects: Folder, name: str, owner: object) -> Iterator[bool]:
-    """Tell whether an owner holds a lease, and let nobody take it over meanwhile."""
-    path = objects.local(name)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.with_suffix(".lock").open("w") as guard:
-        fcntl.flock(guard, fcntl.LOCK_EX)
-        try:
-            yield bool(json.loads(path.read_bytes())["id"] == owner)
-        except (FileNotFoundError, ValueError):
-            yield False
+def _held(objects: Store, name: str, owner: object) -> bytes | None:
+    """Return a lease as it is written, if an owner holds it."""
+    try:
+        data = objects.read(name)
+        return data if json.loads(data)["id"] == owner else None
+    except (FileNotFoundError, ValueError):
+        return None
 
 
-def _release(objects: Folder, name: str, owner: object) -> bool:
-    """Remove a lease unless somebody else holds it by now; tell whether this call removed it."""
-    with _if_held(objects, name, owner) as held:
-        if held:
-            objects.remove(name)
-        return held
+def _release(objects: Store, name: str, owner: object) -> bool:
+    """Free a lease unless somebody else holds it by now; tell whether this call freed it."""
+    seen = _held(objects, name, owner)
+    return seen is not None and objects.swap(name, seen, b"")
 
 
 @dataclass(frozen=True)
 class Lease:
     """Name a lease that is held: of which table, by which owner."""
 
-    objects: Folder
+    objects: Store
     table: str
     owner: str
 
     def check(self) -> None:
         """Raise ConflictError when the lease ran out, as in a process that was stopped, and another run took it."""
-        with _if_held(self.objects, _name(self.table), self.owner) as held:
-            if held:
-                return
+        if _held(self.objects, _name(self.table), self.owner) is not None:
+            return
         raise ConflictError(
             "this run lost its lease: it stood still for too long and another one may be writing.",
             where=self.table, remedy="run again; every step may be repeated.",
@@ -90,7 +83,7 @@ def _name(table: str) -> str:
 
 @contextmanager
 def lease(
-    objects: Folder,
+    objects: Store,
     table: str,
     *,
     seconds: int,
@@ -107,14 +100,17 @@ def lease(
     name, owner, deadline = _name(table), _owner(), time.monotonic() + wait_seconds
 
     def stamp() -> bytes:
-        return json.dumps({**owner, "until": time.time() + seconds}).encode()
+        return json.dumps({**owner, "seconds": seconds, "renewed": time.time()}).encode()
 
     while not objects.create(name, stamp()):
         try:
             holder = json.loads(objects.read(name))
+            stale = _stale(objects, name, holder)
         except (FileNotFoundError, ValueError):
             continue
-        if _stale(holder):
+        if holder.get("id") == owner["id"]:
+            break  # the store took the first attempt and its answer was lost
+        if stale:
             if _release(objects, name, holder["id"]) and on_takeover:
                 on_takeover(str(holder["id"]))
             continue
@@ -130,10 +126,11 @@ def lease(
 
     def renew() -> None:
         while not stop.wait(seconds / 3):
-            with _if_held(objects, name, owner["id"]) as held:
-                if not held:
+            with suppress(StorageError):  # a store that does not answer may be back before the lease runs out
+                seen = _held(objects, name, owner["id"])
+                if seen is None:
                     return
-                objects.write(name, stamp())
+                objects.swap(name, seen, stamp())
 
     keeper = threading.Thread(target=renew, name=f"lease {table}", daemon=True)
     keeper.start()
@@ -142,4 +139,5 @@ def lease(
     finally:
         stop.set()
         keeper.join()
-        _release(objects, name, owner["id"])
+        with suppress(StorageError):  # what cannot be given back runs out
+            _release(objects, name, owner["id"])

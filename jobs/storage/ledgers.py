@@ -105,7 +105,6 @@ class Ledger:
     def write_commit(self, commit: Commit, state: str) -> None:
         """Append one line to the commits: `planned` before the tables change, `done` after."""
         import pyarrow as pa
-        from deltalake import write_deltalake
 
         row = {
             "commit": commit.number,
@@ -122,9 +121,7 @@ class Ledger:
                 ("recorded_at", pa.timestamp("us", tz="UTC")),
             ]
         )
-        write_deltalake(
-            self.lake.uri(REGISTERS, self.commits), pa.Table.from_pylist([row], schema=schema), mode="append"
-        )
+        self.lake.append(REGISTERS, self.commits, pa.Table.from_pylist([row], schema=schema))
 
     # -- rows ------------------------------------------------------------------------------------------------------
     def scan_current(self, known_at: int | None = None, *, among: Iterable[str] | None = None) -> pl.LazyFrame:

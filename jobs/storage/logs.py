@@ -12,7 +12,6 @@ import time
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -21,6 +20,7 @@ from jobs.errors import StorageError
 from jobs.registers.keys import ALPHABET
 from jobs.storage.batch_tables import FILE_ROWS
 from jobs.storage.frames import arrow_schema
+from jobs.storage.locations import Location
 from jobs.storage.scanning import files
 
 if TYPE_CHECKING:
@@ -62,21 +62,21 @@ def intervals(count: int) -> list[Interval]:
 class Log:
     """Hold a table as it stood when it was opened: its folder, schema, id column and files. Crosses processes."""
 
-    folder: Path
+    folder: Location
     schema: Mapping[str, Any]
     by: str
     files: tuple[tuple[str, str, str, int, int], ...]  # path, least and greatest id, last commit, rows
 
     @classmethod
-    def open(cls, folder: Path, schema: Mapping[str, Any], by: str) -> Log:
+    def open(cls, folder: Location, schema: Mapping[str, Any], by: str) -> Log:
         """Pin a table's newest version; one that does not exist yet has no files."""
-        if not (folder / "_delta_log").exists():
+        if not folder.has_table():
             return cls(folder, schema, by, ())
         found = files(folder)
         known = ("path", f"min.{by}", f"max.{by}", "max._commit", "num_records")
         if found.height and not set(known) <= set(found.columns):
             raise StorageError(
-                "the table is of an older layout.", where=f"{folder.parent.name}/{folder.name}",
+                "the table is of an older layout.", where=folder.label,
                 remedy="move the register's tables away, all but <register>_decisions; `lake run resolve` makes them.",
             )
         rows = found.select(known).iter_rows() if found.height else ()
@@ -103,7 +103,7 @@ class Log:
             return pl.LazyFrame(schema=self.schema)
         rows = pl.scan_parquet(
             paths, schema=self.schema, missing_columns="insert", extra_columns="ignore", glob=False,
-            hive_partitioning=False,
+            hive_partitioning=False, storage_options=self.folder.scanning,
         )
         wanted = within.holds(self.by)
         return rows.filter(wanted & (pl.col("_commit") > after) if after else wanted)
@@ -119,14 +119,14 @@ class Log:
 
     def write(self, rows: pl.DataFrame) -> pl.DataFrame:
         """Write rows into the table's folder, sorted, as files that do not count yet; return them as `PART`."""
-        self.folder.mkdir(parents=True, exist_ok=True)
         ordered = rows.select(pl.col(name).cast(kind) for name, kind in self.schema.items()).sort(self.by)
         parts = []
         for chunk in ordered.iter_slices(FILE_ROWS):
             name = f"part-{uuid.uuid4().hex}.zstd.parquet"
-            path = self.folder / name
-            chunk.write_parquet(path, compression="zstd", compression_level=1, row_group_size=GROUP_ROWS)
-            parts.append((name, path.stat().st_size, chunk.height, chunk[self.by][0], chunk[self.by][-1],
+            with self.folder.create(name) as sink:
+                chunk.write_parquet(sink, compression="zstd", compression_level=1, row_group_size=GROUP_ROWS)
+                size = sink.tell()
+            parts.append((name, size, chunk.height, chunk[self.by][0], chunk[self.by][-1],
                           chunk["_commit"].min(), chunk["_commit"].max()))
         return pl.DataFrame(parts, schema=PART, orient="row")
 
@@ -156,7 +156,9 @@ class Log:
 
         schema = Schema.from_arrow(arrow_schema(self.schema))
         indexed = {"delta.dataSkippingStatsColumns": f"{self.by},_commit"}  # what rows say is nobody's statistics
-        table = DeltaTable.create(self.folder, schema, mode="ignore", configuration=indexed)
+        table = DeltaTable.create(
+            self.folder.uri, schema, mode="ignore", configuration=indexed, storage_options=self.folder.options
+        )
         known = {field.name for field in table.schema().fields}
         if fresh := [field for field in schema.fields if field.name not in known]:
             table.alter.add_columns(fresh)

@@ -1,4 +1,4 @@
-"""Bytes with names: a small durable object store, here in a folder.
+"""Bytes with names: a small durable object store, here in a folder; `buckets` has the same in a bucket.
 
 Every write is whole or absent: a temporary file is synced, then renamed into place, then its folder is synced.
 """
@@ -6,16 +6,20 @@ Every write is whole or absent: a temporary file is synced, then renamed into pl
 from __future__ import annotations
 
 import errno
+import fcntl
 import hashlib
 import os
 import re
 import shutil
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
+from typing import Protocol
 
 from jobs.errors import LakeError, StorageError
+from jobs.storage.locations import Directory, Location, refusal
 
 CHUNK = 1 << 20
 _PART = ".part-"
@@ -26,7 +30,7 @@ _FORBIDDEN = re.compile(rf"os error ({errno.EACCES}|{errno.EPERM}|{errno.EROFS})
 
 @contextmanager
 def storage_errors(where: str) -> Iterator[None]:
-    """Turn the machine's refusal to write into a StorageError that says what to do.
+    """Turn the refusal of a machine or an object store into a StorageError that says what to do.
 
     Libraries in Rust give the operating system's word in their own exceptions' text.
     """
@@ -35,6 +39,8 @@ def storage_errors(where: str) -> Iterator[None]:
     except LakeError:
         raise
     except Exception as error:
+        if refused := refusal(error):
+            raise StorageError(refused[0], where=where, remedy=refused[1]) from None
         number = getattr(error, "errno", None)
         if number in _FULL_CODES or _FULL.search(str(error)):
             raise StorageError(
@@ -46,18 +52,111 @@ def storage_errors(where: str) -> Iterator[None]:
         raise
 
 
+class Store(Protocol):
+    """Keep objects; names are POSIX paths, whose first part is a layer or one of the lake's own rooms.
+
+    Every write is whole or absent. What is not there is a FileNotFoundError; what the store refuses, a StorageError.
+    """
+
+    @property
+    def own(self) -> Folder:
+        """Return the folder of this machine, for what must not leave it or need not be kept."""
+
+    def address(self, name: PurePosixPath | str) -> str:
+        """Return where an object is, for people."""
+
+    def location(self, name: PurePosixPath | str) -> Location:
+        """Return where tables and tasks find an object or a folder of objects."""
+
+    def mirror(self, name: PurePosixPath | str) -> Path:
+        """Return an object or a folder of objects as files of this machine, to be read only."""
+
+    def exists(self, name: PurePosixPath | str) -> bool:
+        """Tell whether an object (or a folder of objects) is there."""
+
+    def read(self, name: PurePosixPath | str) -> bytes:
+        """Return an object's bytes."""
+
+    def write(self, name: PurePosixPath | str, data: bytes) -> None:
+        """Write an object whole, replacing what was there."""
+
+    def create(self, name: PurePosixPath | str, data: bytes, mode: int | None = None) -> bool:
+        """Write an object, in a folder with rights `mode`, only if there is none; tell whether this call made it."""
+
+    def swap(self, name: PurePosixPath | str, seen: bytes, data: bytes) -> bool:
+        """Write an object only where it still holds the bytes last seen; no data frees the name for `create`."""
+
+    @contextmanager
+    def assembly(self, beside: PurePosixPath | str) -> Iterator[Path]:
+        """Yield an empty folder of this machine to put objects together in; what is not placed from it is gone."""
+
+    def place(self, folder: Path, target: PurePosixPath | str, *, seal: str) -> None:
+        """Put an assembled folder into its place; `seal` is the object without which the others do not count."""
+
+    def move(self, source: PurePosixPath | str, target: PurePosixPath | str) -> None:
+        """Give an object another name."""
+
+    def names(self, prefix: PurePosixPath | str, pattern: str = "*") -> list[PurePosixPath]:
+        """Return the objects directly below a prefix that match a pattern, sorted; unfinished ones are not there."""
+
+    def states(self, prefix: PurePosixPath | str) -> dict[PurePosixPath, str]:
+        """Return every object below a prefix, sorted, with a word that changes when the object does."""
+
+    def unfinished(self, prefix: PurePosixPath | str, *, objects_only: bool = False) -> list[PurePosixPath]:
+        """Return what interrupted writes left anywhere below a prefix: objects, and folders of them."""
+
+    def age(self, name: PurePosixPath | str) -> float:
+        """Return how many seconds ago an object (or what is below it) was written, by the store's own clock."""
+
+    def remove(self, name: PurePosixPath | str) -> None:
+        """Remove an object or a folder of objects; nothing happens when there is none."""
+
+
+def checked(name: PurePosixPath | str) -> PurePosixPath:
+    """Return an object's name; raise StorageError for one that leaves the store."""
+    pure = PurePosixPath(name)
+    if pure.is_absolute() or ".." in pure.parts:
+        raise StorageError("an object's name may not leave the store.", where=pure.name)
+    return pure
+
+
+def copy_in(source: Path, target: Path) -> tuple[int, str]:
+    """Copy a file into an assembly, streaming; return its size in bytes and SHA-256 as copied."""
+    digest, size = hashlib.sha256(), 0
+    with storage_errors(target.name), source.open("rb") as incoming, target.open("xb") as stream:
+        while chunk := incoming.read(CHUNK):
+            stream.write(chunk)
+            digest.update(chunk)
+            size += len(chunk)
+    return size, digest.hexdigest()
+
+
 class Folder:
     """Keep objects in a folder; names are POSIX paths below it."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
 
+    @property
+    def own(self) -> Folder:
+        """Return itself: all of it is this machine's."""
+        return self
+
     def local(self, name: PurePosixPath | str) -> Path:
         """Return where an object lives; raise StorageError for a name that leaves the folder."""
-        pure = PurePosixPath(name)
-        if pure.is_absolute() or ".." in pure.parts:
-            raise StorageError("an object's name may not leave the store.", where=pure.name)
-        return self.root / pure
+        return self.root / checked(name)
+
+    def mirror(self, name: PurePosixPath | str) -> Path:
+        """Return where an object lives."""
+        return self.local(name)
+
+    def address(self, name: PurePosixPath | str) -> str:
+        """Return where an object lives, for people."""
+        return str(self.local(name))
+
+    def location(self, name: PurePosixPath | str) -> Directory:
+        """Return where an object lives, for tables and tasks."""
+        return Directory(self.local(name))
 
     def exists(self, name: PurePosixPath | str) -> bool:
         """Tell whether an object (or a folder of objects) is there."""
@@ -93,26 +192,39 @@ class Folder:
             _sync_folder(target.parent)
             return True
 
-    def add_file(self, source: Path, name: PurePosixPath | str) -> tuple[int, str]:
-        """Copy a file in, streaming; return its size in bytes and SHA-256 as stored."""
+    def swap(self, name: PurePosixPath | str, seen: bytes, data: bytes) -> bool:
+        """Write an object only where it still holds the bytes last seen; no data removes it."""
         target = self.local(name)
-        digest, size = hashlib.sha256(), 0
-        with storage_errors(str(name)), self._part(target) as part:
-            with source.open("rb") as incoming, part.open("xb") as stream:
-                while chunk := incoming.read(CHUNK):
-                    stream.write(chunk)
-                    digest.update(chunk)
-                    size += len(chunk)
-                _sync(stream.fileno())
-            part.replace(target)
-            _sync_folder(target.parent)
-        return size, digest.hexdigest()
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with storage_errors(str(name)), target.with_suffix(".lock").open("w") as guard:
+            fcntl.flock(guard, fcntl.LOCK_EX)
+            if not target.is_file() or target.read_bytes() != seen:
+                return False
+            self.write(name, data) if data else self.remove(name)
+            return True
+
+    @contextmanager
+    def assembly(self, beside: PurePosixPath | str) -> Iterator[Path]:
+        """Yield an empty folder beside objects that are there; what is not placed from it is gone."""
+        folder = self.local(beside) / f"{_PART}{uuid.uuid4().hex}"
+        with storage_errors(str(beside)):
+            folder.mkdir(parents=True)
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def place(self, folder: Path, target: PurePosixPath | str, *, seal: str) -> None:  # noqa: ARG002 (one step here)
+        """Rename an assembled folder into its place in one step; its files are synced first."""
+        self._rename(folder, self.local(target), str(target))
 
     def move(self, source: PurePosixPath | str, target: PurePosixPath | str) -> None:
-        """Rename a folder of finished objects into place in one step; its files are synced first."""
-        old, new = self.local(source), self.local(target)
-        with storage_errors(str(target)):
-            for path in old.rglob("*"):
+        """Rename an object in one step; it is synced first."""
+        self._rename(self.local(source), self.local(target), str(target))
+
+    def _rename(self, old: Path, new: Path, where: str) -> None:
+        with storage_errors(where):
+            for path in [old, *old.rglob("*")]:
                 if path.is_file():
                     with path.open("rb") as stream:
                         _sync(stream.fileno())
@@ -128,11 +240,28 @@ class Folder:
             PurePosixPath(path.relative_to(self.root).as_posix()) for path in found if _PART not in path.name
         )
 
-    def unfinished(self, prefix: PurePosixPath | str) -> list[PurePosixPath]:
-        """Return what interrupted writes left anywhere below a prefix."""
+    def states(self, prefix: PurePosixPath | str) -> dict[PurePosixPath, str]:
+        """Return every object below a prefix, sorted, with its size and the moment it was written."""
+        folder = self.local(prefix)
+        found = sorted(path for path in folder.rglob("*") if path.is_file()) if folder.is_dir() else []
+        told = {path: path.stat() for path in found}
+        return {
+            PurePosixPath(path.relative_to(self.root).as_posix()): f"{state.st_size}.{state.st_mtime_ns}"
+            for path, state in told.items()
+        }
+
+    def unfinished(self, prefix: PurePosixPath | str, *, objects_only: bool = False) -> list[PurePosixPath]:
+        """Return what interrupted writes left anywhere below a prefix: objects, and folders of them."""
         folder = self.local(prefix)
         found = folder.rglob(f"{_PART}*") if folder.is_dir() else ()
-        return sorted(PurePosixPath(path.relative_to(self.root).as_posix()) for path in found)
+        return sorted(
+            PurePosixPath(path.relative_to(self.root).as_posix())
+            for path in found if path.is_file() or not objects_only
+        )
+
+    def age(self, name: PurePosixPath | str) -> float:
+        """Return how many seconds ago an object, or the folder of some, was written."""
+        return time.time() - self.local(name).stat().st_mtime
 
     def remove(self, name: PurePosixPath | str) -> None:
         """Remove an object or a folder of objects; nothing happens when there is none."""

@@ -6,42 +6,60 @@ delta-rs' Arrow dataset (it casts every statistic of every file at each opening)
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 import polars as pl
 
+from jobs.storage.locations import Location
 
-def files(folder: Path) -> pl.DataFrame:
+if TYPE_CHECKING:
+    from deltalake import DeltaTable
+
+
+def files(folder: Location) -> pl.DataFrame:
     """Return the files of a table's newest version; no row where it has none.
 
-    Columns: `path` (absolute), `size_bytes`, `num_records`, `partition.*`, and `min.*` and `max.*` of the columns the
-    table keeps statistics of.
+    Columns: `path` (an address), `size_bytes`, `num_records`, `partition.*`, and `min.*` and `max.*` of the columns
+    the table keeps statistics of.
     """
-    import pyarrow as pa
-    from deltalake import DeltaTable
-
-    found = pl.DataFrame(pl.from_arrow(pa.table(DeltaTable(folder).get_add_actions(flatten=True))))
-    places = [str(folder / unquote(path)) for path in found["path"]] if found.height else []
-    return found.with_columns(pl.Series("path", places, pl.String))
+    return _files(opened(folder), folder)
 
 
-def scan_delta(folder: Path) -> pl.LazyFrame:
+def scan_delta(folder: Location) -> pl.LazyFrame:
     """Return a Delta table's rows; a column that a file is older than is null there."""
-    import pyarrow as pa
+    return scan_opened(opened(folder), folder)
+
+
+def opened(folder: Location, *, with_files: bool = True) -> DeltaTable:
+    """Return a table as delta-rs knows it, without its list of files if so wished."""
     from deltalake import DeltaTable
 
-    table = DeltaTable(folder)
+    return DeltaTable(folder.uri, storage_options=folder.options, without_files=not with_files)
+
+
+def scan_opened(table: DeltaTable, folder: Location) -> pl.LazyFrame:
+    """Return the rows of a table that is open already, as `scan_delta` does."""
+    import pyarrow as pa
+
     empty = pl.DataFrame(pl.from_arrow(pa.schema(table.schema().to_arrow()).empty_table()))
     partitions = table.metadata().partition_columns
     schema = {name: pl.String if kind == pl.Categorical else kind for name, kind in empty.schema.items()}
-    found = files(folder)
+    found = _files(table, folder)
     if found.is_empty():
         return pl.LazyFrame(schema=schema)
     stored = {name: kind for name, kind in schema.items() if name not in partitions}
     rows = pl.scan_parquet(
         found["path"].to_list(), schema=stored, missing_columns="insert", extra_columns="ignore", glob=False,
         hive_partitioning=bool(partitions), hive_schema={name: schema[name] for name in partitions} or None,
-        try_parse_hive_dates=False,
+        try_parse_hive_dates=False, storage_options=folder.scanning,
     )
     return rows.select(list(schema))
+
+
+def _files(table: DeltaTable, folder: Location) -> pl.DataFrame:
+    import pyarrow as pa
+
+    found = pl.DataFrame(pl.from_arrow(pa.table(table.get_add_actions(flatten=True))))
+    places = [folder.address(unquote(path)) for path in found["path"]] if found.height else []
+    return found.with_columns(pl.Series("path", places, pl.String))

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import cached_property
-from pathlib import Path
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from jobs import layers
@@ -22,20 +22,25 @@ from jobs.batch import Batch, StageReport
 from jobs.catalogue import Catalogue, load_catalogue
 from jobs.errors import RequestError
 from jobs.layers import Layer
+from jobs.rows.codes import CodeBook
 from jobs.settings import Settings
 from jobs.storage.batch_tables import BATCH, BatchTable
+from jobs.storage.buckets import store
 from jobs.storage.frames import to_arrow
 from jobs.storage.leases import Lease, lease
-from jobs.storage.objects import Folder, storage_errors
-from jobs.storage.scanning import files, scan_delta
+from jobs.storage.locations import Location, refusal
+from jobs.storage.objects import Folder, Store, storage_errors
+from jobs.storage.scanning import files, opened, scan_delta, scan_opened
 from jobs.storage.translation import translated
 
 if TYPE_CHECKING:
     import polars as pl
+    import pyarrow as pa
     from pyspark.sql import SparkSession
 
 STAGING = f"{Layer.OPS}/staging"
-RUNS = layers.table_path(Layer.OPS, "runs")
+STARTED = "started"
+ATTEMPTS = 20  # to append where others append too
 SMALL_FILE_BYTES, MANY_FILES = 32 << 20, 16  # sixteen small files in one partition are worth joining
 
 
@@ -45,7 +50,7 @@ class Lake:
     def __init__(self, settings: Settings, catalogue: Catalogue) -> None:
         self.settings = settings
         self.catalogue = catalogue
-        self.objects = Folder(settings.home)
+        self.objects = store(settings)
         self._lease: Lease | None = None
         self._runs: tuple[int, pl.DataFrame] | None = None
 
@@ -56,7 +61,8 @@ class Lake:
         settings = settings or Settings()
         lake = cls(settings, load_catalogue(settings.schemas))
         try:
-            yield lake
+            with storage_errors(lake.objects.address("")):
+                yield lake
         finally:
             if "spark" in lake.__dict__:
                 from jobs.storage import engine
@@ -70,18 +76,26 @@ class Lake:
 
         return engine.session(self.settings)
 
-    # -- names -----------------------------------------------------------------------------------------------------
-    def uri(self, layer: Layer, name: str) -> str:
-        """Return where Spark and delta-rs find a table."""
-        return str(self.folder(layer, name))
+    @cached_property
+    def codes(self) -> CodeBook:
+        """Return the code lists, read once."""
+        return CodeBook.load(self.catalogue.root / "codes")
 
-    def folder(self, layer: Layer, name: str) -> Path:
-        """Return a table's folder."""
-        return self.objects.local(layers.table_path(layer, name))
+    # -- names -----------------------------------------------------------------------------------------------------
+    def folder(self, layer: Layer, name: str) -> Location:
+        """Return where a table lies."""
+        return self.objects.location(layers.table_path(layer, name))
 
     def has(self, layer: Layer, name: str) -> bool:
         """Tell whether a table exists."""
-        return self.objects.exists(layers.table_path(layer, name) / "_delta_log")
+        return self.folder(layer, name).has_table()
+
+    @property
+    def drop_boxes(self) -> tuple[Store, PurePosixPath]:
+        """Return the store of the departments' drop boxes, and what they lie below there: LAKE_RAW, else raw."""
+        if self.settings.raw is None:
+            return self.objects, PurePosixPath(Layer.RAW)
+        return Folder(self.settings.drop_box), PurePosixPath()
 
     # -- reading ---------------------------------------------------------------------------------------------------
     def scan(self, layer: Layer, name: str) -> pl.LazyFrame:
@@ -107,8 +121,8 @@ class Lake:
         """Tell whether a step over so many rows goes to the engine's workers; a small one is done in its process."""
         return rows > self.settings.engine_rows
 
-    def batch_files(self, layer: Layer, name: str, batches: Sequence[str]) -> dict[str, tuple[Path, ...]]:
-        """Return batch → its files, of those batches that a table kept by batch has rows of."""
+    def batch_files(self, layer: Layer, name: str, batches: Sequence[str]) -> dict[str, tuple[str, ...]]:
+        """Return batch → the addresses of its files, of those batches that a table kept by batch has rows of."""
         import polars as pl
 
         found = files(self.folder(layer, name))
@@ -116,15 +130,13 @@ class Lake:
             return {}
         mine = found.filter(pl.col(f"partition.{BATCH}").is_in(list(batches)) & (pl.col("num_records") > 0))
         mine = mine.sort("path").group_by(f"partition.{BATCH}", maintain_order=True).agg("path")
-        return {str(batch): tuple(map(Path, paths)) for batch, paths in mine.iter_rows()}
+        return {str(batch): tuple(paths) for batch, paths in mine.iter_rows()}
 
     def version(self, layer: Layer, name: str) -> int:
         """Return a table's Delta version, -1 when it does not exist."""
         if not self.has(layer, name):
             return -1
-        from deltalake import DeltaTable
-
-        return int(DeltaTable(self.uri(layer, name), without_files=True).version())
+        return int(opened(self.folder(layer, name), with_files=False).version())
 
     def fragmented(self, layer: Layer, name: str) -> bool:
         """Tell whether some partition of a table holds many small files."""
@@ -138,9 +150,7 @@ class Lake:
 
     def expired_files(self, layer: Layer, name: str, hours: int) -> int:
         """Return how many files of a table no version of the last hours needs."""
-        from deltalake import DeltaTable
-
-        return len(DeltaTable(self.uri(layer, name)).vacuum(retention_hours=hours, dry_run=True, full=True))
+        return len(opened(self.folder(layer, name)).vacuum(retention_hours=hours, dry_run=True, full=True))
 
     # -- writing ---------------------------------------------------------------------------------------------------
     @contextmanager
@@ -188,7 +198,7 @@ class Lake:
     def replace_batch(self, table: BatchTable, batch: str, files: pl.DataFrame) -> None:
         """Put exactly one batch's written files into a table in one commit, whatever was there of that batch."""
         self.check_lease()
-        with storage_errors(f"{table.folder.parent.name}.{table.folder.name}"):
+        with storage_errors(table.folder.label):
             table.replace(batch, files)
 
     def overwrite(
@@ -198,45 +208,59 @@ class Lake:
         from deltalake import CommitProperties, write_deltalake
 
         self.check_lease()
-        with storage_errors(f"{layer}.{layers.slug(name)}"):
+        folder = self.folder(layer, name)
+        with storage_errors(folder.label):
             write_deltalake(
-                self.uri(layer, name), to_arrow(rows.collect(), schema), mode="overwrite", schema_mode="overwrite",
-                commit_properties=CommitProperties(custom_metadata=dict(note)),
+                folder.uri, to_arrow(rows.collect(), schema), mode="overwrite", schema_mode="overwrite",
+                commit_properties=CommitProperties(custom_metadata=dict(note)), storage_options=folder.options,
             )
+
+    def append(self, layer: Layer, name: str, rows: pa.Table) -> None:
+        """Append rows to a table that others may append to at the same time."""
+        from deltalake import write_deltalake
+
+        folder = self.folder(layer, name)
+        with storage_errors(folder.label):
+            for attempt in range(ATTEMPTS):
+                try:
+                    write_deltalake(folder.uri, rows, mode="append", storage_options=folder.options)
+                    return
+                except Exception as error:  # delta-rs has one exception per cause of a lost race
+                    lost = re.search(r"version|exists|conflict|concurrent", str(error), re.IGNORECASE)
+                    if attempt == ATTEMPTS - 1 or not lost or refusal(error):
+                        raise
+                    time.sleep(0.02 * (attempt + 1))
 
     def compact(self, layer: Layer, name: str, *, by: str | None = None) -> None:
         """Rewrite small files as few, sorted by a column if one is given; no row changes."""
-        from deltalake import DeltaTable
-
         self.check_lease()
-        optimizer = DeltaTable(self.uri(layer, name)).optimize
+        optimizer = opened(self.folder(layer, name)).optimize
         optimizer.z_order([by]) if by else optimizer.compact()
 
     def vacuum(self, layer: Layer, name: str, hours: int) -> None:
         """Remove the files no version of the last hours needs."""
-        from deltalake import DeltaTable
-
         self.check_lease()
-        DeltaTable(self.uri(layer, name)).vacuum(retention_hours=hours, dry_run=False, full=True)
+        opened(self.folder(layer, name)).vacuum(retention_hours=hours, dry_run=False, full=True)
 
     @contextmanager
-    def workspace(self, name: str) -> Iterator[Path]:
-        """Give a step a folder of its own for rows on their way; nothing of it stays, nor of attempts that died."""
-        place = f"{STAGING}/{name}"
-        self.objects.remove(place)
-        folder = self.objects.local(f"{place}/{uuid.uuid4().hex}")  # a straggler of a dead attempt writes elsewhere
-        folder.mkdir(parents=True)
+    def workspace(self, name: str, *, shared: bool) -> Iterator[Location]:
+        """Give a step a place of its own for rows on their way; nothing of it stays, nor of attempts that died.
+
+        A step in one process works on this machine; one over the engine's workers in a place that all of them share.
+        """
+        store, place = self.objects if shared else self.objects.own, f"{STAGING}/{name}"
+        store.remove(place)
         try:
             with storage_errors(name):
-                yield folder
+                # A straggler of a dead attempt writes elsewhere.
+                yield store.location(f"{place}/{uuid.uuid4().hex}")
         finally:
-            self.objects.remove(place)
+            store.remove(place)
 
     # -- accounting ------------------------------------------------------------------------------------------------
     def record(self, report: StageReport) -> None:
         """Append one row to `ops.runs`: what a stage did with a batch."""
         import pyarrow as pa
-        from deltalake import write_deltalake
 
         row = {
             "stage": report.stage,
@@ -251,27 +275,19 @@ class Lake:
             "seconds": round(report.seconds, 3),
             "recorded_at": datetime.now(UTC),
         }
-        with storage_errors("ops.runs"):
-            for attempt in range(20):
-                try:
-                    write_deltalake(
-                        str(self.objects.local(RUNS)), pa.Table.from_pylist([row], schema=_runs_schema()), mode="append"
-                    )
-                    return
-                except Exception as error:  # delta-rs has one exception per cause of a lost race
-                    if attempt == 19 or not re.search(r"version|exists|conflict|concurrent", str(error), re.IGNORECASE):
-                        raise
-                    time.sleep(0.02 * (attempt + 1))
+        self.append(Layer.OPS, "runs", pa.Table.from_pylist([row], schema=_runs_schema()))
 
     def runs(self) -> pl.DataFrame:
         """Return `ops.runs`, oldest first; empty before the first run."""
         import polars as pl
 
-        version = self.version(Layer.OPS, "runs")
-        if version < 0:
+        if not self.has(Layer.OPS, "runs"):
             return pl.DataFrame(schema=pl.Schema(_runs_schema()))
-        if self._runs is None or self._runs[0] != version:
-            self._runs = version, self.scan(Layer.OPS, "runs").sort("recorded_at").collect()
+        folder = self.folder(Layer.OPS, "runs")
+        table = opened(folder)
+        if self._runs is None or self._runs[0] != table.version():
+            rows = scan_opened(table, folder)
+            self._runs = table.version(), rows.sort("recorded_at").collect()
         return self._runs[1]
 
     def judged(self, stage: str, dataset: str) -> dict[str, dict[str, Any]]:
@@ -284,11 +300,21 @@ class Lake:
         runs = self.runs().filter(pl.col("dataset") == dataset)
         judged: dict[str, dict[str, Any]] = {}
         for row in runs.iter_rows(named=True):
+            if row["outcome"] == STARTED:
+                continue
             if row["stage"] == stage:
                 judged[row["batch"]] = row
             elif stage == "conform" and row["outcome"] == "reinstated":
                 judged.pop(row["batch"], None)
         return judged
+
+    def interrupted(self, stage: str, dataset: str) -> set[str]:
+        """Return the batches that a stage began to judge again and never finished: their tables may be ahead of it."""
+        import polars as pl
+
+        runs = self.runs().filter((pl.col("dataset") == dataset) & (pl.col("stage") == stage))
+        latest = runs.unique("batch", keep="last", maintain_order=True)
+        return set(latest.filter(pl.col("outcome") == STARTED)["batch"])
 
     def last_report(self, stage: str, dataset: str, batch: str) -> StageReport:
         """Return the latest accounting of one batch at one stage; raise RequestError when there is none."""

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from jobs.errors import EngineError, LakeError, QualityGateError, SourceError, StorageError
 from jobs.settings import PROJECT
+from jobs.storage.locations import refusal
 
 _CARRIED = {kind.__name__: kind for kind in (SourceError, QualityGateError, StorageError, LakeError)}
 _CARRIER = re.compile(r"lake-error:(\{.*?\}):lake-error")
@@ -33,6 +34,8 @@ def carrying() -> Iterator[None]:
     except LakeError as error:
         raise carried(error) from None
     except Exception as error:
+        if refused := refusal(error):
+            raise carried(StorageError(refused[0], remedy=refused[1])) from None
         raise carried(LakeError(unexpected(error), remedy="this is a fault of the lake: report it.")) from None
 
 

@@ -23,7 +23,7 @@ from jobs.linking.config import LinkConfig
 from jobs.linking.evaluation import evaluate
 from jobs.linking.linkage import link
 from jobs.linking.report import quality_of
-from jobs.storage.reading.whole_table import read_whole_table
+from jobs.storage.undeclared import read
 
 SHOWN = ("precision", "recall", "f1", "b_cubed_f1")
 THRESHOLDS = (0.01, 0.05, 0.1, 0.3, 0.5, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.999, 0.9999)
@@ -161,7 +161,7 @@ def main() -> None:
     asked.add_argument("--no-peer", action="store_true")
     given = asked.parse_args()
     logging.disable(logging.WARNING)
-    tables = {file.name: read_whole_table(file) for file in given.files}
+    tables = {file.name: read(file) for file in given.files}
     truth = given.truth
     if given.truth_pattern:
         truth = "true_cluster"

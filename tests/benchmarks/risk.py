@@ -17,7 +17,7 @@ import numpy as np
 import polars as pl
 
 from jobs.privacy.risk.measure import measure
-from jobs.storage.flat_files import scan
+from jobs.storage.undeclared import scan
 
 QUASI = ["sex", "birth_year", "division_code", "education", "marital_status", "industry_code"]
 OTHER = """

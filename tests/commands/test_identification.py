@@ -107,15 +107,15 @@ def test_a_file_with_a_header_only_has_no_rows(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "words", "error", "says"),
     [
-        (b"n\n1\n", ["--column", "m"], RequestError, "columns: n"),
+        (b"n\n1\n", ["--column", "m"], RequestError, "has no such column; its header has 1"),
         (b"n\n1\n", ["--column", "n", "--kind", "shoe"], RequestError, "kinds: resident_id"),
         (b"n\n1\n", ["--column", "n", "--encoding", "klingon"], RequestError, "no encoding"),
-        (b"n\n1\n\xff\xff\n", ["--column", "n"], SourceError, ":3: the file is neither UTF-8 nor GB 18030"),
+        (b"n\n1\n\xff\xff\n", ["--column", "n"], SourceError, ":3: the file is in none of UTF-8"),
         (b"", ["--column", "n"], SourceError, "empty"),
         (b"PAR1....", ["--column", "n"], SourceError, "Parquet"),
         (b"PK\x03\x04....", ["--column", "n"], SourceError, "workbook"),
         (b"%PDF-1.7", ["--column", "n"], SourceError, "a PDF"),
-        (b'n\n"1\n', ["--column", "n"], SourceError, "cannot be read"),
+        (b'n\n"1\n', ["--column", "n"], SourceError, ":2: a quoted cell does not end"),
     ],
 )
 def test_what_cannot_be_read_is_said_with_what_to_do(

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 from airflow.sdk.exceptions import AirflowSkipException
 
-from jobs.operation.tasks import answered, case_text, waiting_cases
+from jobs.operation.tasks import answered, case_text, perform, site, waiting_cases
 from jobs.storage.court import Court
 from jobs.storage.tables import Lake
 from tests.dags.contested import plant
@@ -40,3 +42,13 @@ def test_an_answer_becomes_a_decision_and_nobodys_answer_says_so(case: str) -> N
     with Lake.open() as lake:
         (row,) = Court(lake, "person").handed_in().to_dicts()
     assert (row["judgement"], row["by"], row["case"]) == ("unsure", "nobody in time", case)
+
+
+def test_each_night_counts_whom_departments_share_and_the_site_shows_it(case: str) -> None:
+    assert case
+    (row,) = perform("maintain")
+    assert row["outcome"] == "done"
+    with Lake.open() as lake:
+        told = json.loads(lake.runs().filter(pl.col("stage") == "maintain")["extra"][-1])
+    assert told["linkage"] == {"organisation": {}, "person": {"a": {"subjects": 1, "linked": 0}}}
+    assert site()["written"] > 0

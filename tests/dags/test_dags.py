@@ -61,7 +61,7 @@ def test_every_dag_names_an_owner_has_tags_a_description_and_retries(found: dict
 def test_a_release_waits_for_a_person(found: dict) -> None:
     for name, dag in found["dags"].items():
         if name.startswith("open."):
-            assert dag["tasks"] == ["approve", "desensitise", "preview", "publish"]
+            assert dag["tasks"] == ["approve", "desensitise", "preview", "publish", "site"]
 
 
 def test_parsing_imports_no_engine(found: dict) -> None:

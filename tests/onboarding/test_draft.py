@@ -7,11 +7,9 @@ import gzip
 import io
 import json
 import random
-import shutil
 import sqlite3
 import zipfile
 from collections.abc import Callable
-from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -19,19 +17,12 @@ import openpyxl
 import polars as pl
 import pytest
 
-from jobs.catalogue import Catalogue, check_references, read_catalogue
-from jobs.contract import Contract
 from jobs.errors import LakeError, RequestError
 from jobs.onboarding.draft import draft
-from jobs.onboarding.precheck import precheck
 from jobs.rows.coarsening import method_named
-from jobs.rows.codes import CodeBook
-from jobs.rows.examples import check_examples
-from jobs.rows.protection import gold_schema, protection_of
-from jobs.settings import PROJECT
-from jobs.storage.readers import Limits
+from jobs.rows.protection import protection_of
+from tests.onboarding.samples import checked, write
 
-DATASET = "health/vaccinations"
 HEADER = ["身份证号", "姓名", "性别", "接种日期", "疫苗名称", "剂次", "接种单位", "联系电话", "行政区划", "奇怪的列"]
 WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
 
@@ -60,37 +51,6 @@ def _csv(delimiter: str, encoding: str, before: str = "") -> bytes:
     return out.getvalue().encode(encoding)
 
 
-@pytest.fixture
-def onboarded(tmp_path: Path) -> Callable[..., tuple[Contract, Catalogue, str]]:
-    """Draft a contract from a file, put it into a copy of the schemas, and inspect it as `lake check` does."""
-
-    def onboard(sample: Path) -> tuple[Contract, Catalogue, str]:
-        text = draft(DATASET, sample)
-        schemas = Path(shutil.copytree(PROJECT / "schemas", tmp_path / "schemas"))
-        (schemas / "health").mkdir(exist_ok=True)
-        (schemas / f"{DATASET}.yaml").write_text(text, encoding="utf-8")
-        catalogue, problems = read_catalogue(schemas)
-        assert [str(p) for p in problems + check_references(catalogue)] == []
-        contract = catalogue.contract(DATASET)
-        assert check_examples(contract, catalogue.types, CodeBook.load(schemas / "codes")) == []
-        gold_schema(contract, catalogue.types)
-        return contract, catalogue, text
-
-    return onboard
-
-
-def _checked(sample: Path, contract: Contract, catalogue: Catalogue) -> tuple[int, int]:
-    codes = CodeBook.load(catalogue.root / "codes")
-    result = precheck(sample, contract, catalogue.types, codes, Limits(), date(2026, 3, 2))
-    assert result.reasons == {}
-    return result.delivered, result.accepted
-
-
-def _write(path: Path, content: bytes) -> Path:
-    path.write_bytes(content)
-    return path
-
-
 def _workbook(path: Path) -> Path:
     book = openpyxl.Workbook()
     book.active.title = "封面"
@@ -116,7 +76,7 @@ def _database(path: Path) -> Path:
 
 def _json_lines(path: Path) -> Path:
     lines = [json.dumps(dict(zip(HEADER, row, strict=True)), ensure_ascii=False) for row in _rows()]
-    return _write(path, ("\n".join(lines) + "\n").encode())
+    return write(path, ("\n".join(lines) + "\n").encode())
 
 
 def _objects() -> list[dict[str, str]]:
@@ -170,20 +130,20 @@ def _ods(path: Path) -> Path:
 
 PREAMBLE = "绝密标题二零二五年度接种登记汇总表\r\n\r\n填报单位：某某疾控中心内部,负责人：王某某某\r\n"
 LAYOUTS: dict[str, Callable[[Path], Path]] = {
-    "csv": lambda folder: _write(folder / "jab_20260302.csv", _csv(",", "utf-8")),
-    "bom_tab": lambda folder: _write(folder / "jab-2026-03-02.tsv", _csv("\t", "utf-8-sig")),
-    "gb18030_semicolon": lambda folder: _write(folder / "jab.txt", _csv(";", "gb18030")),
-    "utf16_pipe": lambda folder: _write(folder / "jab.txt", _csv("|", "utf-16")),
-    "preamble": lambda folder: _write(folder / "jab.csv", _csv(",", "gb18030", PREAMBLE)),
+    "csv": lambda folder: write(folder / "jab_20260302.csv", _csv(",", "utf-8")),
+    "bom_tab": lambda folder: write(folder / "jab-2026-03-02.tsv", _csv("\t", "utf-8-sig")),
+    "gb18030_semicolon": lambda folder: write(folder / "jab.txt", _csv(";", "gb18030")),
+    "utf16_pipe": lambda folder: write(folder / "jab.txt", _csv("|", "utf-16")),
+    "preamble": lambda folder: write(folder / "jab.csv", _csv(",", "gb18030", PREAMBLE)),
     "json_lines": lambda folder: _json_lines(folder / "jab.jsonl"),
-    "carriage_returns": lambda folder: _write(folder / "jab.csv", _csv(",", "gb18030").replace(b"\r\n", b"\r")),
-    "apostrophes": lambda folder: _write(folder / "jab.csv", _quoted("'")),
-    "fixed_width": lambda folder: _write(folder / "jab.txt", _fixed_width()),
-    "gzip": lambda folder: _write(folder / "jab.csv.gz", gzip.compress(_csv(",", "gb18030"))),
+    "carriage_returns": lambda folder: write(folder / "jab.csv", _csv(",", "gb18030").replace(b"\r\n", b"\r")),
+    "apostrophes": lambda folder: write(folder / "jab.csv", _quoted("'")),
+    "fixed_width": lambda folder: write(folder / "jab.txt", _fixed_width()),
+    "gzip": lambda folder: write(folder / "jab.csv.gz", gzip.compress(_csv(",", "gb18030"))),
     "zip": lambda folder: _zip(folder / "jab_20260302.zip", {"说明.txt": b"x", "jab.csv": _csv(";", "gb18030")}),
-    "json": lambda folder: _write(folder / "jab.json", _json({"total": 30, "data": {"rows": _objects()}})),
-    "json_array": lambda folder: _write(folder / "jab.json", _json(_objects())),
-    "xml": lambda folder: _write(folder / "jab.xml", _xml()),
+    "json": lambda folder: write(folder / "jab.json", _json({"total": 30, "data": {"rows": _objects()}})),
+    "json_array": lambda folder: write(folder / "jab.json", _json(_objects())),
+    "xml": lambda folder: write(folder / "jab.xml", _xml()),
     "parquet": lambda folder: _parquet(folder / "jab.parquet"),
     "ods": lambda folder: _ods(folder / "jab.ods"),
     "workbook": lambda folder: _workbook(folder / "接种 2026_03_02.xlsx"),
@@ -196,12 +156,12 @@ def test_a_layout_never_seen_before_is_onboarded_by_its_draft_alone(layout: str,
     sample = LAYOUTS[layout](tmp_path)
     contract, catalogue, _ = onboarded(sample)
     assert set(HEADER) <= set(contract.source_columns)
-    assert _checked(sample, contract, catalogue) == (30, 30)
+    assert checked(sample, contract, catalogue) == (30, 30)
 
 
 def test_big5_and_two_header_rows_are_recognised(tmp_path) -> None:
     text = "姓名,住址\n" + "".join(f"陳大文,臺北市中正區重慶南路{n}段\n" for n in range(30))
-    assert "encoding: big5" in draft("a/b", _write(tmp_path / "a.csv", text.encode("big5")))
+    assert "encoding: big5" in draft("a/b", write(tmp_path / "a.csv", text.encode("big5")))
     book = openpyxl.Workbook()
     people = [[f"A{n}", "2020-01-05", "某地"] for n in range(9)]
     for row in (["某表"], ["证号", "出生", None], [None, "日期", "地点"], *people):
@@ -242,56 +202,6 @@ def test_types_are_guessed_by_the_lakes_own_judges(tmp_path, onboarded) -> None:
 
 
 @pytest.mark.parametrize(
-    ("header", "cells", "expected"),
-    [
-        ("col", ["91350100M000100Y43", "51100000500019541K"], "credit_code"),
-        ("col", ["2026/1/5", "2026年1月6日"], "date"),
-        ("col", ["2026-01-05 08:00:00", "2026-01-06 09:30:10"], "timestamp"),
-        ("登记时间", ["20260105", "20260106"], "date"),
-        ("col", ["12345", "23456"], "integer"),
-        ("col", ["00123", "45678"], "text"),
-        ("col", ["1.5", "22"], "decimal"),
-        ("col", ["5万元", "120元"], "money"),
-        ("工程款(万元)", ["5", "12.5"], "money"),
-        ("col", ["120", "5300"], "integer"),
-        ("col", ["120000", "310000", "130000"], "integer"),
-        ("col", ["110101", "110102", "310101"], "division_code"),
-        ("col", ["是", "否"], "boolean"),
-        ("col", ["1", "0"], "integer"),
-        ("是否在保", ["1", "0"], "boolean"),
-        ("批次编号", ["20260105", "20260106"], "text"),
-        ("col", ["13812345678", "13912345678"], "phone"),
-        ("col", ["x" * 80, "y" * 90], "free_text"),
-        ("col", ["", ""], "text"),
-        ("客户姓名", ["某甲甲", "某乙乙"], "person_name"),
-        ("customerAddress", ["a", "b"], "address"),
-    ],
-)
-def test_a_type_is_guessed_from_cells_and_header(header: str, cells: list[str], expected: str, tmp_path) -> None:
-    lines = [f"serial;{header}", *(f"k{n};{cell}" for n, cell in enumerate(cells))]
-    text = draft("a/b", _write(tmp_path / "a.csv", ("\n".join(lines) + "\n").encode()))
-    found = next(line for line in text.splitlines() if f"from: {header}," in line or f"from: '{header}'" in line)
-    assert f"type: {expected}," in found
-
-
-def test_a_type_needs_a_high_share_of_the_cells(tmp_path) -> None:
-    good, bad = ["2026-01-05"] * 8, ["soon"] * 2
-    for cells, expected in ((good + bad, "type: date"), (good + bad + ["later"], "type: text")):
-        lines = ["serial,day", *(f"k{n},{cell}" for n, cell in enumerate(cells))]
-        assert expected in draft("a/b", _write(tmp_path / "a.csv", "\n".join(lines).encode()))
-
-
-def test_older_identifiers_in_a_credit_code_column_get_fields_of_their_own(tmp_path, onboarded) -> None:
-    cells = ["91350100M000100Y43", "51100000500019541K", "110108000000016", "91350100M000100Y43"]
-    sample = _write(tmp_path / "a.csv", "\n".join(["统一社会信用代码,备注"] + [f"{c},无" for c in cells]).encode())
-    contract, catalogue, _ = onboarded(sample)
-    assert contract.fields["credit_code"].legacy == {"registration_number": "registration_number"}
-    codes = CodeBook.load(catalogue.root / "codes")
-    result = precheck(sample, contract, catalogue.types, codes, Limits(), date(2026, 3, 2))
-    assert (result.accepted, result.duplicates, result.quarantined) == (3, 1, 0)
-
-
-@pytest.mark.parametrize(
     ("name", "path"),
     [
         ("jab_20260302.csv", "jab_{date:%Y%m%d}.csv"),
@@ -304,7 +214,7 @@ def test_older_identifiers_in_a_credit_code_column_get_fields_of_their_own(tmp_p
     ],
 )
 def test_the_file_names_date_becomes_a_pattern_that_finds_the_file(name: str, path: str, tmp_path, onboarded) -> None:
-    sample = _write(tmp_path / name, b"word,count\none,1\ntwo,2\n")
+    sample = write(tmp_path / name, b"word,count\none,1\ntwo,2\n")
     contract, *_ = onboarded(sample)
     assert contract.source is not None
     assert contract.source.path == f"health/{path}"
@@ -312,25 +222,25 @@ def test_the_file_names_date_becomes_a_pattern_that_finds_the_file(name: str, pa
 
 
 def test_a_header_alone_is_enough_for_a_draft(tmp_path, onboarded) -> None:
-    contract, *_ = onboarded(_write(tmp_path / "a.csv", "姓名,出生日期\n".encode()))
+    contract, *_ = onboarded(write(tmp_path / "a.csv", "姓名,出生日期\n".encode()))
     assert set(contract.source_columns) == {"姓名", "出生日期"}
 
 
 def test_a_sample_full_of_gaps_is_drafted_without_rejecting_its_rows(tmp_path, onboarded) -> None:
-    sample = _write(tmp_path / "a.csv", b"word,count\none,\n,2\nthree,3\nfour,4\nfive,5\n")
+    sample = write(tmp_path / "a.csv", b"word,count\none,\n,2\nthree,3\nfour,4\nfive,5\n")
     contract, catalogue, _ = onboarded(sample)
-    assert _checked(sample, contract, catalogue) == (5, 5)
+    assert checked(sample, contract, catalogue) == (5, 5)
 
 
 def test_columns_of_one_meaning_get_names_of_their_own(tmp_path, onboarded) -> None:
-    sample = _write(tmp_path / "a.csv", "姓名,电话,联系电话,男方姓名,yes,No,客户#\n某,1,2,某,a,b,c\n".encode())
+    sample = write(tmp_path / "a.csv", "姓名,电话,联系电话,男方姓名,yes,No,客户#\n某,1,2,某,a,b,c\n".encode())
     contract, *_ = onboarded(sample)
     assert list(contract.fields) == ["person_name", "phone", "phone_3", "groom_name", "yes", "no", "column_7"]
 
 
 def test_the_invented_examples_are_none_of_the_samples_cells(tmp_path) -> None:
     text = "证件号码,登记日期,区划\n11010519491231002X,2026-01-05,110105\n11010519491231002X,2026-01-05,110105\n"
-    drafted = draft("a/b", _write(tmp_path / "a.csv", text.encode()))
+    drafted = draft("a/b", write(tmp_path / "a.csv", text.encode()))
     for cell in ("11010519491231002X", "2026-01-05", "110105"):
         assert f": {cell}" not in drafted.replace("'", "")
 
@@ -350,7 +260,7 @@ def test_the_invented_examples_are_none_of_the_samples_cells(tmp_path) -> None:
 )
 def test_a_sample_without_a_header_is_refused_without_quoting_it(content: str, tmp_path) -> None:
     with pytest.raises(RequestError) as refused:
-        draft("a/b", _write(tmp_path / "a.csv", content.encode()))
+        draft("a/b", write(tmp_path / "a.csv", content.encode()))
     assert refused.value.remedy
     assert not any(word in str(refused.value) for word in ("张三", "朝阳", "1101051949", "2026"))
 
@@ -371,14 +281,23 @@ def test_a_sample_without_a_header_is_refused_without_quoting_it(content: str, t
 )
 def test_a_sample_that_is_no_table_is_refused_with_a_remedy(content: bytes, says: str, tmp_path) -> None:
     with pytest.raises(LakeError, match=says) as refused:
-        draft("a/b", _write(tmp_path / "sample", content))
+        draft("a/b", write(tmp_path / "sample", content))
     assert refused.value.remedy
 
 
 def test_a_name_the_language_does_not_allow_and_a_missing_file_are_refused(tmp_path) -> None:
-    sample = _write(tmp_path / "a.csv", b"a,b\nc,d\n")
+    sample = write(tmp_path / "a.csv", b"a,b\nc,d\n")
     for name in ("vaccinations", "Health/x", "health/x/y", "../x/y", "health/疫苗"):
         with pytest.raises(RequestError, match="department/dataset"):
             draft(name, sample)
     with pytest.raises(RequestError, match="no such file"):
         draft("a/b", tmp_path / "missing.csv")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "gb18030"])
+def test_a_document_on_one_line_longer_than_what_is_probed_is_drafted(encoding: str, tmp_path) -> None:
+    rows = [{"编号": f"k{n}", "说明": "某甲乙丙丁" * 9} for n in range(12_000)]
+    text = json.dumps({"rows": rows}, ensure_ascii=False)
+    drafted = draft("a/b", write(tmp_path / "a.json", text.encode(encoding)))
+    assert "records: rows" in drafted
+    assert "from: 说明" in drafted

@@ -116,6 +116,24 @@ def test_a_database_is_dumped_and_judged_like_any_file(catalogue, codes, tmp_pat
     assert not list(tmp_path.glob("*.jsonl"))
 
 
+def test_a_database_that_cannot_be_dumped_is_an_error_with_its_dataset_file_rule_and_remedy(
+    catalogue, codes, tmp_path
+) -> None:
+    contract = catalogue.contract("social_security/social_insurance")
+    file = tmp_path / "insurance_20260302.sqlite"
+    with sqlite3.connect(file) as database:
+        database.execute("create table others (a)")
+    with pytest.raises(SourceError, match="no table 'insured_persons'") as refused:
+        precheck(file, contract, catalogue.types, codes, Limits(), DAY)
+    assert (refused.value.dataset, refused.value.where) == (contract.name, f"{file.name}:source.table")
+    assert refused.value.remedy
+    file.write_bytes(b"SQLite format 3\x00 half a database")
+    with pytest.raises(SourceError, match="cannot be read") as refused:
+        precheck(file, contract, catalogue.types, codes, Limits(), DAY)
+    assert (refused.value.dataset, refused.value.where) == (contract.name, file.name)
+    assert refused.value.remedy
+
+
 def test_a_file_that_cannot_be_read_is_one_error_and_a_missing_one_another(checked, catalogue, codes, tmp_path) -> None:
     with pytest.raises(SourceError, match="JSON array"):
         checked("[" + _death() + "]")

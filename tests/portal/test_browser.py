@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import csv
 import hashlib
+import json
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
+import duckdb
 import pytest
 from playwright.sync_api import expect
 
@@ -13,7 +17,10 @@ from jobs.settings import PROJECT
 from tests.portal.conftest import Watched
 
 AXE = PROJECT / "jobs/portal/site/node_modules/axe-core/axe.min.js"
-PAGES = ("index.html", "index.en.html", "health__visits/", "health__visits/1.0.0.html", "ask.html", "scores.en.html")
+PAGES = (
+    "index.html", "index.en.html", "health__visits/", "health__visits/1.0.0/", "health__visits/1.0.2/index.en.html",
+    "ask.html", "scores.en.html",
+)
 FIRST_PAGE = 200_000  # bytes, all it loads
 
 
@@ -88,6 +95,46 @@ def test_a_question_is_answered_plotted_saved_and_shared_in_the_browser(watched:
     page.goto(shared)
     page.wait_for_selector("#result table", timeout=30_000)
     assert page.input_value("#sql") == sql
+
+
+@pytest.mark.parametrize(
+    ("sql", "names"),
+    [("SELECT count(*) AS n FROM health__visits", ["n"]),
+     ("SELECT sex_code FROM health__visits WHERE birth_band LIKE '198%' AND remark IS NULL", ["sex_code"]),
+     ("FROM health__visits ORDER BY ALL LIMIT 3", ["birth_band", "division_code", "remark", "sex_code"]),
+     ("SELECT * EXCLUDE (remark) FROM health__visits", ["birth_band", "division_code", "sex_code"]),
+     ("PIVOT health__visits ON sex_code USING count(*) GROUP BY division_code", ["1", "2", "division_code"]),
+     ("SELECT max(c.visits) AS n FROM products__headcount c JOIN health__visits v USING (division_code)", ["n"])],
+)  # fmt: skip
+def test_a_first_answer_is_the_one_the_whole_table_gives(
+    watched: Watched, opened: Path, sql: str, names: list[str]
+) -> None:
+    page = watched.open(f"ask.en.html?{urlencode({'sql': sql})}")
+    page.wait_for_selector("#result table", timeout=30_000)
+    with page.expect_download() as waiting:
+        page.click("#csv")
+    with duckdb.connect() as whole:
+        for table in ("health__visits", "products__headcount"):
+            newest = json.loads((opened / table / "latest.json").read_bytes())["path"]
+            data = next((opened / newest).glob("*.parquet"))
+            whole.execute(f"CREATE VIEW {table} AS FROM '{data}'")
+        wanted = whole.execute(sql).fetchall()
+        columns = [name for name, *_ in whole.description]
+    with Path(waiting.value.path()).open(encoding="utf-8", newline="") as stream:
+        header, *rows = csv.reader(stream)
+    assert sorted(header) == names == sorted(columns)
+    assert sorted(rows) == sorted([["" if cell is None else str(cell) for cell in row] for row in wanted])
+
+
+def test_a_wrong_question_says_what_is_wrong_and_the_next_one_is_answered(watched: Watched) -> None:
+    page = watched.open("ask.en.html?table=health__visits")
+    page.fill("#sql", "SELECT nothing_like_it FROM health__visits")
+    page.click("#run")
+    page.wait_for_selector("#status.warn:has-text('nothing_like_it')", timeout=30_000)
+    page.fill("#sql", "SELECT division_code, sex_code, count(*) AS n FROM health__visits GROUP BY ALL")
+    page.click("#run")
+    page.wait_for_selector("#result table", timeout=30_000)
+    assert page.locator("#result th").all_inner_texts() == ["division_code", "sex_code", "n"]
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

@@ -50,6 +50,17 @@ def test_a_range_past_the_end_is_refused_with_the_size(address: str) -> None:
     assert (answer.status_code, answer.headers["Content-Range"]) == (416, "bytes */1024")
 
 
+def test_what_a_reader_has_is_not_sent_again_and_a_part_never_of_other_bytes(folder: Path, address: str) -> None:
+    first = httpx.get(f"{address}data.parquet")
+    again = httpx.get(f"{address}data.parquet", headers={"If-None-Match": first.headers["ETag"]})
+    assert (again.status_code, again.content) == (304, b"")
+    wanted = {"Range": "bytes=0-3", "If-Range": first.headers["ETag"]}
+    assert httpx.get(f"{address}data.parquet", headers=wanted).status_code == 206
+    (folder / "data.parquet").write_bytes(b"other bytes")
+    assert httpx.get(f"{address}data.parquet", headers={"If-None-Match": first.headers["ETag"]}).status_code == 200
+    assert httpx.get(f"{address}data.parquet", headers=wanted).content == b"other bytes"
+
+
 def test_head_has_the_length_and_no_body_and_a_folder_gets_its_slash(address: str) -> None:
     answer = httpx.head(f"{address}data.parquet")
     assert (answer.headers["Content-Length"], answer.content) == ("1024", b"")

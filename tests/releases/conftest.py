@@ -155,4 +155,4 @@ def visits(*, county: int = 30, rare: int = 3, remark: str = "plain") -> pl.Data
 def put_gold(lake: Lake, rows: pl.DataFrame, name: str = "health/visits") -> None:
     if name == "products/headcount":
         rows = rows.select("division_code", "sex_code", "fee", "fee_currency")
-    write_deltalake(lake.uri(Layer.GOLD, name), rows.to_arrow(), mode="overwrite")
+    write_deltalake(lake.folder(Layer.GOLD, name).uri, rows.to_arrow(), mode="overwrite")

@@ -137,15 +137,15 @@ def test_windows_start_from_what_was_out_when_they_began(lake):
 
 def test_changes_are_attributed_to_sources_and_to_terms(lake, opened, change):
     release(lake, visits())
-    folder = release(lake, visits(county=31))
+    folder = release(lake, visits(county=40))
     found = said(folder)["changes"]["attribution"]
-    assert found == {"source": {"added": 4, "removed": 0}, "pipeline": {"added": 0, "removed": 0}}
+    assert found == {"source": {"added": 40, "removed": 0}, "pipeline": {"added": 0, "removed": 0}}
     change(NAME, "release", "only", to={"sex_code": ["2"]})
     lake = opened()
     folder = release(lake)
     found = said(folder)["changes"]["attribution"]
     assert found["source"] == {"added": 0, "removed": 0}
-    assert found["pipeline"]["removed"] == 130 - 62
+    assert found["pipeline"]["removed"] == 166 - 80
     change(NAME, "release", "only", to={})
     inputs.forget(lake.objects, NAME, folder.name)
     assert list(said(release(opened()))["changes"]["attribution"]) == ["unattributed"]
@@ -170,7 +170,7 @@ def test_a_rebuild_under_other_terms_names_the_commit(lake, opened, change):
 
 def test_another_process_on_one_core_makes_the_same_bytes(lake, tmp_path):
     release(lake, visits(county=4000))
-    folder = release(lake, visits(county=4001))
+    folder = release(lake, visits(county=4010))
     program = (
         "import sys; from pathlib import Path\n"
         "from jobs.releases import recipes\nfrom jobs.storage.tables import Lake\n"
@@ -190,11 +190,11 @@ def test_another_process_on_one_core_makes_the_same_bytes(lake, tmp_path):
 
 def test_two_versions_are_compared_with_samples_and_reasons(lake):
     release(lake, visits())
-    release(lake, visits(county=31))
+    release(lake, visits(county=40))
     found = comparison.compare(lake.objects, NAME, "1.0.0", "1.0.1", sample=2)
-    assert found["counts"] == {"added": 4, "removed": 0}
+    assert found["counts"] == {"added": 40, "removed": 0}
     assert len(found["samples"]["added"]) == 2
-    assert found["reasons"] == ["1.0.1: pipeline 0 added, 0 removed.", "1.0.1: source 4 added, 0 removed."]
+    assert found["reasons"] == ["1.0.1: pipeline 0 added, 0 removed.", "1.0.1: source 40 added, 0 removed."]
     with pytest.raises(RequestError, match=r"no version 9\.9\.9"):
         comparison.compare(lake.objects, NAME, "1.0.0", "9.9.9")
 

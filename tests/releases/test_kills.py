@@ -53,7 +53,7 @@ def prepared(lake):
     """Return a lake with one release and gold rows for another."""
     approvals.approve(lake, NAME, by="officer@city.example")
     publish.run(lake, NAME, approved_by="officer")
-    put_gold(lake, visits(county=33))
+    put_gold(lake, visits(county=40))
     return lake
 
 

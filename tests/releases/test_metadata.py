@@ -94,7 +94,7 @@ def test_the_catalogue_names_files_and_digests(release):
 def test_the_data_package_is_valid_and_its_data_is_read(release):
     report = frictionless.validate(str(release / "datapackage.json"), type="package")
     assert report.valid, report.flatten(["type"])
-    assert {task.stats["rows"] for task in report.tasks} == {148}
+    assert {task.stats["rows"] for task in report.tasks} == {146}
 
 
 def test_croissant_is_valid_and_its_records_load(release):
@@ -112,7 +112,7 @@ def test_csvw_is_valid_and_reads_codes_as_text(release):
     table = CSVW(str(release / "visits.csv-metadata.json"), validate=True)
     assert table.is_valid
     rows = table.to_json(minimal=True)
-    assert len(rows) == 148
+    assert len(rows) == 146
     assert rows[0]["division_code"] == "330100"
 
 
@@ -276,15 +276,15 @@ def address(portal) -> Iterator[str]:
 
 def test_duckdb_polars_and_pandas_read_the_folder(release):
     parquet = release / "visits.parquet"
-    assert duckdb.sql(f"SELECT count(*) FROM '{parquet}'").fetchall() == [(148,)]
-    assert pl.scan_parquet(parquet).select(pl.len()).collect().item() == 148
-    assert len(pd.read_parquet(parquet)) == 148
+    assert duckdb.sql(f"SELECT count(*) FROM '{parquet}'").fetchall() == [(146,)]
+    assert pl.scan_parquet(parquet).select(pl.len()).collect().item() == 146
+    assert len(pd.read_parquet(parquet)) == 146
 
 
 def test_polars_reads_over_http_by_ranges(release, address):
     RangeServer.ranges.clear()
     found = pl.scan_parquet(f"{address}/health__visits/1.0.2/visits.parquet").select("sex_code").collect()
-    assert found.height == 148
+    assert found.height == 146
     assert RangeServer.ranges
 
 

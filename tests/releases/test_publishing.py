@@ -12,9 +12,10 @@ import polars as pl
 import pyarrow.parquet as pq
 import pytest
 
+from jobs.batch import StageReport
 from jobs.errors import ReleaseRefused
 from jobs.layers import Layer
-from jobs.releases import approvals, listing
+from jobs.releases import approvals, listing, recipes
 from jobs.releases.verify import verify as verified
 from jobs.stages import publish
 from tests.releases.conftest import put_gold, visits
@@ -125,7 +126,7 @@ def test_a_run_killed_before_its_record_is_recorded_by_the_next_one(lake):
 
 def test_a_version_tells_what_changed(lake, opened, change):
     assert release(lake)[0].batch == "1.0.0"
-    put_gold(lake, visits(county=31))
+    put_gold(lake, visits(county=40))
     assert release(lake)[0].batch == "1.0.1"
     change(NAME, "title", "en", to="Visits to a doctor")
     assert release(opened())[0].batch == "1.0.2"
@@ -278,3 +279,40 @@ def test_releases_are_listed_by_dataset_and_version(lake):
         (NAME, "1.0.0", 126), (NAME, "1.0.1", 166), (PRODUCT, "1.0.0", 4)
     ]  # fmt: skip
     assert rows[1]["path"] == str(folder)
+
+
+def test_a_change_of_one_row_waits_and_a_change_of_many_is_published(lake):
+    release(lake)
+    put_gold(lake, visits(county=31))
+    shown = publish.preview(lake, NAME)
+    assert (shown["unchanged"], shown["held_back"]) == (True, 4)
+    assert release(lake)[0].outcome == "known"
+    put_gold(lake, pl.concat([visits(county=31), extra(10)]))
+    report, folder = release(lake)
+    assert report.batch == "1.0.1"
+    held = manifest_of(folder)["risk"]["held_back"]
+    assert held["compared_with"] == ["1.0.0"]
+    assert (held["least_change"], held["groups_held"], held["groups_taken_down"]) == (5, 3, 0)
+    rows = pl.read_parquet(folder / "visits.parquet")
+    assert rows.group_by("division_code", "sex_code", "birth_band").len()["len"].sort().to_list()[-1] == 41
+    assert verify(folder) == []
+    assert {row["result"] for row in recipes.rebuild(lake, NAME, "1.0.1")} == {"equal"}
+
+
+def test_rows_of_a_withdrawn_delivery_never_wait_and_take_their_group_with_them(lake):
+    release(lake)
+    lake.record(StageReport("retract", NAME, "2026-03-01-0123456789ab", "retracted", delivered=1, withheld=1))
+    put_gold(lake, visits().tail(-1))
+    _, folder = release(lake)
+    held = manifest_of(folder)["risk"]["held_back"]
+    assert (held["groups_held"], held["groups_taken_down"]) == (0, 1)
+    rows = pl.read_parquet(folder / "visits.parquet")
+    assert rows.filter((pl.col("division_code") == "330102") & (pl.col("sex_code") == "1")).is_empty()
+    assert verify(folder) == []
+
+
+def extra(count):
+    """Return rows more of one large group."""
+    return visits(county=count, rare=0).filter(sex_code="1", division_code="330102").with_columns(
+        ("NEW" + pl.col("resident_id")).alias("resident_id")
+    )

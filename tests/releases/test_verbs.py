@@ -21,7 +21,7 @@ LAKE, NAME = Path(sys.executable).with_name("lake"), "health/visits"
 def lake_with_two(lake):
     approvals.approve(lake, NAME, by="officer@city.example")
     publish.run(lake, NAME, approved_by="officer")
-    put_gold(lake, visits(county=32))
+    put_gold(lake, visits(county=40))
     publish.run(lake, NAME, approved_by="officer")
     return lake
 
@@ -36,7 +36,7 @@ def test_releases_are_compared_rebuilt_verified_and_withdrawn(lake_with_two, tmp
     folder = lake.objects.local("open/health__visits/1.0.1")
     compared = call(lake, "diff", NAME, "1.0.0", "1.0.1", "--json")
     assert compared.returncode == 0, compared.stderr
-    assert json.loads(compared.stdout)["counts"] == {"added": 8, "removed": 0}
+    assert json.loads(compared.stdout)["counts"] == {"added": 40, "removed": 0}
     again = call(lake, "release", NAME, "--rebuild", "1.0.1", "--json")
     assert again.returncode == 0, again.stderr
     assert {row["result"] for row in json.loads(again.stdout)} == {"equal"}

@@ -2,6 +2,7 @@
 
     python mortal.py N before|after DATASET...     lands, loads and conforms the datasets, then resolves all registers
     python mortal.py 0 never DATASET...            the same, undisturbed; prints how many durable writes there were
+    python mortal.py N after again DATASET         conforms every batch of a dataset again
 
 The product's code knows nothing of this: the methods that write durably are wrapped here.
 """
@@ -23,7 +24,7 @@ from jobs.storage.objects import Folder
 from jobs.storage.tables import Lake
 
 DURABLE = (
-    (Folder, ("write", "create", "add_file", "move")),
+    (Folder, ("write", "create", "place", "move")),
     (Lake, ("overwrite", "record")),
     (BatchTable, ("replace",)),
     (Writer, ("write",)),
@@ -62,6 +63,11 @@ def main(number: int, moment: str, datasets: list[str]) -> None:
         for name in names:
             countdown.wrap(kind, name)
     with Lake.open() as lake:
+        if datasets[0] == "again":
+            for batch in lake.batches(datasets[1]):
+                conform.run(lake, datasets[1], batch=batch.id)
+            print(countdown.done)
+            return
         for dataset in datasets:
             land.run(lake, dataset)
             load.run(lake, dataset)

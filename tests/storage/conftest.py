@@ -1,4 +1,4 @@
-"""A PostgreSQL server of the tests' own, in a folder of its own, on a socket of its own."""
+"""A file read by a contract; a PostgreSQL server of the tests' own, in a folder and on a socket of its own; stores."""
 
 from __future__ import annotations
 
@@ -7,12 +7,31 @@ import pwd
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+import uuid
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from jobs.storage.locations import Location
+from jobs.storage.objects import Folder, Store
+from jobs.storage.readers import Limits
+from tests.storage.trials import Rows, rows_of
+
 REMEDY = "install Debian's postgresql (as root: apt-get install postgresql)"
+
+
+@pytest.fixture
+def taken(tmp_path: Path) -> Callable[..., Rows]:
+    """Write bytes (or text) to a file and read it by a contract."""
+
+    def take(content: bytes | str, limits: Limits | None = None, **how: Any) -> Rows:
+        file = tmp_path / "trials_20260302.txt"
+        file.write_bytes(content.encode() if isinstance(content, str) else content)
+        return rows_of(file, limits, **how)
+
+    return take
 
 
 def _binaries() -> Path | None:
@@ -62,3 +81,17 @@ def postgres() -> Iterator[str]:
             yield f"postgresql+psycopg://tester@/postgres?host={folder}"
         finally:
             subprocess.run([*control, "-m", "immediate", "stop"], **quiet)
+
+
+@pytest.fixture(params=["folder", pytest.param("bucket", marks=pytest.mark.minio)])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
+    """An empty store: a folder, then buckets on a real server. What holds for one must hold for the other."""
+    if request.param == "folder":
+        return Folder(tmp_path / "a lake")
+    return request.getfixturevalue("minio").bucket(f"t{uuid.uuid4().hex[:12]}", tmp_path / "a lake")
+
+
+@pytest.fixture
+def place(store: Store) -> Location:
+    """Where a table may be made."""
+    return store.location("silver/a__b")

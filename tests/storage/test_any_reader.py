@@ -11,6 +11,7 @@ import polars as pl
 from jobs.registers.fold import HELD
 from jobs.settings import Settings
 from jobs.storage.batch_tables import BatchTable
+from jobs.storage.locations import Directory
 from jobs.storage.tables import Lake
 
 SCHEMA = {
@@ -26,13 +27,13 @@ ROW = {
 
 
 def test_spark_reads_every_type_of_a_batch_table_and_of_its_replaced_batch(tmp_path: Path, engine: str) -> None:
-    table = BatchTable(tmp_path / "silver" / "a b__c", SCHEMA)
+    table = BatchTable(Directory(tmp_path / "silver" / "a b__c"), SCHEMA)
     for batch, rows in (("one", [ROW, ROW]), ("two", [ROW]), ("one", [ROW, {**ROW, "名称": None}])):
         with table.writer(batch) as writer:
             writer.write(pl.DataFrame(rows, schema=table.stored))
         table.replace(batch, writer.files())
     with Lake.open(Settings(root=tmp_path / "lake", spark=engine)) as lake:
-        read = lake.spark.read.format("delta").load(str(table.folder)).toArrow()
+        read = lake.spark.read.format("delta").load(table.folder.uri).toArrow()
     found = pl.DataFrame(pl.from_arrow(read)).select(pl.col(name).cast(kind) for name, kind in SCHEMA.items())
     wanted = [{"_batch_id": "one", **ROW, "名称": None}, {"_batch_id": "one", **ROW}, {"_batch_id": "two", **ROW}]
     assert found.sort("_batch_id", "名称", nulls_last=False).rows(named=True) == wanted

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import openpyxl
@@ -14,52 +12,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from jobs.contract import Contract
 from jobs.errors import SourceError
-from jobs.storage.readers import Limits, read
-
-SECRET = "某机密内容"
-TITLE = {"en": "Trials", "zh": "试验"}
-GOOD = "证号,姓名\nA1,某甲\nA2,某乙\n"
-Rows = list[dict[str, Any]]
+from tests.storage.trials import GOOD, brief, said
 
 
-def contract(
-    rows: dict[str, Any] | None = None, fields: tuple[str, str] = ("证号", "姓名"), **source: Any
-) -> Contract:
-    return Contract.model_validate(
-        {
-            "name": "a/trials", "title": TITLE, "description": TITLE, "steward": "tests@example.gov",
-            "source": {"reader": "csv", "path": "trials", **source}, "rows": rows or {},
-            "fields": {
-                "number": {"from": fields[0], "type": "text", "required": True},
-                "person_name": {"from": fields[1], "type": "text"},
-            },
-        }
-    )
-
-
-@pytest.fixture
-def taken(tmp_path: Path) -> Callable[..., Rows]:
-    """Write bytes (or text) to a file and read it by a contract."""
-
-    def take(content: bytes | str, limits: Limits | None = None, **how: Any) -> Rows:
-        file = tmp_path / "trials_20260302.txt"
-        file.write_bytes(content.encode() if isinstance(content, str) else content)
-        return [row for batch in read(file, contract(**how), limits or Limits()) for row in batch.to_pylist()]
-
-    return take
-
-
-def _brief(rows: Rows) -> list[tuple[Any, ...]]:
-    return [(row["_source_row"], row["证号"], row["姓名"], row["_defect"]) for row in rows]
-
-
-def _said(refused: pytest.ExceptionInfo[SourceError]) -> str:
-    text = str(refused.value)
-    assert SECRET not in text
-    assert refused.value.remedy
-    return text
 def _saved(book: openpyxl.Workbook) -> bytes:
     out = io.BytesIO()
     book.save(out)
@@ -105,7 +61,7 @@ def test_a_delivery_without_a_record_is_refused_unless_the_contract_allows_for_i
     for rows in ({}, {"max": 5}, {"min": 1}):
         with pytest.raises(SourceError, match=r"no record|no row|is empty") as refused:
             taken(content, rows=rows, **source)
-        assert "rows: {min: 0}" in _said(refused)
+        assert "rows: {min: 0}" in said(refused)
     assert taken(content, rows={"min": 0}, **source) == []
 
 
@@ -113,7 +69,7 @@ def test_no_contract_takes_a_file_of_no_byte_and_json_lines_say_how_nothing_is_d
     for reader in ("csv", "jsonl"):
         with pytest.raises(SourceError, match="the file is empty") as refused:
             taken(b"", reader=reader, rows={"min": 0})
-        assert ("one empty line" in _said(refused)) == (reader == "jsonl")
+        assert ("one empty line" in said(refused)) == (reader == "jsonl")
 
 
 @pytest.mark.parametrize("content", [b"<all/>", b"<all><list><another/></list></all>"])
@@ -129,9 +85,9 @@ def test_xml_that_holds_something_else_where_records_should_be_is_not_taken_for_
 def test_a_last_line_without_a_line_end_is_a_record_with_a_remark(line_end: str, first: str, taken) -> None:
     whole = line_end.join(["证号,姓名", first, "A2,某乙", ""])
     cut = taken(whole[: -len(line_end)])
-    assert _brief(cut) == [(2, "A1", "某甲", None), (3, "A2", "某乙", "record.unterminated")]
+    assert brief(cut) == [(2, "A1", "某甲", None), (3, "A2", "某乙", "record.unterminated")]
     assert all(row["_defect"] is None for row in taken(whole))
-    assert _brief(taken(whole + "  ")) == _brief(taken(whole)), "blanks are no line"
+    assert brief(taken(whole + "  ")) == brief(taken(whole)), "blanks are no line"
 
 
 @pytest.mark.parametrize(
@@ -172,5 +128,5 @@ def test_wherever_a_file_is_cut_no_cell_changes_without_a_word(taken, rows, data
     head = len(f"证号,姓名{line_end}".encode(encoding))
     cut = whole[: data.draw(st.integers(head, len(whole)), label="cut")]
     how = {"encoding": encoding, "rows": {"min": 0}}
-    sound = [row for row in _brief(taken(cut, **how)) if row[3] is None]
-    assert sound == [row for row in _brief(taken(whole, **how)) if row[3] is None][: len(sound)]
+    sound = [row for row in brief(taken(cut, **how)) if row[3] is None]
+    assert sound == [row for row in brief(taken(whole, **how)) if row[3] is None][: len(sound)]

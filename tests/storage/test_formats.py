@@ -6,7 +6,6 @@ import gzip
 import io
 import json
 import zipfile
-from collections.abc import Callable
 from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -20,52 +19,14 @@ import pytest
 from jobs.contract import Contract
 from jobs.errors import SourceError
 from jobs.storage.readers import Limits, read
+from tests.storage.trials import SECRET, TITLE, Rows, brief, said
 
-SECRET = "某机密内容"
-TITLE = {"en": "Trials", "zh": "试验"}
 GOOD = [("A1", "某甲"), ("A2", "某乙")]
-Rows = list[dict[str, Any]]
-
-
-def contract(
-    load: dict[str, Any] | None = None, required: bool = True, names: dict[str, str] | None = None, **source: Any
-) -> Contract:
-    columns = {"number": "证号", "person_name": "姓名", **(names or {})}
-    return Contract.model_validate(
-        {
-            "name": "a/trials", "title": TITLE, "description": TITLE, "steward": "tests@example.gov",
-            "source": {"path": "trials", **source}, "load": load or {},
-            "fields": {
-                "number": {"from": columns["number"], "type": "text", "required": required},
-                "person_name": {"from": columns["person_name"], "type": "text"},
-            },
-        }
-    )
-
-
-@pytest.fixture
-def taken(tmp_path: Path) -> Callable[..., Rows]:
-    def take(content: bytes, limits: Limits | None = None, **how: Any) -> Rows:
-        file = tmp_path / "trials.dat"
-        file.write_bytes(content)
-        return [row for batch in read(file, contract(**how), limits or Limits()) for row in batch.to_pylist()]
-
-    return take
-
-
-def brief(rows: Rows) -> list[tuple[Any, ...]]:
-    return [(row["_source_row"], row["证号"], row["姓名"], row["_defect"]) for row in rows]
 
 
 def cells(rows: Rows) -> list[tuple[Any, ...]]:
     assert [row["_defect"] for row in rows] == [None] * len(rows)
     return [(row["证号"], row["姓名"]) for row in rows]
-
-
-def said(refused: pytest.ExceptionInfo[SourceError]) -> str:
-    assert SECRET not in str(refused.value)
-    assert refused.value.remedy
-    return str(refused.value)
 
 
 # -- delimited text ----------------------------------------------------------------------------------------------------
@@ -81,12 +42,12 @@ def test_every_encoding_and_delimiter_gives_the_same_cells(encoding: str, delimi
 
 def test_big5_is_read_and_named_where_it_was_declared_otherwise(taken) -> None:
     content = ("姓名,證號\n" + "".join(f"陳大文住在臺北市中正區重慶南路,A{n}\n" for n in range(30))).encode("big5")
-    rows = taken(content, reader="csv", encoding="big5", names={"number": "證號"})
+    rows = taken(content, reader="csv", encoding="big5", fields=("證號", "姓名"))
     assert len(rows) == 30
     assert rows[0]["姓名"].startswith("陳大文")
     for how in ({}, {"header_rows": 0, "columns": ["姓名", "證號"]}):
         with pytest.raises(SourceError, match="big5"):
-            taken(content, reader="csv", encoding="gb18030", names={"number": "證號"}, **how)
+            taken(content, reader="csv", encoding="gb18030", fields=("證號", "姓名"), **how)
 
 
 def test_a_quoted_cell_keeps_its_own_line_ends(taken) -> None:
@@ -112,7 +73,7 @@ def test_an_escaped_quote_and_another_quotation_mark_are_read_as_declared(taken)
 def test_several_header_rows_are_one_name_per_column(taken) -> None:
     content = "证号,信息,\n,姓名,备注\nA1,某甲,x\n".encode()
     kept = {"unknown_columns": "keep"}
-    rows = taken(content, reader="csv", header_rows=2, names={"person_name": "信息 姓名"}, load=kept)
+    rows = taken(content, reader="csv", header_rows=2, fields=("证号", "信息 姓名"), load=kept)
     assert [(row["_source_row"], row["证号"], row["信息 姓名"]) for row in rows] == [(3, "A1", "某甲")]
     assert json.loads(rows[0]["_extra"]) == {"信息 备注": "x"}
 
@@ -231,7 +192,7 @@ def test_xml_records_are_elements_with_their_attributes_and_parts(encoding: str,
     <表 xmlns:g="urn:x"><头>x</头><登记><g:人 号="A1"><姓名>某甲</姓名></g:人></登记>
     <登记><g:人 号="A2"><姓名>某乙</姓名></g:人></登记></表>"""
     rows = taken(
-        text.encode(encoding), reader="xml", encoding=encoding, records="登记/人", names={"number": "@号"},
+        text.encode(encoding), reader="xml", encoding=encoding, records="登记/人", fields=("@号", "姓名"),
         load={"unknown_columns": "drop"},
     )
     assert [(row["_source_row"], row["@号"], row["姓名"]) for row in rows] == [(1, *GOOD[0]), (2, *GOOD[1])]
@@ -334,7 +295,7 @@ def test_packed_files_are_read_and_named(taken) -> None:
     rows = taken(_zip(("一/a.csv", PLAIN), ("b.csv", PLAIN), ("说明.txt", b"x"), ("__MACOSX/a.csv", b"x")),
                  reader="csv", packed="zip", member="*.csv")
     assert cells(rows) == GOOD + GOOD
-    assert {row["_source_file"] for row in rows} == {"trials.dat/b.csv", "trials.dat/一/a.csv"}
+    assert {row["_source_file"] for row in rows} == {"trials_20260302.txt/b.csv", "trials_20260302.txt/一/a.csv"}
 
 
 @pytest.mark.parametrize(

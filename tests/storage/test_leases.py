@@ -7,17 +7,17 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
 
 from jobs.errors import ConflictError
 from jobs.storage.leases import lease
-from jobs.storage.objects import Folder
+from jobs.storage.objects import Folder, Store
 
 
-def test_a_second_writer_is_told_who_holds_the_table(tmp_path: Path) -> None:
-    store = Folder(tmp_path)
+def test_a_second_writer_is_told_who_holds_the_table(store: Store) -> None:
     with (
         lease(store, "silver.x", seconds=30, wait_seconds=0),
         pytest.raises(ConflictError, match="another run is writing"),
@@ -26,8 +26,8 @@ def test_a_second_writer_is_told_who_holds_the_table(tmp_path: Path) -> None:
         pass
 
 
-def test_a_waiting_writer_goes_on_when_the_first_is_done(tmp_path: Path) -> None:
-    store, order = Folder(tmp_path), []
+def test_a_waiting_writer_goes_on_when_the_first_is_done(store: Store) -> None:
+    order: list[str] = []
     inside, finish = threading.Event(), threading.Event()
 
     def first() -> None:
@@ -61,15 +61,43 @@ def test_the_lease_of_a_killed_process_is_taken_over_at_once(tmp_path: Path) -> 
     assert former == [killed.stdout.strip()]
 
 
-def test_a_lease_of_another_host_is_kept_until_it_runs_out(tmp_path: Path) -> None:
-    store = Folder(tmp_path)
-    holder = {"id": "x", "host": "elsewhere.example", "pid": 1, "started": 0, "until": 4102444800}
+def test_a_lease_of_another_host_is_kept_until_it_runs_out(store: Store) -> None:
+    holder = {"id": "x", "host": "elsewhere.example", "pid": 1, "started": 0, "seconds": 30}
     store.write("ops/leases/silver.x.json", json.dumps(holder).encode())
     with pytest.raises(ConflictError), lease(store, "silver.x", seconds=30, wait_seconds=0):
         pass
-    store.write("ops/leases/silver.x.json", json.dumps({**holder, "until": 1}).encode())
+    store.write("ops/leases/silver.x.json", json.dumps({**holder, "seconds": 1}).encode())
+    time.sleep(2.1)  # a store may tell its clock in whole seconds
     with lease(store, "silver.x", seconds=30, wait_seconds=0):
         pass
+
+
+def test_of_many_writers_one_at_a_time_holds_the_table(store: Store) -> None:
+    inside: list[int] = []
+    most: list[int] = []
+
+    def write(number: int) -> None:
+        with lease(store, "silver.x", seconds=30, wait_seconds=60) as held:
+            inside.append(number)
+            most.append(len(inside))
+            held.check()
+            inside.remove(number)
+
+    writers = [threading.Thread(target=write, args=(number,)) for number in range(8)]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+    assert most == [1] * 8
+
+
+def test_a_lease_that_was_taken_over_is_lost_to_its_first_holder_and_stays_its_successors(store: Store) -> None:
+    with lease(store, "silver.x", seconds=30, wait_seconds=0) as first:
+        taken = json.dumps({"id": "x", "host": "elsewhere.example", "pid": 1, "started": 0, "seconds": 30})
+        store.write("ops/leases/silver.x.json", taken.encode())
+        with pytest.raises(ConflictError, match="lost its lease"):
+            first.check()
+    assert store.read("ops/leases/silver.x.json") == taken.encode()
 
 
 def test_a_writer_that_stood_still_finds_its_lease_lost_and_leaves_its_successors_alone(tmp_path: Path) -> None:

@@ -11,25 +11,12 @@ import pytest
 from jobs.contract import Contract
 from jobs.storage.readers import Limits, read
 from jobs.storage.reading.pieces import plan
-
-TITLE = {"en": "Trials", "zh": "试验"}
-
-
-def contract(**source: Any) -> Contract:
-    fields = {"number": {"from": "证号", "type": "text"}, "person_name": {"from": "姓名", "type": "text"}}
-    return Contract.model_validate(
-        {
-            "name": "a/trials", "title": TITLE, "description": TITLE, "steward": "tests@example.gov", "fields": fields,
-            "source": {"path": "trials", "reader": "csv", **source},
-        }
-    )
+from tests.storage.trials import contract
 
 
 def _rows(file: Path, how: Contract, *pieces: Any) -> list[tuple[Any, ...]]:
     found = [row for one in pieces or (None,) for batch in read(file, how, Limits(), one) for row in batch.to_pylist()]
     return sorted((row["_source_row"], row["证号"], row["姓名"], row["_defect"]) for row in found)
-
-
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "gb18030"])
@@ -40,7 +27,7 @@ def test_pieces_give_what_the_whole_gives(encoding: str, quoted: bool, seed: int
     for n in range(3_000):
         name = f'"某{n}\n又名,{n}"' if quoted and dice.random() < 0.2 else f"某{n}"
         lines.append(dice.choice(["", f"A{n}", f"A{n},x,y"]) if dice.random() < 0.02 else f"A{n},{name}")
-    file, how = tmp_path / "a.csv", contract(encoding=encoding)
+    file, how = tmp_path / "a.csv", contract(required=False, encoding=encoding)
     file.write_bytes("\n".join(lines).encode(encoding))
     pieces = plan(file, how.source, 5_000)
     assert len(pieces) > 3
@@ -59,6 +46,6 @@ def test_pieces_give_what_the_whole_gives(encoding: str, quoted: bool, seed: int
     ],
 )
 def test_a_file_that_cannot_be_cut_safely_is_one_piece(text: str, how: dict[str, Any], tmp_path) -> None:
-    file, one = tmp_path / "a.csv", contract(**how)
+    file, one = tmp_path / "a.csv", contract(required=False, **how)
     file.write_bytes(text.encode(how.get("encoding", "utf-8")))
     assert len(plan(file, one.source, 1_000)) == 1

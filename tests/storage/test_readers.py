@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import sqlite3
-from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -13,55 +12,14 @@ from typing import Any
 import openpyxl
 import pytest
 
-from jobs.contract import Contract
 from jobs.errors import SourceError
 from jobs.storage.readers import BATCH_ROWS, Limits, dump_database, read
-
-SECRET = "某机密内容"
-TITLE = {"en": "Trials", "zh": "试验"}
-GOOD = "证号,姓名\nA1,某甲\nA2,某乙\n"
-Rows = list[dict[str, Any]]
-
-
-def contract(load: dict[str, Any] | None = None, rows: dict[str, Any] | None = None, **source: Any) -> Contract:
-    return Contract.model_validate(
-        {
-            "name": "a/trials", "title": TITLE, "description": TITLE, "steward": "tests@example.gov",
-            "source": {"reader": "csv", "path": "trials", **source}, "load": load or {}, "rows": rows or {},
-            "fields": {
-                "number": {"from": "证号", "type": "text", "required": True},
-                "person_name": {"from": "姓名", "type": "text"},
-            },
-        }
-    )
-
-
-@pytest.fixture
-def taken(tmp_path: Path) -> Callable[..., Rows]:
-    """Write bytes (or text) to a file and read it by a contract."""
-
-    def take(content: bytes | str, limits: Limits | None = None, **how: Any) -> Rows:
-        file = tmp_path / "trials_20260302.txt"
-        file.write_bytes(content.encode() if isinstance(content, str) else content)
-        return [row for batch in read(file, contract(**how), limits or Limits()) for row in batch.to_pylist()]
-
-    return take
-
-
-def _brief(rows: Rows) -> list[tuple[Any, ...]]:
-    return [(row["_source_row"], row["证号"], row["姓名"], row["_defect"]) for row in rows]
-
-
-def _said(refused: pytest.ExceptionInfo[SourceError]) -> str:
-    text = str(refused.value)
-    assert SECRET not in text
-    assert refused.value.remedy
-    return text
+from tests.storage.trials import GOOD, SECRET, brief, contract, said
 
 
 def test_records_come_as_strings_numbered_as_an_editor_shows_them(taken) -> None:
     rows = taken(GOOD)
-    assert _brief(rows) == [(2, "A1", "某甲", None), (3, "A2", "某乙", None)]
+    assert brief(rows) == [(2, "A1", "某甲", None), (3, "A2", "某乙", None)]
     assert {row["_source_file"] for row in rows} == {"trials_20260302.txt"}
 
 
@@ -78,7 +36,7 @@ def test_a_large_file_comes_in_batches_and_no_record_is_lost(tmp_path) -> None:
 def test_an_empty_file_is_an_error_that_asks_for_another_delivery(reader: str, taken) -> None:
     with pytest.raises(SourceError, match="empty") as refused:
         taken(b"", reader=reader)
-    assert "deliver it again" in _said(refused)
+    assert "deliver it again" in said(refused)
 
 
 def test_a_blank_file_has_no_header(taken) -> None:
@@ -102,13 +60,13 @@ def test_a_wrong_encoding_names_the_fitting_one(declared: str, really: str, take
     text = "证号,姓名\n" + f"A1,{SECRET}\n" * 30
     with pytest.raises(SourceError) as refused:
         taken(text.encode(really), encoding=declared)
-    assert really in _said(refused)
+    assert really in said(refused)
 
 
 def test_an_encoding_that_does_not_exist_is_the_contracts_fault(taken) -> None:
     with pytest.raises(SourceError, match="no encoding 'gb18031'") as refused:
         taken(GOOD, encoding="gb18031")
-    assert "contract" in _said(refused)
+    assert "contract" in said(refused)
 
 
 @pytest.mark.parametrize(
@@ -119,7 +77,7 @@ def test_an_encoding_that_does_not_exist_is_the_contracts_fault(taken) -> None:
 def test_another_kind_of_file_is_named(start: bytes, kind: str, taken) -> None:
     with pytest.raises(SourceError, match=kind) as refused:
         taken(start + SECRET.encode())
-    _said(refused)
+    said(refused)
 
 
 # -- the header --------------------------------------------------------------------------------------------------
@@ -128,26 +86,26 @@ def test_another_kind_of_file_is_named(start: bytes, kind: str, taken) -> None:
 def test_a_name_given_twice_in_the_header_is_an_error(taken) -> None:
     with pytest.raises(SourceError, match="'姓名' twice") as refused:
         taken(f"证号,姓名,姓名\nA1,{SECRET},x\n")
-    _said(refused)
+    said(refused)
 
 
 def test_a_missing_required_column_is_an_error_and_another_one_is_empty(taken) -> None:
     with pytest.raises(SourceError, match="'证号' is missing") as refused:
         taken(f"姓名\n{SECRET}\n")
-    _said(refused)
-    assert _brief(taken("证号\nA1\n")) == [(2, "A1", None, None)]
+    said(refused)
+    assert brief(taken("证号\nA1\n")) == [(2, "A1", None, None)]
 
 
 def test_an_unknown_column_stops_is_kept_or_is_dropped_as_the_contract_says(taken) -> None:
     text = f"证号,备注,姓名\nA1,{SECRET},某甲\n"
-    with pytest.raises(SourceError, match="'备注' is unknown") as refused:
+    with pytest.raises(SourceError, match="column 2 of 3 is unknown") as refused:
         taken(text)
-    _said(refused)
+    said(refused)
     kept = taken(text, load={"unknown_columns": "keep"})
     assert json.loads(kept[0]["_extra"]) == {"备注": SECRET}
     dropped = taken(text, load={"unknown_columns": "drop"})
     assert dropped[0]["_extra"] is None
-    assert _brief(kept) == _brief(dropped) == [(2, "A1", "某甲", None)]
+    assert brief(kept) == brief(dropped) == [(2, "A1", "某甲", None)]
 
 
 @pytest.mark.parametrize("header", ["\ufeff证号,姓名", " 证号 ,姓名\u200b", '"证号","姓名\n"', "\x01证号,\t姓名"])
@@ -157,22 +115,22 @@ def test_what_hides_in_a_header_cell_does_not_matter(header: str, taken) -> None
 
 
 def test_a_column_without_a_name_is_none(taken) -> None:
-    assert _brief(taken(f"证号,,姓名,\nA1,{SECRET},某甲,\n")) == [(2, "A1", "某甲", None)]
+    assert brief(taken(f"证号,,姓名,\nA1,{SECRET},某甲,\n")) == [(2, "A1", "某甲", None)]
 
 
 def test_a_file_without_a_header_is_refused_without_naming_its_first_row(taken) -> None:
     for text in (f"{SECRET},x\nA1,某甲\n", f"{SECRET},{SECRET}\n"):
         with pytest.raises(SourceError, match="is missing") as refused:
             taken(text)
-        _said(refused)
-    with pytest.raises(SourceError, match="none of the columns is known") as refused:
+        said(refused)
+    with pytest.raises(SourceError, match="none of its 1 column is known") as refused:
         taken(json.dumps({SECRET: "x"}), reader="jsonl")
-    _said(refused)
+    said(refused)
 
 
 def test_rows_above_the_declared_header_are_none(taken) -> None:
     rows = taken(f"{SECRET}\n\n证号,姓名\nA1,某甲\n", header_row=3)
-    assert _brief(rows) == [(4, "A1", "某甲", None)]
+    assert brief(rows) == [(4, "A1", "某甲", None)]
 
 
 # -- records of delimited text -----------------------------------------------------------------------------------
@@ -185,7 +143,7 @@ def test_a_ragged_record_keeps_its_place_and_says_so(taken) -> None:
 
 
 def test_blank_lines_are_no_records_but_count_as_lines(taken) -> None:
-    assert [row[0] for row in _brief(taken("证号,姓名\n\nA1,某甲\r\n   \r\n\nA2,某乙\n\n\n"))] == [3, 6]
+    assert [row[0] for row in brief(taken("证号,姓名\n\nA1,某甲\r\n   \r\n\nA2,某乙\n\n\n"))] == [3, 6]
 
 
 def test_a_nul_byte_is_a_defect_of_its_record_alone(taken) -> None:
@@ -196,7 +154,7 @@ def test_a_nul_byte_is_a_defect_of_its_record_alone(taken) -> None:
 
 def test_a_cell_of_ten_megabytes_is_a_defect_of_its_record_alone(taken) -> None:
     rows = taken("证号,姓名\nA1," + "x" * 10_000_000 + "\nA2,某乙\n")
-    assert _brief(rows) == [(2, "A1", None, "record.cell_too_large"), (3, "A2", "某乙", None)]
+    assert brief(rows) == [(2, "A1", None, "record.cell_too_large"), (3, "A2", "某乙", None)]
 
 
 def test_the_limit_of_a_cell_is_in_bytes_and_inclusive(taken) -> None:
@@ -206,7 +164,7 @@ def test_the_limit_of_a_cell_is_in_bytes_and_inclusive(taken) -> None:
 
 def test_a_quoted_cell_may_hold_delimiters_line_breaks_and_doubled_quotes(taken) -> None:
     rows = taken('证号,姓名\nA1,"某,甲\n又名""乙"""\nA2,某丙\n')
-    assert _brief(rows) == [(2, "A1", '某,甲\n又名"乙"', None), (4, "A2", "某丙", None)]
+    assert brief(rows) == [(2, "A1", '某,甲\n又名"乙"', None), (4, "A2", "某丙", None)]
 
 
 def test_a_stray_quote_costs_its_own_record_only(taken) -> None:
@@ -217,7 +175,7 @@ def test_a_stray_quote_costs_its_own_record_only(taken) -> None:
 
 
 def test_a_quote_inside_an_unquoted_cell_is_an_ordinary_character(taken) -> None:
-    assert _brief(taken('证号,姓名\nA1,某"甲"\n')) == [(2, "A1", '某"甲"', None)]
+    assert brief(taken('证号,姓名\nA1,某"甲"\n')) == [(2, "A1", '某"甲"', None)]
 
 
 def test_text_after_a_closing_quote_is_a_defect_of_its_record(taken) -> None:
@@ -233,7 +191,7 @@ def test_text_after_a_closing_quote_is_a_defect_of_its_record(taken) -> None:
 )
 def test_every_dialect_gives_the_same_records(encoding: str, delimiter: str, line_end: str, taken) -> None:
     text = GOOD.replace(",", delimiter).replace("\n", line_end)
-    assert _brief(taken(text.encode(encoding), encoding=encoding, delimiter=delimiter)) == _brief(taken(GOOD))
+    assert brief(taken(text.encode(encoding), encoding=encoding, delimiter=delimiter)) == brief(taken(GOOD))
 
 
 # -- JSON lines --------------------------------------------------------------------------------------------------
@@ -260,14 +218,14 @@ def test_json_lines_may_begin_with_a_byte_order_mark_and_end_half_written(taken)
 def test_a_json_array_is_no_json_lines(taken) -> None:
     with pytest.raises(SourceError, match="JSON array") as refused:
         taken(f'[{{"证号": "{SECRET}"}}]', reader="jsonl")
-    _said(refused)
+    said(refused)
 
 
 def test_an_unknown_key_stops_is_kept_or_is_dropped_as_the_contract_says(taken) -> None:
     text = f'{{"证号": "A1"}}\n{{"证号": "A2", "备注": "{SECRET}"}}\n'
-    with pytest.raises(SourceError, match=r"line 2.*'备注' is unknown") as refused:
+    with pytest.raises(SourceError, match=r"line 2: column 2 of 2 is unknown") as refused:
         taken(text, reader="jsonl")
-    _said(refused)
+    said(refused)
     kept = taken(text, reader="jsonl", load={"unknown_columns": "keep"})
     assert [row["_extra"] for row in kept] == [None, json.dumps({"备注": SECRET}, ensure_ascii=False)]
     assert [row["_extra"] for row in taken(text, reader="jsonl", load={"unknown_columns": "drop"})] == [None, None]
@@ -291,7 +249,7 @@ def test_titles_and_merged_titles_above_the_header_are_no_records(taken, tmp_pat
         sheet.append(row)
     book.save(tmp_path / "x.xlsx")
     rows = taken((tmp_path / "x.xlsx").read_bytes(), reader="xlsx", header_row=3)
-    assert _brief(rows) == [(4, "A1", "某甲", None), (6, "A2", None, None)]
+    assert brief(rows) == [(4, "A1", "某甲", None), (6, "A2", None, None)]
 
 
 @pytest.mark.parametrize(("column", "name"), [("A", "B"), ("C", "D")])
@@ -307,7 +265,7 @@ def test_the_table_may_stand_anywhere_and_cells_merged_downwards_count_in_each_r
     sheet[f"{name}{top + 1}"], sheet[f"{name}{top + 3}"] = "某甲", "某乙"
     sheet.merge_cells(f"{name}{top + 1}:{name}{top + 2}")
     rows = taken(_saved(book), reader="xlsx", header_row=top)
-    assert _brief(rows) == [
+    assert brief(rows) == [
         (top + 1, "A1", "某甲", None), (top + 2, "A2", "某甲", None), (top + 3, "A3", "某乙", None)
     ]
 
@@ -329,7 +287,7 @@ def test_a_workbook_of_another_layout_is_an_error(how: dict[str, Any], says: str
     book.active.append([SECRET])
     with pytest.raises(SourceError, match=says) as refused:
         taken(_saved(book), reader="xlsx", **how)
-    _said(refused)
+    said(refused)
 
 
 # -- databases ---------------------------------------------------------------------------------------------------
@@ -351,7 +309,7 @@ def test_a_table_is_dumped_in_key_order_whatever_order_its_rows_were_written_in(
     dump_database(f"sqlite:///{database}", "people", ["证号"], dump)
     how = contract(load={"unknown_columns": "drop"}, reader="database", table="people", order_by=["证号"])
     rows = [row for batch in read(dump, how, Limits()) for row in batch.to_pylist()]
-    assert _brief(rows) == [(1, "A1", "某甲", None), (2, "A2", None, None)]
+    assert brief(rows) == [(1, "A1", "某甲", None), (2, "A2", None, None)]
 
 
 @pytest.mark.parametrize(
@@ -369,4 +327,4 @@ def test_a_database_that_is_not_as_declared_is_an_error(
     (tmp_path / "text.sqlite").write_text(SECRET * 99, encoding="utf-8")
     with pytest.raises(SourceError, match=says) as refused:
         dump_database(f"sqlite:///file:{database.parent / file}?mode=ro&uri=true", table, [key], tmp_path / "dump")
-    assert str(tmp_path) not in _said(refused)
+    assert str(tmp_path) not in said(refused)

@@ -7,6 +7,7 @@ import re
 import zipfile
 from collections.abc import Callable
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,40 +15,17 @@ import openpyxl
 import pytest
 import xlsxwriter
 
-from jobs.contract import Contract
 from jobs.errors import SourceError
 from jobs.storage.readers import Limits, read
 from jobs.storage.reading import grid, old_workbook
 from jobs.storage.reading.layout import Layout
-
-SECRET = "某机密内容"
-TITLE = {"en": "Trials", "zh": "试验"}
-Rows = list[dict[str, Any]]
-
-
-def contract(**source: Any) -> Contract:
-    number = {"from": "证号", "type": "text", "required": True}
-    fields = {"number": number, "person_name": {"from": "姓名", "type": "text"}}
-    return Contract.model_validate(
-        {
-            "name": "a/trials", "title": TITLE, "description": TITLE, "steward": "tests@example.gov", "fields": fields,
-            "source": {"path": "trials", **source}, "load": {"unknown_columns": "keep"},
-        }
-    )
+from tests.storage.trials import SECRET, Rows, brief, contract
 
 
 @pytest.fixture
-def taken(tmp_path: Path) -> Callable[..., Rows]:
-    def take(content: bytes, limits: Limits | None = None, **source: Any) -> Rows:
-        file = tmp_path / "trials"
-        file.write_bytes(content)
-        return [row for batch in read(file, contract(**source), limits or Limits()) for row in batch.to_pylist()]
-
-    return take
-
-
-def brief(rows: Rows) -> list[tuple[Any, ...]]:
-    return [(row["_source_row"], row["证号"], row["姓名"], row["_defect"]) for row in rows]
+def taken(taken: Callable[..., Rows]) -> Callable[..., Rows]:
+    """Read a workbook by a contract that keeps columns it does not know."""
+    return partial(taken, load={"unknown_columns": "keep"})
 
 
 def written(fill: Callable[[xlsxwriter.Workbook, Any], None], **options: Any) -> bytes:
@@ -117,7 +95,7 @@ def test_header_rows_with_merged_groups_and_titles_above_are_one_name_per_column
     sheet.merge_cells("B2:C2")
     sheet.merge_cells("A2:A3")
     book.save(tmp_path / "x.xlsx")
-    how = contract(reader="xlsx", header_row=2, header_rows=2)
+    how = contract(load={"unknown_columns": "keep"}, reader="xlsx", header_row=2, header_rows=2)
     fields = {**how.fields, "person_name": how.fields["person_name"].model_copy(update={"from_": "信息 姓名"})}
     rows = [
         row for batch in read(tmp_path / "x.xlsx", how.model_copy(update={"fields": fields}), Limits())

@@ -1,4 +1,4 @@
-"""The portal's own files, derived from the releases: index, catalogue, feed, site map, latest versions, tombstones."""
+"""The portal's own files, derived from the releases: index, catalogue, feed, site map, latest versions."""
 
 from __future__ import annotations
 
@@ -33,8 +33,6 @@ def portal_files(releases: Sequence[Released], portal: str) -> dict[str, bytes]:
         one = newest(versions)
         said = pointer(one) if one else {"dataset": dataset, "version": None}
         files[f"{slug(dataset)}/latest.json"] = json_bytes(said)
-        if any(version.withdrawn for version in versions):
-            files[f"{slug(dataset)}/withdrawn.html"] = tombstones(versions).encode()
     return files
 
 
@@ -96,8 +94,7 @@ def feed(releases: Sequence[Released], portal: str) -> str:
         words = f"{one.manifest['rows']} rows, data of {one.manifest['data_date']}.{breaking}"
         events.append((one.attestation["released_at"], place, place, name, words))
         for at, reason in _reasons(one):
-            page = f"{portal}{slug(one.dataset)}/withdrawn.html"
-            events.append((at, f"{place}#withdrawn", page, f"已撤回 withdrawn: {name}", reason))
+            events.append((at, f"{place}#withdrawn", place, f"已撤回 withdrawn: {name}", reason))
     events.sort(reverse=True)
     lines = [
         '<?xml version="1.0" encoding="utf-8"?>', '<feed xmlns="http://www.w3.org/2005/Atom">',
@@ -125,26 +122,6 @@ def site_map(releases: Sequence[Released], portal: str) -> str:
     lines = [f"<url><loc>{escape(page)}</loc><lastmod>{day}</lastmod></url>" for page, day in sorted(pages.items())]
     head = ['<?xml version="1.0" encoding="utf-8"?>', '<urlset xmlns="http://www.sitemaps.org/schemas/sitemap/0.9">']
     return "\n".join([*head, *lines, "</urlset>"]) + "\n"
-
-
-def tombstones(versions: Sequence[Released]) -> str:
-    """Return a page that says which versions were withdrawn, when and why."""
-    title = versions[-1].manifest["about"]["title"]
-    rows = [
-        f"<tr><td>{one.version}</td><td>{at}</td><td>{escape(reason)}</td></tr>"
-        for one in versions for at, reason in _reasons(one)
-    ]
-    return "\n".join(
-        [
-            '<!doctype html>', '<html lang="zh">', '<head><meta charset="utf-8">',
-            '<meta name="viewport" content="width=device-width">',
-            f"<title>{escape(title['zh'])}：已撤回的版本 · withdrawn versions</title></head>",
-            f"<body><h1>{escape(title['zh'])} · <span lang=\"en\">{escape(title['en'])}</span></h1>",
-            '<p>以下版本已由发布方签名撤回，其数据不再提供。<span lang="en">These versions were withdrawn by the '
-            "publisher's signed statement; their data is no longer provided.</span></p>",
-            "<table><tr><th>版本 version</th><th>时间 at</th><th>原因 why</th></tr>", *rows, "</table></body></html>",
-        ]
-    ) + "\n"
 
 
 def _reasons(one: Released) -> list[tuple[str, str]]:

@@ -16,7 +16,7 @@ def dump_database(url: str, table: str, order_by: Sequence[str], target: Path) -
     """Write a table (or view) as JSON lines, one row each, ordered by its key columns, exact decimals as text.
 
     Raises SourceError when the database or the table is not there, or lacks an ordering column. The URL is never
-    part of a message: it may hold a password.
+    part of a message: it may hold a password; whoever calls says which file or source it was.
     """
     import sqlalchemy as sa
 
@@ -24,18 +24,21 @@ def dump_database(url: str, table: str, order_by: Sequence[str], target: Path) -
         engine = sa.create_engine(url)
     except (sa.exc.ArgumentError, ImportError) as error:
         raise SourceError(
-            f"the database's url cannot be used ({type(error).__name__}).", remedy="mend url: in the contract."
+            f"the database's url cannot be used ({type(error).__name__}).", where="source.url",
+            remedy="mend url: in the contract.",
         ) from None
     written = 0
     try:
         try:
             found = sa.Table(table, sa.MetaData(), autoload_with=engine)
         except sa.exc.NoSuchTableError:
-            raise SourceError(f"the database has no table {table!r}.", remedy="mend table: in the contract.") from None
+            what = f"the database has no table {table!r}."
+            raise SourceError(what, where="source.table", remedy="mend table: in the contract.") from None
         found.info["dialect"] = engine.dialect.name
         lacking = [name for name in order_by if name not in found.columns]
         if lacking:
-            raise SourceError(f"the table has no column {lacking[0]!r}.", remedy="mend order_by: in the contract.")
+            what = f"the table has no column {lacking[0]!r}."
+            raise SourceError(what, where="source.order_by", remedy="mend order_by: in the contract.")
         order = [*order_by, *(column.name for column in found.columns if column.name not in order_by)]
         query = sa.select(*map(_as_stored, found.columns)).order_by(*[found.columns[name] for name in order])
         with engine.connect() as connection, target.open("w", encoding="utf-8", newline="\n") as out:

@@ -43,6 +43,11 @@ _FEW = 0.05
 _LONGEST_HEADER = 1 << 16  # characters, where another declaration is looked for
 
 
+def kind_of(start: bytes) -> str | None:
+    """Return the kind of file that begins so, None for text and what is not known."""
+    return next((kind for magic, (kind, _) in _KINDS.items() if start.startswith(magic)), None)
+
+
 def other_kind(start: bytes, reader: str) -> None:
     """Raise SourceError for a file whose first bytes are those of another kind than the declared reader reads."""
     for magic, (kind, remedy) in _KINDS.items():

@@ -27,13 +27,17 @@ _HANZI_IN_UTF8 = re.compile(rb"[\xe4-\xe9][\x80-\xbf]{2}")
 
 def known(encoding: str) -> str:
     """Return an encoding's canonical name; raise SourceError for a name that is no text encoding."""
-    try:
-        info = codecs.lookup(encoding)
-    except LookupError:
-        info = None
-    if info is None or not getattr(info, "_is_text_encoding", True):
+    if not exists(encoding):
         raise SourceError(f"there is no encoding {encoding!r}.", remedy="mend encoding: in the contract.")
-    return info.name
+    return codecs.lookup(encoding).name
+
+
+def exists(encoding: str) -> bool:
+    """Tell whether a name is a text encoding's."""
+    try:
+        return getattr(codecs.lookup(encoding), "_is_text_encoding", True)
+    except LookupError:
+        return False
 
 
 def wide(encoding: str) -> bool:
@@ -80,10 +84,20 @@ def bad_lines(start: bytes, encoding: str) -> tuple[int, int]:
         lines = max(start.count(b"\n"), 1)
         marked = known(encoding)[-2:] in ("le", "be") or start.startswith((*BYTE_ORDER_MARKS, b"\x00\x00\xfe\xff"))
         return (0 if marked and _reads_wide(start, encoding) else lines), lines
-    found = start.split(b"\n")[:-1] or [start]
+    found = start.split(b"\n")[:-1] or [_without_cut_character(start)]
     double = known(encoding) in _DOUBLE
     bad = sum(not reads(line, encoding) or (double and is_utf8_inside(line)) for line in found)
     return bad, len(found)
+
+
+def _without_cut_character(start: bytes) -> bytes:
+    """Return the first line of a file that is longer than what was read of it, up to a sign that is a whole character.
+
+    The bytes of blanks and of marks such as quotes and commas are part of no other character in any encoding judged
+    by lines.
+    """
+    last = max(map(start.rfind, (b" ", b'"', b",", b"\t", b"'", b"/"))) + 1
+    return start[:last] if last and len(start) >= PROBED else start
 
 
 def check(start: bytes, declared: str) -> None:

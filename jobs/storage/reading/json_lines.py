@@ -66,9 +66,8 @@ def record_of(row: int, found: dict[str, Any], layout: Layout, where: str, limit
         return Record(row, {}, "record.syntax")
     if len(found) > limits.max_columns:
         return Record(row, {}, "record.column_count")
-    unknown = [name for name in found if name not in layout.columns]
-    layout.check_unknown(unknown, where=where, named=len(unknown) < len(found))
     names = list(found)
+    layout.check_unknown(names, where)
     return layout.record(row, names, [_text(found[name]) for name in names])
 
 

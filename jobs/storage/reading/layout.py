@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import pyarrow as pa
+from rapidfuzz.distance import Levenshtein
 
 from jobs.contract import Contract
 from jobs.errors import SourceError
@@ -17,6 +18,8 @@ from jobs.errors import SourceError
 NUL = "\x00"
 RAW = "_raw"  # key in `_extra` under which a defective record's text is kept
 KEPT_RAW = 4000  # characters of it; the whole is in landing
+_SHOWN = 5  # names or places in one error
+_LETTERS_PER_SLIP = 4  # of a name, for another to be taken for it misspelt
 
 
 @dataclass(frozen=True)
@@ -91,38 +94,58 @@ class Layout:
         return self.check_header(names, "columns:")
 
     def check_header(self, header: Sequence[str], where: str = "header") -> list[str]:
-        """Return a header's names as the contract spells them; raise SourceError when the table is another one."""
+        """Return a header's names as the contract spells them; raise SourceError when the table is another one.
+
+        What stands as a header may be a record, so an error names the contract's own columns only, and tells of the
+        others where they stand.
+        """
         names = [header_name(cell) for cell in header]
-        known = [name for name in names if name]
-        missing = [name for name in self.required if name not in known]
+        missing = [name for name in self.required if name not in names]
         if missing:
+            lacks = f"column {_some(missing)} is" if len(missing) == 1 else f"columns {_some(missing)} are"
             raise SourceError(
-                f"the required column {_some(missing)} is missing.", where=where,
+                f"the required {lacks} missing; {self._told(names)}.", where=where,
                 remedy="deliver it, or mend from: and header_row: in the contract.",
             )
-        unknown = [name for name in known if name not in self.columns]
-        if len(unknown) == len(known):
-            # Perhaps it is no header at all but a row, so nothing of it is shown.
+        if self._known.isdisjoint(names):
             raise SourceError(
-                "the header has none of the contract's columns.", where=where,
+                f"the header has none of the contract's columns; {self._told(names)}.", where=where,
                 remedy="mend from: and header_row: in the contract, or deliver the table it describes.",
             )
-        repeated = sorted(name for name, count in Counter(known).items() if count > 1)
-        if repeated:
+        repeated = next((name for name, count in Counter(names).items() if name and count > 1), None)
+        if repeated is not None:
+            places = _places([place for place, name in enumerate(names, 1) if name == repeated])
+            shown = repr(repeated) if repeated in self._known else "one name"
             raise SourceError(
-                f"the header has {_some(repeated)} twice.", where=where, remedy="give each column one name."
+                f"the header has {shown} twice, in {places}.", where=where, remedy="give each column one name."
             )
-        self.check_unknown(unknown, where)
+        self.check_unknown(names, where)
         return names
 
-    def check_unknown(self, names: Sequence[str], where: str = "header", *, named: bool = True) -> None:
-        """Raise SourceError for unknown columns where the contract says stop; name them unless they may be cells."""
-        if names and self.unknown == "stop":
-            what = f"the column {_some(names)} is unknown." if named else "none of the columns is known."
+    def check_unknown(self, names: Sequence[str], where: str = "header") -> None:
+        """Raise SourceError for a name that is not the contract's where it says stop; tell where, never which."""
+        if self.unknown == "stop" and not self._known.issuperset(filter(None, names)):
             raise SourceError(
-                what, where=where,
+                f"{self._told(names)}.", where=where,
                 remedy="add it to the contract, or set load.unknown_columns to keep or drop.",
             )
+
+    def _told(self, names: Sequence[str]) -> str:
+        """Say which places of a header hold no column of the contract, and which of its columns they may be."""
+        unknown = {place: name for place, name in enumerate(names, 1) if name and name not in self._known}
+        absent = [name for name in self.columns if name not in names]
+        if not unknown:
+            return f"the header has {_counted(len(names))}, each of them known or without a name"
+        if self._known.isdisjoint(names):
+            said = [f"none of its {_counted(len(names))} is known (perhaps it is a record, and the header is missing)"]
+        else:
+            verb = "is" if len(unknown) == 1 else "are"
+            said = [f"{_places(list(unknown))} of {len(names)} {verb} unknown"]
+        likely = {place: near for place, name in unknown.items() if (near := nearest(name, absent))}
+        said += [f"column {place} is nearly {near!r}" for place, near in list(likely.items())[:_SHOWN]]
+        if absent:
+            said.append(f"of the contract's, {_some(absent)} {'is' if len(absent) == 1 else 'are'} not there")
+        return "; ".join(said)
 
     def record(self, row: int, names: Sequence[str], cells: Sequence[str | None]) -> Record:
         """Return a record from a header's names and as many cells."""
@@ -145,6 +168,30 @@ def header_name(cell: str | None) -> str:
     return text.strip()
 
 
+def nearest(name: str, known: Sequence[str]) -> str | None:
+    """Return the known name another one differs from by case, signs and blanks, or by a slip of the keys; else None."""
+    plain = _letters(name)
+    close = min(known, key=lambda one: Levenshtein.distance(plain, _letters(one)), default=None)
+    if close is None:
+        return None
+    slips = len(_letters(close)) // _LETTERS_PER_SLIP
+    return close if Levenshtein.distance(plain, _letters(close)) <= slips else None
+
+
+def _letters(name: str) -> str:
+    return "".join(c for c in unicodedata.normalize("NFKC", name).casefold() if c.isalnum())
+
+
 def _some(names: Sequence[str]) -> str:
-    shown = ", ".join(repr(name) for name in names[:5])
-    return shown if len(names) <= 5 else f"{shown} (and {len(names) - 5} more)"
+    shown = ", ".join(repr(name) for name in names[:_SHOWN])
+    return shown if len(names) <= _SHOWN else f"{shown} (and {len(names) - _SHOWN} more)"
+
+
+def _counted(columns: int) -> str:
+    return f"{columns} column{'s' * (columns != 1)}"
+
+
+def _places(places: Sequence[int]) -> str:
+    shown = ", ".join(map(str, places[:_SHOWN]))
+    more = f" (and {len(places) - _SHOWN} more)" if len(places) > _SHOWN else ""
+    return f"column{'s' * (len(places) > 1)} {shown}{more}"

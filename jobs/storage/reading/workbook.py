@@ -6,6 +6,8 @@ import zipfile
 import zlib
 from pathlib import Path
 
+import polars as pl
+
 from jobs.errors import SourceError
 from jobs.source import Source
 from jobs.storage.reading import grid
@@ -59,20 +61,23 @@ def sheet_names(file: Path) -> list[str]:
         ) from None
 
 
-def first_rows(file: Path, sheet: str, limits: Limits, count: int) -> list[tuple[str | None, ...]]:
-    """Return a worksheet's first rows as text; raise SourceError for one that cannot be read or is a bomb."""
+def first_rows(file: Path, sheet: str | None, limits: Limits, count: int | None = None) -> pl.DataFrame:
+    """Return a worksheet's first rows (default: all) as text; raise SourceError for one that is broken or a bomb."""
     import fastexcel
 
     probe_workbook(file)
-    _refuse_sparse(scan(file, sheet, limits), limits)
     try:
+        found = scan(file, sheet, limits)
+        _refuse_sparse(found, limits)
         book = fastexcel.read_excel(file)
-        table = book.load_sheet(sheet, header_row=None, skip_rows=0, n_rows=count, dtypes="string")
+        table = book.load_sheet(found.name, header_row=None, skip_rows=0, n_rows=count, dtypes="string")
+        return pl.DataFrame(table.to_polars())
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError):
+        raise SourceError("the workbook is damaged or half-written.", remedy="deliver it again.") from None
     except fastexcel.FastExcelError as error:
         raise SourceError(
             f"the workbook cannot be read ({type(error).__name__}).", remedy="open and save it again, then deliver it."
         ) from None
-    return list(table.to_polars().rows())
 
 
 def probe_workbook(file: Path) -> None:

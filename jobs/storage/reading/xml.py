@@ -28,7 +28,7 @@ def read_xml(file: Path, source: Source, layout: Layout, limits: Limits) -> Reco
     said = declared_encoding(start)
     if said and not _agree(said, source.encoding):
         raise SourceError(
-            f"the document says it is {said}, not {source.encoding}.",
+            f"the document says it is {said if encodings.exists(said) else 'another'}, not {source.encoding}.",
             where="XML declaration", remedy="mend encoding: in the contract.",
         )
     gatherer = Gatherer([part for part in (source.records or "").split("/") if part])
@@ -123,9 +123,9 @@ class Gatherer:
 def _record(number: int, found: Element, layout: Layout, limits: Limits) -> Record:
     if len(found.cells) > limits.max_columns:
         return Record(number, {}, "record.column_count")
-    unknown = [name for name in found.cells if name not in layout.columns]
-    layout.check_unknown(unknown, where=f"record {number}", named=len(unknown) < len(found.cells))
-    record = layout.record(number, list(found.cells), list(found.cells.values()))
+    names = list(found.cells)
+    layout.check_unknown(names, where=f"record {number}")
+    record = layout.record(number, names, list(found.cells.values()))
     return Record(number, record.cells, "record.duplicate_key", record.extra) if found.repeated else record
 
 

@@ -1,9 +1,10 @@
 // The page where people ask: SQL over the released tables, result, plot, CSV, an address that holds the question.
-import type { AsyncDuckDBConnection } from "@duckdb/duckdb-wasm";
-import { ask, load, type Source, start } from "./engine";
+import { answer as answered, type Answer, type Engine, start } from "./engine";
+import { Released } from "./released";
 
 const SHOWN = 200;
 const BARS = 40;
+const SMALL = 16e6;  // bytes of a file that is fetched whole after the first answer
 const SVG = "http://www.w3.org/2000/svg";
 
 const say = document.querySelector<HTMLElement>("#words")!.dataset as Record<string, string>;
@@ -11,40 +12,45 @@ const form = document.querySelector<HTMLFormElement>("#question")!;
 const sql = document.querySelector<HTMLTextAreaElement>("#sql")!;
 const status = document.querySelector<HTMLElement>("#status")!;
 const result = document.querySelector<HTMLElement>("#result")!;
-const tables = [...document.querySelectorAll<HTMLLIElement>("#tables [data-table]")].map((item) => ({
-  table: item.dataset["table"]!, file: item.dataset["file"]!, columns: (item.dataset["columns"] ?? "").split(" "),
-}));
 const assets = new URL("site/", location.href);
-const loaded = new Map<string, Promise<void>>();
-let engine: Promise<AsyncDuckDBConnection> | undefined;
-let answer: { names: string[]; rows: (string | null)[][] } = { names: [], rows: [] };
+const tables = [...document.querySelectorAll<HTMLLIElement>("#tables [data-table]")].map((item) => new Released(
+  item.dataset["table"]!, new URL(item.dataset["file"]!, location.href), Number(item.dataset["bytes"]),
+  (item.dataset["columns"] ?? "").split(" "), assets,
+));
+const saving = (navigator as { connection?: { saveData?: boolean } }).connection?.saveData === true;
+let engine: Promise<Engine> | undefined;
+let answer: Answer = { names: [], rows: [] };
 
-function once(connection: Promise<AsyncDuckDBConnection>, source: Source): Promise<void> {
-  const there = loaded.get(source.table) ?? load(connection, source, assets);
-  loaded.set(source.table, there);
-  there.catch(() => loaded.delete(source.table));
-  return there;
+/** Start the engine once: with the first question, or earlier where one is about to be asked. */
+function started(): Promise<Engine> {
+  if (!engine) {
+    engine = start(assets);
+    engine.catch(() => { engine = undefined; });
+  }
+  return engine;
 }
 
 async function run(): Promise<void> {
-  const asked = sql.value.trim().replace(/;\s*$/, "");
-  if (!asked) return;
-  history.replaceState(null, "", `?${new URLSearchParams({ sql: asked })}`);
+  const question = sql.value.trim().replace(/;\s*$/, "");
+  if (!question) return;
+  history.replaceState(null, "", `?${new URLSearchParams({ sql: question })}`);
   result.hidden = true;
   status.classList.remove("warn");
   try {
     status.textContent = say["askLoading"] ?? "";
-    engine ??= start(assets);
-    engine.catch(() => { engine = undefined; });
-    const wanted = tables.filter((one) => asked.includes(one.table)).map((one) => once(engine!, one));
-    const [connection] = await Promise.all([engine, ...wanted]);
+    const asking = started();
+    const asked = tables.filter((one) => question.includes(one.table));
+    for (const one of asked) one.guess(question);
+    const ready = await asking;
     status.textContent = say["askRunning"] ?? "";
     const began = performance.now();
-    answer = await ask(connection, asked);
+    answer = await answered(ready, question, asked);
     const seconds = ((performance.now() - began) / 1000).toFixed(2);
     const more = answer.rows.length > SHOWN ? ` (${say["askShown"]} ${SHOWN})` : "";
     status.textContent = `${answer.rows.length.toLocaleString()} ${say["askDone"]} ${seconds} s${more}`;
     show();
+    // While the answer is read, what the next question may need is fetched, where that costs the reader little.
+    for (const one of asked) if (!saving && one.bytes <= SMALL) one.hold(ready.asking, one.columns).catch(() => undefined);
   } catch (error) {
     status.classList.add("warn");
     status.textContent = `${say["askFailed"]}${error instanceof Error ? error.message : String(error)}`;
@@ -156,5 +162,13 @@ document.querySelector("#csv")!.addEventListener("click", () => {
   link.click();
   URL.revokeObjectURL(link.href);
 });
+// Who comes from a dataset's page, or puts the cursor into the question, is about to ask.
+function expect(): void {
+  void started().catch(() => undefined);
+  for (const one of tables) if (sql.value.includes(one.table)) void one.open().catch(() => undefined);
+}
+form.addEventListener("focusin", expect, { once: true });
+form.addEventListener("pointerenter", () => { if (!saving) expect(); }, { once: true });
+if (new URLSearchParams(location.search).has("table") && !saving) expect();
 const shared = new URLSearchParams(location.search).get("sql");
 if (shared) { sql.value = shared; void run(); }

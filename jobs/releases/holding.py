@@ -1,0 +1,98 @@
+"""Hold back what a release would tell by its difference to the earlier ones, where it is about people."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from jobs.contract import Contract
+from jobs.errors import RequestError
+from jobs.releases import adversary, listing
+from jobs.releases.build import Draft
+from jobs.sets.changes import comparable
+from jobs.sets.differencing import held_back
+
+if TYPE_CHECKING:
+    from jobs.storage.tables import Lake
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Name the earlier releases a draft is compared with, and whether rows of theirs must go now."""
+
+    against: Sequence[str] = ()
+    takedown: bool = False
+
+
+def comparison(lake: Lake, made: Draft) -> Comparison:
+    """Return what a new release of a draft is compared with: every earlier one that is out and has its columns.
+
+    Nothing, where the release is about no person, or about things that a public key names. A delivery withdrawn since
+    the last release is a takedown: its rows are not held back.
+    """
+    name = made.contract.name
+    if made.key or not adversary.roles(lake, made.contract):
+        return Comparison()
+    there = [one for one in listing.versions(lake.objects, name) if not one.withdrawn]
+    alike = [one for one in there if comparable(pl.read_parquet(one.data("parquet"), n_rows=0), made.table)]
+    if not alike or alike[-1] is not there[-1]:
+        return Comparison()
+    since = datetime.fromisoformat(alike[-1].attestation["released_at"])
+    return Comparison([one.version for one in alike], _taken_down(lake, made.contract, since))
+
+
+def settled(lake: Lake, made: Draft, against: Comparison) -> Draft:
+    """Return a draft whose unsafe changes wait; raise RequestError when an earlier release it needs was withdrawn."""
+    if not against.against:
+        return made
+    earlier = []
+    for version in against.against:
+        one = listing.version(lake.objects, made.contract.name, version)
+        if one.withdrawn:
+            raise RequestError(
+                f"version {version}, which it was compared with, was withdrawn: it cannot be rebuilt.",
+                dataset=made.contract.name, layer="open",
+            )
+        earlier.append(pl.read_parquet(one.data("parquet")))
+    measures = made.contract.aggregate.measures if made.contract.aggregate else {}
+    counts = [measure for measure, how in measures.items() if how == "count"]
+    if measures and not counts:
+        counts = list(measures)[:1]  # sums alone: nothing says how many a change is about, so none is safe
+        threshold = 1 << 62
+    else:
+        threshold = made.threshold
+    held = held_back(earlier, made.table, made.quasi, threshold, counts=counts, takedown=against.takedown)
+    told = {
+        "compared_with": list(against.against), "least_change": made.threshold, "groups_held": held.groups,
+        "rows_held": held.rows, "groups_taken_down": held.withdrawn,
+    }
+    if held.table.equals(made.table):
+        return replace(made, held=told)
+    return replace(made, table=held.table, anonymised=_measured(made, held.table, counts), held=told)
+
+
+def _measured(made: Draft, table: pl.DataFrame, counts: Sequence[str]) -> Any:
+    """Return the measures of a mixed table; groups of people count by the threshold where only rows are known."""
+    quasi = list(made.quasi)
+    size = pl.col(counts[0]).sum() if counts else pl.len()
+    sizes = table.group_by(quasi).agg(size.alias("size"))["size"].sort() if quasi else pl.Series([table.height])
+    average = float((1 / sizes).mean() or 0.0)  # type: ignore[arg-type]
+    fresh = made.anonymised
+    return replace(
+        fresh, groups=len(sizes), smallest_group=min(fresh.smallest_group or made.threshold, made.threshold),
+        average_risk=max(average, fresh.average_risk),
+    )
+
+
+def _taken_down(lake: Lake, contract: Contract, since: datetime) -> bool:
+    names = set(contract.reads_datasets)
+    for register in contract.reads_registers:
+        names |= {feeder.name for feeder in lake.catalogue.feeding(register)}
+    runs = lake.runs().filter(
+        (pl.col("stage") == "retract") & (pl.col("outcome") == "retracted") & pl.col("dataset").is_in(list(names))
+    )
+    return bool((runs["recorded_at"] > since).any())

@@ -1,0 +1,183 @@
+"""Building the site: after every release and withdrawal, cheap when nothing changed, and safe wherever it dies."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+from xml.etree import ElementTree
+
+import httpx
+import pytest
+from rdflib import DCAT, DCTERMS, RDF, Graph
+
+from jobs.catalogue import load_catalogue
+from jobs.layers import Layer
+from jobs.operation import tasks
+from jobs.portal.build import build
+from jobs.portal.serve import serving
+from jobs.releases import approvals
+from jobs.releases.verify import verify
+from jobs.settings import PROJECT, Settings
+from jobs.stages import publish
+from jobs.storage.tables import Lake
+from tests.releases.conftest import put_gold, visits, write_schemas
+
+NAME = "health/visits"
+LAKE = Path(sys.executable).with_name("lake")
+# A file becomes durable by being renamed into place, and goes by being removed: the process ends there.
+PROGRAM = """
+import os, sys
+last, steps = int(sys.argv[1]), []
+def count(event, arguments):
+    if event in ("os.rename", "os.remove") and ".part-" in str(arguments[0]) and "leases" not in str(arguments):
+        steps.append(event)
+        if len(steps) == last:
+            os._exit(9)
+from jobs.portal.build import build
+from jobs.storage.tables import Lake
+with Lake.open() as lake:
+    sys.addaudithook(count)
+    build(lake)
+print(len(steps))
+"""
+
+
+@pytest.fixture
+def lake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lake:
+    """Return a lake with one release and gold rows for another, which is the environment's too."""
+    settings = Settings(root=tmp_path / "lake", schemas=write_schemas(tmp_path / "schemas"))
+    monkeypatch.setenv("LAKE_ROOT", str(settings.root))
+    monkeypatch.setenv("LAKE_SCHEMAS", str(settings.schemas))
+    found = Lake(settings, load_catalogue(settings.schemas))
+    approvals.approve(found, NAME, by="officer@city.example")
+    put_gold(found, visits())
+    publish.run(found, NAME, approved_by="officer")
+    put_gold(found, visits(county=36))
+    return found
+
+
+def _opened(lake: Lake) -> Path:
+    return lake.objects.local(Layer.OPEN.value)
+
+
+def _reached(opened: Path) -> Iterator[Path]:
+    """Follow links from the home page to pages, as a reader would; every one of them must be there."""
+    waiting, seen = [opened / "index.html"], set()
+    while waiting:
+        page = waiting.pop().resolve()
+        if page in seen:
+            continue
+        seen.add(page)
+        text = page.read_text(encoding="utf-8")
+        assert text.rstrip().endswith("</html>"), page
+        yield page
+        for target in re.findall(r'<a [^>]*href="([^":#?]+\.html)', text):
+            waiting.append(page.parent / target)
+
+
+def _state(opened: Path) -> dict[str, bytes]:
+    return {
+        path.relative_to(opened).as_posix(): path.read_bytes() for path in opened.rglob("*") if path.is_file()
+    }
+
+
+def test_the_command_line_shows_a_release_and_a_withdrawal_on_the_site_at_once(lake: Lake) -> None:
+    words = ["release", NAME, "--by", "dpo@city.example"]
+    done = subprocess.run([LAKE, *words], capture_output=True, text=True, check=False)
+    assert (done.returncode, "files written" in done.stderr) == (0, True), done.stderr
+    page = _opened(lake) / "health__visits/1.0.1/index.html"
+    assert "visits.parquet" in page.read_text(encoding="utf-8")
+    words = ["withdraw", NAME, "1.0.1", "--reason", "a <wrong> file", "--by", "dpo@city.example", "--json"]
+    subprocess.run([LAKE, *words], capture_output=True, text=True, check=True)
+    for one, said in ((page, "已由发布方签名撤回"), (page.with_name("index.en.html"), "withdrawn by a statement")):
+        text = one.read_text(encoding="utf-8")
+        assert said in text
+        assert "a &lt;wrong&gt; file" in text
+        assert "visits.parquet" not in text
+        assert "site/style.css" in text
+
+
+def test_airflows_task_builds_what_a_release_changed_and_then_nothing(lake: Lake) -> None:
+    first = tasks.site()
+    assert (first["datasets"], first["renewed"]) == (1, 1)
+    again = tasks.site()
+    assert (again["renewed"], again["written"]) == (0, 0)
+    tasks.perform("publish", NAME, approved_by="officer")
+    assert tasks.site()["renewed"] == 1
+    publish.withdraw(lake, NAME, ["1.0.1"], reason="an error", by="officer")
+    assert tasks.site()["renewed"] == 1
+    assert "an error" in (_opened(lake) / "health__visits/1.0.1/index.en.html").read_text(encoding="utf-8")
+
+
+def test_a_page_somebody_removed_is_made_again(lake: Lake) -> None:
+    build(lake)
+    page = _opened(lake) / "health__visits/1.0.0/index.en.html"
+    before = page.read_bytes()
+    page.unlink()
+    assert build(lake)["written"] == 1
+    assert page.read_bytes() == before
+
+
+def test_killed_at_any_durable_step_every_page_a_reader_reaches_is_whole(lake: Lake, tmp_path: Path) -> None:
+    build(lake)
+    publish.run(lake, NAME, approved_by="officer")
+    publish.withdraw(lake, NAME, ["1.0.0"], reason="an error", by="officer")
+    root, before = lake.settings.root, tmp_path / "before"
+    shutil.copytree(root, before)
+
+    def run(step: int) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-c", PROGRAM, str(step)], cwd=PROJECT, capture_output=True, text=True, check=False,
+            env=dict(os.environ),
+        )
+
+    whole = run(0)
+    assert whole.returncode == 0, whole.stderr
+    steps, expected = int(whole.stdout), _state(_opened(lake))
+    assert steps > 5
+    for step in (1, steps // 2, steps):
+        shutil.rmtree(root)
+        shutil.copytree(before, root)
+        assert run(step).returncode == 9
+        assert len(list(_reached(_opened(lake)))) >= 8
+        build(lake)
+        assert _state(_opened(lake)) == expected, step
+
+
+def test_every_address_of_a_version_that_a_description_names_leads_to_its_page(lake: Lake) -> None:
+    publish.run(lake, NAME, approved_by="officer")
+    publish.withdraw(lake, NAME, ["1.0.0"], reason="an error", by="officer")
+    build(lake)
+    opened = _opened(lake)
+    graph = Graph().parse(opened / "catalogue.ttl").parse(opened / "health__visits/1.0.1/dcat.ttl")
+    named = {str(one) for one in graph.subjects(RDF.type, DCAT.Dataset)} | {
+        str(one) for kind in (DCAT.landingPage, DCAT.accessURL, DCTERMS.identifier) for one in graph.objects(None, kind)
+    }
+    feed = ElementTree.parse(opened / "feed.atom").getroot()
+    named |= {link.attrib["href"] for link in feed.iter("{http://www.w3.org/2005/Atom}link")}
+    portal = lake.settings.portal
+    versions = sorted(one for one in named if one.startswith(f"{portal}health__visits/1."))
+    assert {one.rpartition("/1.0.")[2][:2] for one in versions} == {"0/", "1/"}
+    with serving(opened) as server, httpx.Client(base_url=server.address) as client:
+        for one in versions:
+            answer = client.get(urlsplit(one).path.removeprefix(urlsplit(portal).path.rstrip("/")))
+            assert (answer.status_code, answer.headers["Content-Type"]) == (200, "text/html; charset=utf-8"), one
+            assert "就诊" in answer.text
+
+
+def test_the_pages_beside_a_release_are_not_taken_for_it_and_anything_else_is(lake: Lake) -> None:
+    publish.withdraw(lake, NAME, ["1.0.0"], reason="an error", by="officer")
+    publish.run(lake, NAME, approved_by="officer")
+    build(lake)
+    for version, status in (("1.0.0", "withdrawn"), ("1.0.1", "released")):
+        found = verify(_opened(lake) / "health__visits" / version)
+        assert (found.problems, found.status) == ([], status)
+        assert any(check == "pages" and "nothing here speaks for them" in what for check, _, what in found.rows)
+    (_opened(lake) / "health__visits/1.0.1/index.zh.html").write_text("not ours")
+    assert any("index.zh.html" in one for one in verify(_opened(lake) / "health__visits/1.0.1").problems)

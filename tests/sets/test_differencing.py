@@ -1,0 +1,82 @@
+"""What two releases may not tell by their difference."""
+
+from __future__ import annotations
+
+import polars as pl
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jobs.sets.changes import differences
+from jobs.sets.differencing import held_back
+
+K = 5
+
+
+def _table(**groups: str) -> pl.DataFrame:
+    """A row per letter: its group, and what it says."""
+    rows = [(group, letter) for group, letters in groups.items() for letter in letters]
+    return pl.DataFrame(rows, schema={"county": pl.String, "says": pl.String}, orient="row").sort("county", "says")
+
+
+def test_one_row_that_came_waits_and_five_at_once_are_published() -> None:
+    before = _table(a="x" * 10, b="x" * 10)
+    held = held_back([before], _table(a="x" * 10 + "y", b="x" * 10 + "y" * 5), ["county"], K)
+    assert held.table.equals(_table(a="x" * 10, b="x" * 10 + "y" * 5))
+    assert (held.groups, held.rows, held.withdrawn) == (1, 10, 0)
+
+
+def test_one_row_that_left_waits_until_enough_have_left() -> None:
+    before = _table(a="x" * 10 + "y" * 5)
+    assert held_back([before], _table(a="x" * 10 + "y" * 4), ["county"], K).table.equals(before)
+    after = _table(a="x" * 10)
+    assert held_back([before], after, ["county"], K).table.equals(after)
+
+
+def test_a_move_between_groups_shows_on_neither_side() -> None:
+    before = _table(a="x" * 10 + "y", b="x" * 10)
+    assert held_back([before], _table(a="x" * 10, b="x" * 10 + "y"), ["county"], K).table.equals(before)
+
+
+def test_a_group_that_appears_or_vanishes_whole_is_published() -> None:
+    before, after = _table(a="x" * 10, b="x" * 6), _table(a="x" * 10, c="x" * 7)
+    assert held_back([before], after, ["county"], K).table.equals(after)
+
+
+def test_a_small_difference_to_an_older_release_waits_too() -> None:
+    oldest, last = _table(a="x" * 10), _table(a="x" * 10 + "y" * 5)
+    held = held_back([oldest, last], _table(a="x" * 10 + "z"), ["county"], K)
+    assert held.table.equals(last)
+
+
+def test_rows_that_must_go_take_their_group_with_them() -> None:
+    before = _table(a="x" * 10 + "y", b="x" * 10)
+    held = held_back([before], _table(a="x" * 10, b="x" * 11), ["county"], K, takedown=True)
+    assert held.table.equals(_table(b="x" * 10))
+    assert (held.groups, held.withdrawn) == (1, 1)
+
+
+def test_a_count_moves_by_k_or_not_at_all_and_its_sums_with_it() -> None:
+    columns = {"county": pl.String, "people": pl.Int64, "fee": pl.Int64}
+    before = pl.DataFrame([("a", 30, 300), ("b", 30, 300), ("c", 30, 300)], schema=columns, orient="row")
+    after = pl.DataFrame([("a", 31, 310), ("b", 40, 400), ("c", 30, 310), ("d", 7, 70)], schema=columns, orient="row")
+    held = held_back([before], after, ["county"], K, counts=["people"])
+    assert held.table.rows() == [("a", 30, 300), ("b", 40, 400), ("c", 30, 300), ("d", 7, 70)]
+    assert (held.groups, held.rows) == (2, 2)
+
+
+def test_without_quasi_identifiers_the_table_is_one_group() -> None:
+    before = _table(a="x" * 10)
+    assert held_back([before], _table(a="x" * 10 + "y"), [], K).table.equals(before)
+
+
+@given(st.lists(st.dictionaries(st.sampled_from("ab"), st.text("xyz", min_size=5, max_size=14), min_size=1),
+                min_size=2, max_size=4))
+def test_no_two_releases_ever_differ_by_fewer_rows_of_a_group(days: list[dict[str, str]]) -> None:
+    released: list[pl.DataFrame] = [_table(**days[0])]
+    for day in days[1:]:
+        released.append(held_back(released, _table(**day), ["county"], K).table)
+    for at, later in enumerate(released):
+        for earlier in released[:at]:
+            changes = differences(earlier, later)
+            for rows in (changes.added, changes.removed):
+                assert all(size >= K for _, size in rows.group_by("county").len().iter_rows())
