@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
@@ -109,6 +110,7 @@ def _conform(lake: Lake, contract: Contract, batch: Batch) -> StageReport:
         left = spread(lake, partial(_judge, judging=judging), files, LEFT, engine=much, where=where)
         judged = judging.rows(left["path"])
         report = account(judged, contract, batch)
+        report.extra = {"contract": fingerprint_of(contract, types, lake.codes)}
         if report.delivered != delivered:
             raise StorageError(
                 f"{report.delivered} of {delivered} records were judged; the batch is as it was.", dataset=name,
@@ -231,16 +233,16 @@ def account(staged: pl.LazyFrame, contract: Contract, batch: Batch) -> StageRepo
         "conform", contract.name, batch.id, **counts,
         duplicates=counts["delivered"] - counts["quarantined"] - counts["accepted"],
         reasons=_counted(staged, "_reasons"), warnings=_counted(staged.filter(~rejected), "_warnings"),
-        extra={"contract": fingerprint_of(contract)},
     )
 
 
-def fingerprint_of(contract: Contract) -> str:
-    """Return a short digest of everything in a contract that decides silver's rows."""
-    import hashlib
-
+def fingerprint_of(contract: Contract, types: Mapping[str, TypeSpec], codes: CodeBook) -> str:
+    """Return a short digest of everything that decides silver's rows: terms of the contract, types, code lists."""
     deciding = contract.model_dump(mode="json", include={"source", "load", "fields", "expect", "entities"})
-    return hashlib.sha256(json.dumps(deciding, sort_keys=True).encode()).hexdigest()[:16]
+    used = {field.type: types[field.type].model_dump(mode="json") for field in contract.fields.values()}
+    lists = sorted({field.codes for field in contract.fields.values() if field.codes and codes.has(field.codes)})
+    told = [deciding, used, *[codes.table(name).write_csv() for name in lists]]
+    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def _counted(rows: pl.LazyFrame, column: str) -> dict[str, int]:
