@@ -7,7 +7,6 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import polars as pl
 import pytest
 
 from jobs.layers import Layer
@@ -95,7 +94,7 @@ def test_a_backfill_judges_the_delivered_batches_of_its_dates_again_and_changes_
     while not office.operator.get(f"/backfills/{backfill}")["completed_at"] and time.monotonic() < deadline:
         time.sleep(1)
     with Lake.open(office.settings) as lake:
-        runs = lake.runs().filter((pl.col("dataset") == DELIVERED) & (pl.col("stage") == "conform"))
+        runs = lake.runs().filter(dataset=DELIVERED, stage="conform", outcome="done")
         judged = dict(runs.group_by("batch").len().iter_rows())
         after = lake.scan(Layer.SILVER, DELIVERED).collect()
     assert judged == {batch.id: 2 if batch in chosen else 1 for batch in batches}
