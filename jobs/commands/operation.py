@@ -132,8 +132,9 @@ def setup_storage(json: AsJson = False) -> None:
     from jobs.catalogue import load_catalogue
     from jobs.errors import RequestError
     from jobs.settings import Settings
-    from jobs.storage.buckets import Bucket, store
+    from jobs.storage.buckets import Bucket
     from jobs.storage.rights import set_up
+    from jobs.storage.stores import store
 
     settings = Settings()
     bucket = store(settings)

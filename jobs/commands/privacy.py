@@ -186,7 +186,7 @@ def keys(
     from jobs.errors import RequestError
     from jobs.privacy.keyring import KeyRing
     from jobs.settings import Settings
-    from jobs.storage.buckets import store
+    from jobs.storage.stores import store
 
     ring = KeyRing.of(store(Settings()))
     if act is KeyAct.list:

@@ -66,7 +66,7 @@ def _serve(host: str, port: int) -> None:
     from jobs.layers import Layer
     from jobs.portal.serve import Served
     from jobs.settings import Settings
-    from jobs.storage.buckets import store
+    from jobs.storage.stores import store
 
     folder = store(Settings()).mirror(Layer.OPEN)
     if not (folder / "index.html").is_file():

@@ -26,7 +26,7 @@ from minio.error import S3Error
 from jobs import layers
 from jobs.errors import RequestError, StorageError
 from jobs.storage.locations import Access, Prefix
-from jobs.storage.objects import Folder, Store, checked, storage_errors
+from jobs.storage.objects import Folder, checked, storage_errors
 
 if TYPE_CHECKING:
     from minio import Minio
@@ -35,13 +35,6 @@ if TYPE_CHECKING:
 
 _ABSENT = ("NoSuchKey", "NoSuchVersion")
 _LOST = ("PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey")
-
-
-def store(settings: Settings) -> Store:
-    """Return the lake's store: buckets where LAKE_STORAGE names some, else the lake's folder."""
-    if settings.storage is None:
-        return Folder(settings.home)
-    return Bucket(settings.storage.removeprefix("s3://").rstrip("/"), access(settings), Folder(settings.home))
 
 
 def access(settings: Settings) -> Access:

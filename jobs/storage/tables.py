@@ -25,12 +25,12 @@ from jobs.layers import Layer
 from jobs.rows.codes import CodeBook
 from jobs.settings import Settings
 from jobs.storage.batch_tables import BATCH, BatchTable
-from jobs.storage.buckets import store
 from jobs.storage.frames import to_arrow
 from jobs.storage.leases import Lease, lease
 from jobs.storage.locations import Location, refusal
 from jobs.storage.objects import Folder, Store, storage_errors
 from jobs.storage.scanning import files, opened, scan_delta, scan_opened
+from jobs.storage.stores import store
 from jobs.storage.translation import translated
 
 if TYPE_CHECKING:
