@@ -336,8 +336,45 @@ def _product_problems(contract: Contract, catalogue: Catalogue) -> Iterator[Find
     source = contract.from_
     assert source is not None
     parts: tuple[ProductSource | Join, ...] = (source, *source.join)
+    unknown = False
     for part in parts:
         if part.register_ and part.register_ not in catalogue.registers:
             yield ("from",), f"there is no register {part.register_!r}.", ""
+            unknown = True
         if part.dataset and part.dataset not in catalogue.contracts:
             yield ("from",), f"there is no dataset {part.dataset!r}.", ""
+            unknown = True
+    if unknown:
+        return
+    so_far = _columns_of(source, catalogue)
+    for column in source.where:
+        if column not in so_far:
+            yield ("from", "where", column), f"{column!r} is no column of what the product is made from.", ""
+    for number, join in enumerate(source.join):
+        there, here = _columns_of(join, catalogue), ("from", "join", number)
+        for mine, theirs in join.on.items():
+            if mine not in so_far or theirs not in there:
+                column, whose = (mine, "the rows so far") if mine not in so_far else (theirs, "the joined table")
+                yield (*here, "on"), f"{column!r} is no column of {whose}.", ""
+            elif so_far[mine] != there[theirs]:
+                what = f"{mine!r} is {so_far[mine]}, {theirs!r} is {there[theirs]}: they never meet."
+                yield (*here, "on"), what, "join columns of one storage."
+        for new, theirs in join.columns.items():
+            if theirs not in there:
+                yield (*here, "columns", new), f"{theirs!r} is no column of the joined table.", ""
+            so_far[new] = there.get(theirs, "")
+    for name, field in contract.fields.items():
+        if (field.from_ or name) not in so_far:
+            yield ("fields", name), f"{field.from_ or name!r} is no column the product has.", "name one with from:."
+
+
+def _columns_of(part: ProductSource | Join, catalogue: Catalogue) -> dict[str, str]:
+    """Return the columns of a register or a dataset's silver, with how each is stored."""
+    stored = {name: spec.storage for name, spec in catalogue.types.items()}
+    if part.register_:
+        known = {name: stored.get(one.type, "") for name, one in catalogue.registers[part.register_].fields.items()}
+        told = {f"{name}_source": "text" for name in known} | {f"{name}_as_of": "date" for name in known}
+        return {**known, **told, "_entity_id": "text", "_kind": "text", "_status": "text"}
+    known = {name: stored.get(one.type, "") for name, one in catalogue.contracts[str(part.dataset)].fields.items()}
+    money = {f"{name}_currency": "text" for name, storage in known.items() if storage == "money"}
+    return {**known, **money, "_batch_id": "text", "_data_date": "date", "_deleted": "boolean"}

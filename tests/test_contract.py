@@ -62,6 +62,26 @@ def test_a_mistake_is_named_with_file_and_line(schemas: Path, old: str, new: str
     assert found[0].startswith(f"schemas/{DEATHS}:{line}:")
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ("residence_code: not_null}", "residence: not_null}", "'residence' is no column of what the product"),
+        ("{from: sex_code, ", "{from: gender, ", "'gender' is no column the product has"),
+        ("not_null}}", "not_null}, join: [{dataset: civil_affairs/deaths, on: {number: resident_id}}]}",
+         "'number' is no column of the rows so far"),
+        ("not_null}}", "not_null}, join: [{dataset: civil_affairs/deaths, on: {name: person}}]}",
+         "'person' is no column of the joined table"),
+        ("not_null}}", "not_null}, join: [{dataset: civil_affairs/deaths, on: {birth_date: sex_code}}]}",
+         "they never meet"),
+    ],
+)
+def test_a_product_that_could_not_be_made_is_refused_where_it_is_written(
+    schemas: Path, old: str, new: str, says: str
+) -> None:
+    _spoil(schemas, "products/population.yaml", old, new)
+    assert [problem for problem in _problems(schemas) if says in problem], _problems(schemas)
+
+
 def test_a_key_given_twice_is_an_error_not_the_last_one_wins(schemas: Path) -> None:
     _spoil(schemas, DEATHS, "steward:", "schedule: '0 1 * * *'\nsteward:")
     assert any("given twice" in problem for problem in _problems(schemas))
