@@ -18,13 +18,14 @@ from jobs.releases.history import Past
 from jobs.releases.holding import Comparison, settled
 from jobs.releases.inputs import Inputs
 from jobs.releases.signing import Signer
-from jobs.releases.verify import ATTESTATION, SIGNATURE
+from jobs.releases.verify import ATTESTATION, PAGES, SIGNATURE
 from jobs.sets.changes import differences
 
 if TYPE_CHECKING:
     from jobs.storage.tables import Lake
 
-VARIES = (SIGNATURE, ATTESTATION)  # who signed and when; every other byte follows from the inputs
+# Who signed and when, and the portal's pages about the version; every other byte follows from the inputs.
+VARIES = (SIGNATURE, ATTESTATION, *PAGES)
 
 
 def recipe(lake: Lake, made: Draft, decided: Inputs) -> Recipe:

@@ -21,7 +21,7 @@ from jobs.layers import Layer
 from jobs.operation import tasks
 from jobs.portal.build import build
 from jobs.portal.serve import serving
-from jobs.releases import approvals
+from jobs.releases import approvals, recipes
 from jobs.releases.verify import verify
 from jobs.settings import PROJECT, Settings
 from jobs.stages import publish
@@ -181,3 +181,9 @@ def test_the_pages_beside_a_release_are_not_taken_for_it_and_anything_else_is(la
         assert any(check == "pages" and "nothing here speaks for them" in what for check, _, what in found.rows)
     (_opened(lake) / "health__visits/1.0.1/index.zh.html").write_text("not ours")
     assert any("index.zh.html" in one for one in verify(_opened(lake) / "health__visits/1.0.1").problems)
+
+
+def test_the_portals_pages_about_a_version_are_no_part_of_what_a_rebuild_compares(lake: Lake) -> None:
+    build(lake)
+    (released,) = (path.parent for path in _opened(lake).glob("*/*/index.html"))
+    assert {row["result"] for row in recipes.rebuild(lake, NAME, released.name)} == {"equal"}
