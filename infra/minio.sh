@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Print the path of the pinned MinIO server, built from source at the first call (two to five minutes) and kept in the
+# Print the path of the pinned MinIO server, built from source at the first call (some minutes) and kept in the
 # user's cache. Go comes from uv.lock where the machine has none that can build it.
 # Usage: infra/minio.sh [--if-built]      with --if-built: print the path only when it is there, else fail quietly
 set -euo pipefail

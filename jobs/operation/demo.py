@@ -35,7 +35,7 @@ ENDED = ("success", "failed")
 CASES_ASKED, CASE_ANSWER = 2, "different"  # a few of each register's cases, so that the flow is seen
 APPROVAL_PAUSE = 2.0  # an answer in the very moment the request appears can be lost (Airflow 3.3)
 LONGEST_SECONDS = 1_800.0
-ENGINE_ROWS = 50_000  # the first commit of people is spread over the engine's workers, all else done in the tasks
+ENGINE_ROWS = 50_000  # whole deliveries of insured people, and commits with one, are spread over the engine's workers
 POLL_SECONDS = 1.0  # each look costs the API server a tenth of a second of one core
 
 

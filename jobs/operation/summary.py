@@ -14,7 +14,7 @@ from jobs.operation.score import score
 from jobs.releases import listing
 from jobs.storage.court import Court
 from jobs.storage.ledgers import REGISTERS, Ledger
-from jobs.storage.tables import Lake
+from jobs.storage.tables import STARTED, Lake
 
 COUNTS = ("delivered", "accepted", "quarantined", "duplicates", "withheld")
 LEAST_RELEASES = 4
@@ -39,7 +39,7 @@ class Found:
 
 def collect(lake: Lake, truth: Path | None = None) -> Found:
     """Gather the summary of a lake; with a synthetic city's truth, search gold, open and logs for its identifiers."""
-    found, runs = Found(), lake.runs().filter(pl.col("outcome") != "started")
+    found, runs = Found(), lake.runs().filter(pl.col("outcome") != STARTED)
     judged = runs.filter(pl.col("stage") == "conform").unique(["dataset", "batch"], keep="last", maintain_order=True)
     counted = [pl.len().alias("batches"), *[pl.col(count).sum() for count in COUNTS]]
     sums = judged.group_by("dataset", maintain_order=True).agg(counted)

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import polars as pl
 
 from jobs.contract import Contract
 from jobs.errors import RequestError
-from jobs.releases import adversary, listing
+from jobs.releases import adversary, inputs, listing
 from jobs.releases.build import Draft
+from jobs.sets.anonymity import Anonymised
 from jobs.sets.changes import comparable
 from jobs.sets.differencing import held_back
 
@@ -75,7 +76,7 @@ def settled(lake: Lake, made: Draft, against: Comparison) -> Draft:
     return replace(made, table=held.table, anonymised=_measured(made, held.table, counts), held=told)
 
 
-def _measured(made: Draft, table: pl.DataFrame, counts: Sequence[str]) -> Any:
+def _measured(made: Draft, table: pl.DataFrame, counts: Sequence[str]) -> Anonymised:
     """Return the measures of a mixed table; groups of people count by the threshold where only rows are known."""
     quasi = list(made.quasi)
     size = pl.col(counts[0]).sum() if counts else pl.len()
@@ -89,10 +90,6 @@ def _measured(made: Draft, table: pl.DataFrame, counts: Sequence[str]) -> Any:
 
 
 def _taken_down(lake: Lake, contract: Contract, since: datetime) -> bool:
-    names = set(contract.reads_datasets)
-    for register in contract.reads_registers:
-        names |= {feeder.name for feeder in lake.catalogue.feeding(register)}
-    runs = lake.runs().filter(
-        (pl.col("stage") == "retract") & (pl.col("outcome") == "retracted") & pl.col("dataset").is_in(list(names))
-    )
+    named = pl.col("dataset").is_in(inputs.datasets(lake, contract))
+    runs = lake.runs().filter(named, stage="retract", outcome="retracted")
     return bool((runs["recorded_at"] > since).any())

@@ -55,16 +55,21 @@ class Inputs:
     takedown: bool = False
 
 
+def datasets(lake: Lake, contract: Contract) -> list[str]:
+    """Return every dataset a dataset or product stands on, those that feed its registers among them."""
+    names = set(contract.reads_datasets)
+    for register in contract.reads_registers:
+        names |= {feeder.name for feeder in lake.catalogue.feeding(register)}
+    return sorted(names)
+
+
 def sources(lake: Lake, contract: Contract) -> list[tuple[Batch, dict[str, Any]]]:
     """Return the accepted deliveries a dataset or product stands on, each with its row of `ops.runs`.
 
     By dataset, data date and batch; withdrawn and withheld deliveries are not among them.
     """
-    names = set(contract.reads_datasets)
-    for register in contract.reads_registers:
-        names |= {feeder.name for feeder in lake.catalogue.feeding(register)}
     found = []
-    for name in sorted(names):
+    for name in datasets(lake, contract):
         judged, gone = lake.judged("conform", name), lake.retracted(name)
         for batch in lake.batches(name):
             run = judged.get(batch.id)

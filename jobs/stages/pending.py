@@ -8,7 +8,7 @@ from collections.abc import Callable
 from jobs.batch import Batch, StageReport
 from jobs.contract import Contract
 from jobs.errors import QualityGateError, RequestError, SourceError
-from jobs.storage.tables import Lake
+from jobs.storage.tables import STARTED, Lake
 
 BEFORE = {"load": "land", "conform": "load"}
 
@@ -48,7 +48,7 @@ def each(
     for one in pending(lake, stage, contract.name, batch):
         started = time.monotonic()
         if one.id in lake.judged(stage, contract.name):  # judged again: whoever comes after a crash must know
-            lake.record(StageReport(stage, contract.name, one.id, "started"))
+            lake.record(StageReport(stage, contract.name, one.id, STARTED))
         try:
             report = judge(one)
         except (SourceError, QualityGateError) as error:

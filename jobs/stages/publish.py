@@ -144,7 +144,8 @@ def _foretold(lake: Lake, made: build.Draft) -> str:
     except ReleaseRefused as refusal:
         return f"refused: {refusal.what}"
     if found is None:
-        return "nobody to attack: the release is about no person"
+        about = adversary.roles(lake, made.contract)
+        return "not attacked: there is no register of people yet" if about else "not attacked: it is about no person"
     claims = sum(one["claims"] for one in found["roles"])
     return f"{claims} claims, nobody truly singled out, against {found['against']}"
 

@@ -18,7 +18,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from jobs import layers
-from jobs.batch import Batch, StageReport
+from jobs.batch import Batch, Outcome, StageReport
 from jobs.catalogue import Catalogue, load_catalogue
 from jobs.errors import RequestError
 from jobs.layers import Layer
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 STAGING = f"{Layer.OPS}/staging"
-STARTED = "started"
+STARTED: Outcome = "started"
 ATTEMPTS = 20  # to append where others append too
 SMALL_FILE_BYTES, MANY_FILES = 32 << 20, 16  # sixteen small files in one partition are worth joining
 

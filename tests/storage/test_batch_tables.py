@@ -10,7 +10,7 @@ from deltalake import DeltaTable
 
 from jobs.errors import StorageError
 from jobs.storage import batch_tables
-from jobs.storage.batch_tables import FILE, BatchTable
+from jobs.storage.batch_tables import FILE, BatchTable, Writer, in_buckets, scan_files
 from jobs.storage.locations import Location
 from jobs.storage.scanning import files, scan_delta
 
@@ -61,6 +61,17 @@ def test_an_attempt_that_fails_leaves_no_file(table: BatchTable) -> None:
         writer.write(pl.DataFrame({"_source_row": [9], "said": [None]}, schema=table.stored))
         raise ZeroDivisionError
     assert not table.folder.files("*/*.parquet")
+
+
+def test_what_a_first_attempt_of_a_task_left_is_not_read_on(table: BatchTable) -> None:
+    attempts = []
+    for _ in range(2):  # as an engine does that lost the worker after its work
+        with Writer(table.folder / "1", table.stored) as writer:
+            writer.write(pl.DataFrame({"_source_row": [7], "said": [None]}, schema=table.stored))
+        attempts.append(writer.left(1))
+    assert len(list((table.folder / "1").files("*.parquet"))) == 2
+    (bucket,) = in_buckets(attempts[1])
+    assert scan_files(table.folder, bucket, table.stored).collect()["_source_row"].to_list() == [7]
 
 
 def test_a_column_added_later_is_empty_in_older_rows(table: BatchTable) -> None:
