@@ -6,8 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
@@ -75,6 +73,9 @@ def merge(graph: Graph, left: Ints, right: Ints, at: Ints, *, decided: bool) -> 
     one, other, left, right, at = (array[usable] for array in (one, other, left, right, at))
     if not len(one):
         return refused
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
     n = len(graph.rank)
     _, label = connected_components(coo_array((np.ones(len(one), np.int8), (one, other)), shape=(n, n)), directed=False)
     whole = label[graph.group].astype(np.int64)  # of every key, the component of its group

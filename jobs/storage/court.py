@@ -20,7 +20,6 @@ from jobs.registers.assertions import SCHEMA as ASSERTION
 from jobs.registers.cases import OPEN, REOPENED
 from jobs.registers.cases import SCHEMA as CASE
 from jobs.registers.identities import ACTIVE, MAP
-from jobs.storage.frames import to_arrow
 from jobs.storage.tables import Lake
 
 REGISTERS = Layer.REGISTERS
@@ -42,7 +41,7 @@ class Court:
     def hand_in(self, rows: Iterable[Mapping[str, Any]]) -> None:
         """Append assertions of a person or a model to the inbox; the next resolve takes them up."""
         entries = pl.DataFrame(list(rows), schema=ASSERTION)
-        self.lake.append(REGISTERS, self.inbox, to_arrow(entries, ASSERTION))
+        self.lake.append(REGISTERS, self.inbox, entries, ASSERTION)
 
     def handed_in(self) -> pl.DataFrame:
         """Return everything in the inbox, each assertion once."""
@@ -58,7 +57,7 @@ class Court:
             pl.lit(number, pl.Int64).alias("_commit"), pl.lit(datetime.now(UTC)).cast(_STAMP["_recorded_at"]).alias(
                 "_recorded_at")
         )
-        self.lake.append(REGISTERS, table, to_arrow(stamped, schema))
+        self.lake.append(REGISTERS, table, stamped.select(list(schema)), schema)
 
     def holds(self, table: str, number: int) -> bool:
         """Tell whether a table has a commit's rows."""
@@ -150,9 +149,7 @@ class Court:
         )
 
     def _scan(self, table: str, schema: Mapping[str, Any]) -> pl.LazyFrame:
-        if not self.lake.has(REGISTERS, table):
-            return pl.LazyFrame(schema=schema)
-        return self.lake.scan(REGISTERS, table)
+        return self.lake.scan(REGISTERS, table, absent=schema)
 
 
 GONE = "gone"  # a case whose ground has fallen away

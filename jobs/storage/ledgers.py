@@ -24,11 +24,16 @@ from jobs.registers.claims import SNAPSHOTS, claim_schema, corrected, standing, 
 from jobs.registers.claims import correctable as is_correctable
 from jobs.registers.fold import REMOVED, register_schema
 from jobs.registers.nearness import MARKS
+from jobs.storage.growing import Growing
 from jobs.storage.logs import EVERYWHERE, Interval, Log
 from jobs.storage.tables import Lake
 
 REGISTERS = Layer.REGISTERS
 LOGS = ("_versions", "_claims", "_marks", "_assertions", "_id_changes", "_cases", "_decisions")
+COMMITS = {
+    "commit": pl.Int64(), **dict.fromkeys(("state", "add", "remove", "decisions"), pl.String()),
+    "recorded_at": pl.Datetime("us", "UTC"),
+}
 Consumed = tuple[str, str, str]  # dataset, batch, fingerprint of the contract that conformed it
 
 
@@ -76,13 +81,12 @@ class Ledger:
         self.lake, self.register = lake, register
         self.versions, self.claims = f"{register}_versions", f"{register}_claims"
         self.commits = f"{register}_commits"
+        self._commits = Growing(lake.folder(REGISTERS, self.commits), COMMITS, "commit")
 
     # -- commits ---------------------------------------------------------------------------------------------------
     def plans(self) -> list[tuple[Commit, bool]]:
         """Return every commit in order, with whether it is done."""
-        if not self.lake.has(REGISTERS, self.commits):
-            return []
-        rows = self.lake.scan(REGISTERS, self.commits).collect()
+        rows = self._commits.rows(self.lake.table(REGISTERS, self.commits))
         done = set(rows.filter(pl.col("state") == "done")["commit"].to_list())
         planned = rows.filter(pl.col("state") == "planned").sort("commit")
         return [
@@ -104,24 +108,12 @@ class Ledger:
 
     def write_commit(self, commit: Commit, state: str) -> None:
         """Append one line to the commits: `planned` before the tables change, `done` after."""
-        import pyarrow as pa
-
         row = {
-            "commit": commit.number,
-            "state": state,
-            "add": json.dumps(commit.add),
-            "remove": json.dumps(commit.remove),
-            "decisions": json.dumps(commit.decisions),
+            "commit": commit.number, "state": state, "add": json.dumps(commit.add),
+            "remove": json.dumps(commit.remove), "decisions": json.dumps(commit.decisions),
             "recorded_at": datetime.now(UTC),
         }
-        schema = pa.schema(
-            [
-                ("commit", pa.int64()), ("state", pa.string()), ("add", pa.string()), ("remove", pa.string()),
-                ("decisions", pa.string()),
-                ("recorded_at", pa.timestamp("us", tz="UTC")),
-            ]
-        )
-        self.lake.append(REGISTERS, self.commits, pa.Table.from_pylist([row], schema=schema))
+        self.lake.append(REGISTERS, self.commits, [row], COMMITS)
 
     # -- rows ------------------------------------------------------------------------------------------------------
     def scan_current(self, known_at: int | None = None, *, among: Iterable[str] | None = None) -> pl.LazyFrame:

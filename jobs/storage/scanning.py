@@ -23,7 +23,7 @@ def files(folder: Location) -> pl.DataFrame:
     Columns: `path` (an address), `size_bytes`, `num_records`, `partition.*`, and `min.*` and `max.*` of the columns
     the table keeps statistics of.
     """
-    return _files(opened(folder), folder)
+    return files_of(opened(folder), folder)
 
 
 def scan_delta(folder: Location) -> pl.LazyFrame:
@@ -31,21 +31,19 @@ def scan_delta(folder: Location) -> pl.LazyFrame:
     return scan_opened(opened(folder), folder)
 
 
-def opened(folder: Location, *, with_files: bool = True) -> DeltaTable:
-    """Return a table as delta-rs knows it, without its list of files if so wished."""
+def opened(folder: Location) -> DeltaTable:
+    """Return a table as delta-rs knows it."""
     from deltalake import DeltaTable
 
-    return DeltaTable(folder.uri, storage_options=folder.options, without_files=not with_files)
+    return DeltaTable(folder.uri, storage_options=folder.options)
 
 
 def scan_opened(table: DeltaTable, folder: Location) -> pl.LazyFrame:
     """Return the rows of a table that is open already, as `scan_delta` does."""
-    import pyarrow as pa
-
-    empty = pl.DataFrame(pl.from_arrow(pa.schema(table.schema().to_arrow()).empty_table()))
     partitions = table.metadata().partition_columns
-    schema = {name: pl.String if kind == pl.Categorical else kind for name, kind in empty.schema.items()}
-    found = _files(table, folder)
+    declared = pl.Schema(table.schema().to_arrow())
+    schema = {name: pl.String() if kind == pl.Categorical else kind for name, kind in declared.items()}
+    found = files_of(table, folder)
     if found.is_empty():
         return pl.LazyFrame(schema=schema)
     stored = {name: kind for name, kind in schema.items() if name not in partitions}
@@ -57,9 +55,8 @@ def scan_opened(table: DeltaTable, folder: Location) -> pl.LazyFrame:
     return rows.select(list(schema))
 
 
-def _files(table: DeltaTable, folder: Location) -> pl.DataFrame:
-    import pyarrow as pa
-
-    found = pl.DataFrame(pl.from_arrow(pa.table(table.get_add_actions(flatten=True))))
+def files_of(table: DeltaTable, folder: Location) -> pl.DataFrame:
+    """Return the files of a table that is open already, as `files` does."""
+    found = pl.DataFrame(table.get_add_actions(flatten=True))
     places = [folder.address(unquote(path)) for path in found["path"]] if found.height else []
     return found.with_columns(pl.Series("path", places, pl.String))

@@ -17,6 +17,8 @@ from functools import cached_property
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
+import polars as pl
+
 from jobs import layers
 from jobs.batch import Batch, Outcome, StageReport
 from jobs.catalogue import Catalogue, load_catalogue
@@ -26,18 +28,24 @@ from jobs.rows.codes import CodeBook
 from jobs.settings import Settings
 from jobs.storage.batch_tables import BATCH, BatchTable
 from jobs.storage.frames import to_arrow
+from jobs.storage.growing import Growing
 from jobs.storage.leases import Lease, lease
 from jobs.storage.locations import Location, refusal
 from jobs.storage.objects import Folder, Store, storage_errors
-from jobs.storage.scanning import files, opened, scan_delta, scan_opened
+from jobs.storage.scanning import files, opened, scan_opened
 from jobs.storage.stores import store
 from jobs.storage.translation import translated
 
 if TYPE_CHECKING:
-    import polars as pl
-    import pyarrow as pa
+    from deltalake import DeltaTable
     from pyspark.sql import SparkSession
 
+COUNTS = ("delivered", "accepted", "quarantined", "duplicates", "withheld")
+RUNS = {
+    **dict.fromkeys(("stage", "dataset", "batch", "outcome"), pl.String()), **dict.fromkeys(COUNTS, pl.Int64()),
+    **dict.fromkeys(("reasons", "warnings", "notes", "extra"), pl.String()),
+    "seconds": pl.Float64(), "recorded_at": pl.Datetime("us", "UTC"),
+}
 STAGING = f"{Layer.OPS}/staging"
 STARTED: Outcome = "started"
 ATTEMPTS = 20  # to append where others append too
@@ -52,7 +60,8 @@ class Lake:
         self.catalogue = catalogue
         self.objects = store(settings)
         self._lease: Lease | None = None
-        self._runs: tuple[int, pl.DataFrame] | None = None
+        self._tables: dict[str, DeltaTable] = {}
+        self._runs = Growing(self.folder(Layer.OPS, "runs"), RUNS, "recorded_at")
 
     @classmethod
     @contextmanager
@@ -98,18 +107,32 @@ class Lake:
         return Folder(self.settings.drop_box), PurePosixPath()
 
     # -- reading ---------------------------------------------------------------------------------------------------
-    def scan(self, layer: Layer, name: str) -> pl.LazyFrame:
-        """Return a table natively, without the engine; raise RequestError when it does not exist yet."""
-        if not self.has(layer, name):
+    def scan(self, layer: Layer, name: str, *, absent: Mapping[str, Any] | None = None) -> pl.LazyFrame:
+        """Return a table natively, without the engine.
+
+        One that does not exist yet has no row of the schema given as `absent`, or raises RequestError.
+        """
+        table = self.table(layer, name)
+        if table is None and absent is not None:
+            return pl.LazyFrame(schema=absent)
+        if table is None:
             raise RequestError(
                 "the table does not exist yet.", dataset=name, layer=layer, remedy="run the stages before it."
             )
-        return scan_delta(self.folder(layer, name))
+        return scan_opened(table, self.folder(layer, name))
+
+    def table(self, layer: Layer, name: str) -> DeltaTable | None:
+        """Return a table as it now stands, None when it does not exist yet; its log is read on, not read again."""
+        folder = self.folder(layer, name)
+        known = self._tables.get(folder.uri)
+        if known is not None:
+            known.update_incremental()
+        elif folder.has_table():
+            known = self._tables[folder.uri] = opened(folder)
+        return known
 
     def count(self, layer: Layer, name: str, batch: str) -> int:
         """Return how many rows of one batch a table holds, as its log says."""
-        import polars as pl
-
         if not self.has(layer, name):
             return 0
         found = files(self.folder(layer, name))
@@ -123,8 +146,6 @@ class Lake:
 
     def batch_files(self, layer: Layer, name: str, batches: Sequence[str]) -> dict[str, tuple[str, ...]]:
         """Return batch → the addresses of its files, of those batches that a table kept by batch has rows of."""
-        import polars as pl
-
         found = files(self.folder(layer, name))
         if found.is_empty():
             return {}
@@ -136,12 +157,10 @@ class Lake:
         """Return a table's Delta version, -1 when it does not exist."""
         if not self.has(layer, name):
             return -1
-        return int(opened(self.folder(layer, name), with_files=False).version())
+        return int(opened(self.folder(layer, name)).version())
 
     def fragmented(self, layer: Layer, name: str) -> bool:
         """Tell whether some partition of a table holds many small files."""
-        import polars as pl
-
         found = files(self.folder(layer, name))
         small = found.filter(pl.col("size_bytes") < SMALL_FILE_BYTES)
         partitions = [column for column in found.columns if column.startswith("partition.")]
@@ -215,18 +234,22 @@ class Lake:
                 commit_properties=CommitProperties(custom_metadata=dict(note)), storage_options=folder.options,
             )
 
-    def append(self, layer: Layer, name: str, rows: pa.Table) -> None:
+    def append(
+        self, layer: Layer, name: str, rows: pl.DataFrame | Sequence[Mapping[str, Any]], schema: Mapping[str, Any]
+    ) -> None:
         """Append rows to a table that others may append to at the same time."""
         from deltalake import write_deltalake
 
         folder = self.folder(layer, name)
+        frame = rows if isinstance(rows, pl.DataFrame) else pl.DataFrame(rows, schema=pl.Schema(schema))
+        table = to_arrow(frame, schema)
         with storage_errors(folder.label):
             for attempt in range(ATTEMPTS):
                 try:
-                    write_deltalake(folder.uri, rows, mode="append", storage_options=folder.options)
+                    write_deltalake(folder.uri, table, mode="append", storage_options=folder.options)
                     return
                 except Exception as error:  # delta-rs has one exception per cause of a lost race
-                    lost = re.search(r"version|exists|conflict|concurrent", str(error), re.IGNORECASE)
+                    lost = re.search(r"version|exists|conflict|concurrent|changed since", str(error), re.IGNORECASE)
                     if attempt == ATTEMPTS - 1 or not lost or refusal(error):
                         raise
                     time.sleep(0.02 * (attempt + 1))
@@ -260,43 +283,26 @@ class Lake:
     # -- accounting ------------------------------------------------------------------------------------------------
     def record(self, report: StageReport) -> None:
         """Append one row to `ops.runs`: what a stage did with a batch."""
-        import pyarrow as pa
-
         row = {
-            "stage": report.stage,
-            "dataset": report.dataset,
-            "batch": report.batch,
-            "outcome": report.outcome,
-            **{n: getattr(report, n) for n in ("delivered", "accepted", "quarantined", "duplicates", "withheld")},
+            "stage": report.stage, "dataset": report.dataset, "batch": report.batch, "outcome": report.outcome,
+            **{name: getattr(report, name) for name in COUNTS},
             "reasons": json.dumps(dict(report.reasons), sort_keys=True),
             "warnings": json.dumps(dict(report.warnings), sort_keys=True),
             "notes": json.dumps(list(report.notes), ensure_ascii=False),
             "extra": json.dumps(dict(report.extra), sort_keys=True, ensure_ascii=False),
-            "seconds": round(report.seconds, 3),
-            "recorded_at": datetime.now(UTC),
+            "seconds": round(report.seconds, 3), "recorded_at": datetime.now(UTC),
         }
-        self.append(Layer.OPS, "runs", pa.Table.from_pylist([row], schema=_runs_schema()))
+        self.append(Layer.OPS, "runs", [row], RUNS)
 
     def runs(self) -> pl.DataFrame:
         """Return `ops.runs`, oldest first; empty before the first run."""
-        import polars as pl
-
-        if not self.has(Layer.OPS, "runs"):
-            return pl.DataFrame(schema=pl.Schema(_runs_schema()))
-        folder = self.folder(Layer.OPS, "runs")
-        table = opened(folder)
-        if self._runs is None or self._runs[0] != table.version():
-            rows = scan_opened(table, folder)
-            self._runs = table.version(), rows.sort("recorded_at").collect()
-        return self._runs[1]
+        return self._runs.rows(self.table(Layer.OPS, "runs"))
 
     def judged(self, stage: str, dataset: str) -> dict[str, dict[str, Any]]:
         """Return batch → its latest run of one stage, oldest first; a refused batch is judged until it is named.
 
         What conform said of a batch before it was withdrawn and reinstated no longer counts.
         """
-        import polars as pl
-
         runs = self.runs().filter(pl.col("dataset") == dataset)
         judged: dict[str, dict[str, Any]] = {}
         for row in runs.iter_rows(named=True):
@@ -310,8 +316,6 @@ class Lake:
 
     def interrupted(self, stage: str, dataset: str) -> set[str]:
         """Return the batches that a stage began to judge again and never finished: their tables may be ahead of it."""
-        import polars as pl
-
         runs = self.runs().filter((pl.col("dataset") == dataset) & (pl.col("stage") == stage))
         latest = runs.unique("batch", keep="last", maintain_order=True)
         return set(latest.filter(pl.col("outcome") == STARTED)["batch"])
@@ -349,15 +353,3 @@ class Lake:
     def retracted(self, dataset: str) -> set[str]:
         """Return the batches of a dataset that are withdrawn."""
         return {batch for batch, row in self.judged("retract", dataset).items() if row["outcome"] != "reinstated"}
-
-
-def _runs_schema() -> Any:
-    import pyarrow as pa
-
-    counts = ("delivered", "accepted", "quarantined", "duplicates", "withheld")
-    return pa.schema(
-        [(name, pa.string()) for name in ("stage", "dataset", "batch", "outcome")]
-        + [(name, pa.int64()) for name in counts]
-        + [(name, pa.string()) for name in ("reasons", "warnings", "notes", "extra")]
-        + [("seconds", pa.float64()), ("recorded_at", pa.timestamp("us", tz="UTC"))]
-    )
