@@ -5,7 +5,7 @@ from functools import reduce
 from operator import or_
 
 from airflow.providers.standard.operators.hitl import HITLOperator
-from airflow.sdk import DAG, Asset, Param, task, task_group
+from airflow.sdk import DAG, Asset, CronTriggerTimetable, Param, task, task_group
 
 from jobs.catalogue import Catalogue, load_catalogue
 from jobs.layers import Layer, asset_name, asset_uri, dag_name
@@ -59,7 +59,7 @@ def cases_dag(catalogue: Catalogue, name: str) -> DAG:
 
     with DAG(
         dag_name("cases", name),
-        schedule="0 9 * * 1-5",
+        schedule=CronTriggerTimetable("0 9 * * 1-5", timezone="Asia/Shanghai"),
         catchup=False,
         max_active_runs=1,
         tags=["register", "people"],

@@ -25,7 +25,8 @@ from jobs.errors import EngineError
 from jobs.settings import PROJECT, Settings
 from jobs.storage.engine import free_port
 
-SERVICES = ("api-server", "scheduler", "dag-processor")
+SERVICES = {"api-server": "airflow", "scheduler": "jobs.operation.preloaded", "dag-processor": "airflow"}
+PARALLEL = 4  # tasks at a time
 OPERATOR, OFFICER = "operator", "officer"  # who triggers, who approves: two people
 HEALTHY_SECONDS = 120.0
 STOP_SECONDS = 15.0
@@ -66,10 +67,10 @@ def up(settings: Settings, wait: Callable[[], None] = lambda: None) -> Running:
         f"http://127.0.0.1:{port}", OPERATOR, passwords[OPERATOR], OFFICER, passwords[OFFICER], processes
     )
     try:
-        for service in SERVICES:
+        for service, module in SERVICES.items():
             with (home / "logs" / f"{service}.log").open("wb") as log:
                 process = subprocess.Popen(
-                    [sys.executable, "-m", "airflow", service], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                    [sys.executable, "-m", module, service], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                     env=environment, cwd=home, start_new_session=True,
                 )
             processes[service] = (process.pid, psutil.Process(process.pid).create_time())
@@ -159,7 +160,7 @@ def _environment(settings: Settings, port: int) -> dict[str, str]:
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home / 'airflow.db'}",
         "AIRFLOW__CORE__DAGS_FOLDER": str(PROJECT / "dags"),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
-        "AIRFLOW__CORE__PARALLELISM": "4",
+        "AIRFLOW__CORE__PARALLELISM": str(PARALLEL),
         "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
         "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{url}/execution/",
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": f"{OPERATOR}:admin,{OFFICER}:admin",
@@ -184,6 +185,7 @@ def _environment(settings: Settings, port: int) -> dict[str, str]:
         "LAKE_SCHEMAS": str(settings.schemas.resolve()),
         "LAKE_EXPECTATIONS": str(settings.expectations.resolve()),
         "LAKE_ENGINE_ROWS": str(settings.engine_rows),
+        "POLARS_MAX_THREADS": str(max(1, (os.cpu_count() or 1) // PARALLEL)),
     }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from functools import cache
 from hashlib import sha256
 from pathlib import PurePosixPath
 from typing import Any
@@ -87,7 +88,6 @@ def _page(result: dict[str, Any]) -> str:
     from great_expectations.core import ExpectationSuiteValidationResult, ExpectationValidationResult
     from great_expectations.expectations.expectation_configuration import ExpectationConfiguration
     from great_expectations.render.renderer import ValidationResultsPageRenderer
-    from great_expectations.render.view import DefaultJinjaPageView
 
     single = [
         ExpectationValidationResult(
@@ -103,7 +103,15 @@ def _page(result: dict[str, Any]) -> str:
         success=result["success"], results=single, suite_name=result["suite_name"],
         suite_parameters=result["suite_parameters"], statistics=result["statistics"], meta=result["meta"],
     )
-    return str(DefaultJinjaPageView().render(ValidationResultsPageRenderer().render(whole)))
+    return str(_view().render(ValidationResultsPageRenderer().render(whole)))
+
+
+@cache
+def _view() -> Any:
+    """Return the library's renderer, made once: each one compiles its templates anew."""
+    from great_expectations.render.view import DefaultJinjaPageView
+
+    return DefaultJinjaPageView()
 
 
 def offline(page: str) -> str:

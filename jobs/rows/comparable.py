@@ -8,7 +8,7 @@ tone: two spellings of one name meet, at the price that some different names do;
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 import polars as pl
@@ -17,6 +17,7 @@ from jobs.rows.cleaning import compatible
 from jobs.rows.names import SURNAMES_OF_TWO, clean_organisation_name, clean_person_name
 
 HAN = r"\p{Han}"
+LONGEST_PERSON = 4  # characters of a Chinese personal name at most
 # Forms of firms in many countries; the longest first, so that 有限责任公司 is not left with 有限责任.
 _CHINESE_FORMS = (
     r"(?:集团|控股|股份)*(?:有限责任|股份有限|有限)?(?:总公司|分公司|公司)|(?:普通|有限|特殊普通)合伙(?:企业)?|"
@@ -106,9 +107,25 @@ def _converter() -> Any:
     return opencc.OpenCC("t2s")
 
 
+@lru_cache(maxsize=1 << 17)  # the same people's names come from one department after another
 def _reading(text: str) -> str:
     if text.isascii():
         return "".join(c for c in text if c.isalnum())
+    if len(text) <= LONGEST_PERSON and not _holds_phrase(text):
+        return "".join(map(_spoken, text))  # pypinyin would come to the same by way of cutting it into words
+    return _spoken(text)
+
+
+def _holds_phrase(text: str) -> bool:
+    """Tell whether a part of a text is a word whose characters pypinyin reads together."""
+    from pypinyin.constants import PHRASES_DICT
+
+    ends = range(2, len(text) + 1)
+    return any(text[start:end] in PHRASES_DICT for end in ends for start in range(end - 1))
+
+
+@lru_cache(maxsize=1 << 15)
+def _spoken(text: str) -> str:
     from pypinyin import Style, lazy_pinyin
 
     return "".join(c for c in "".join(lazy_pinyin(text, style=Style.NORMAL, v_to_u=False)) if c.isalnum())

@@ -28,7 +28,9 @@ RECORD: dict[str, Any] = {
     "_batch_id": pl.String, "_source_file": pl.String, "_source_row": pl.Int64, "_defect": pl.String,
     "_extra": pl.String,
 }
-RECORD_BYTES = 100  # a record is taken to have these; how many there are is known only when they are read
+# What a record is taken to have; how many there are is known only when they are read. Some repeat their fields' names.
+RECORD_BYTES, NAMED_RECORD_BYTES = 100, 300
+NAMED = ("json", "jsonl", "xml", "database", "rest")
 
 
 def run(lake: Lake, dataset: str, *, batch: str | None = None) -> list[StageReport]:
@@ -60,7 +62,9 @@ def _load(lake: Lake, contract: Contract, batch: Batch) -> StageReport:
     folder = layers.landing_path(contract.name, batch.id)
     table = BatchTable(lake.folder(Layer.BRONZE, contract.name), bronze_schema(contract))
     task = partial(_read, contract=contract, batch=batch.id, limits=Limits.of(lake.settings), table=table)
-    much = lake.much(sum(file.bytes for file in batch.files) // RECORD_BYTES)
+    assert contract.source is not None
+    record = NAMED_RECORD_BYTES if contract.source.reader in NAMED else RECORD_BYTES
+    much = lake.much(sum(file.bytes for file in batch.files) // record)
     try:
         with ExitStack() as stack:
             landed = [lake.objects.location(folder / file.name) for file in batch.files]
