@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import http.server
 import json
 import re
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from xml.etree import ElementTree
 
-import duckdb
 import frictionless
 import mlcroissant
-import pandas as pd
 import polars as pl
 import pyarrow.parquet as pq
 import pyshacl
@@ -26,6 +22,7 @@ from hypothesis import strategies as st
 from rdflib.compare import isomorphic
 
 from jobs.contract import THEMES
+from jobs.portal.serve import serving
 from jobs.releases import formats
 from jobs.releases.fetching import fetch
 from jobs.releases.metadata.entry import CYCLES, THEMES_EN, Entry, cycle
@@ -233,63 +230,14 @@ def _column(name, arrow):
     return Column(name, words, words, "string", arrow, "text > keep > keep")
 
 
-class RangeServer(http.server.SimpleHTTPRequestHandler):
-    """Serve files with byte ranges, as any web server or bucket does."""
-
-    ranges: list[str] = []
-
-    def do_GET(self):
-        path, asked = Path(self.translate_path(self.path)), self.headers.get("Range")
-        if not path.is_file():
-            self.send_error(404)
-            return
-        data, status = path.read_bytes(), 200
-        headers = {"Accept-Ranges": "bytes"}
-        if asked:
-            self.ranges.append(asked)
-            first, last = asked.removeprefix("bytes=").split("-")
-            start = int(first) if first else max(0, len(data) - int(last))
-            end = min(int(last), len(data) - 1) if first and last else len(data) - 1
-            headers["Content-Range"] = f"bytes {start}-{end}/{len(data)}"
-            data, status = data[start : end + 1], 206
-        self.send_response(status)
-        for name, value in {**headers, "Content-Length": str(len(data))}.items():
-            self.send_header(name, value)
-        self.end_headers()
-        self.wfile.write(data)
-
-    def log_message(self, *arguments):
-        pass
-
-
 @pytest.fixture(scope="module")
 def address(portal) -> Iterator[str]:
-    def handler(*arguments):
-        return RangeServer(*arguments, directory=str(portal))
-
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_address[1]}"
-        server.shutdown()
-
-
-def test_duckdb_polars_and_pandas_read_the_folder(release):
-    parquet = release / "visits.parquet"
-    assert duckdb.sql(f"SELECT count(*) FROM '{parquet}'").fetchall() == [(146,)]
-    assert pl.scan_parquet(parquet).select(pl.len()).collect().item() == 146
-    assert len(pd.read_parquet(parquet)) == 146
-
-
-def test_polars_reads_over_http_by_ranges(release, address):
-    RangeServer.ranges.clear()
-    found = pl.scan_parquet(f"{address}/health__visits/1.0.2/visits.parquet").select("sex_code").collect()
-    assert found.height == 146
-    assert RangeServer.ranges
+    with serving(portal) as server:
+        yield server.address
 
 
 def test_a_release_is_verified_where_it_is_served(release, address, tmp_path):
-    folder = fetch(f"{address}/health__visits/1.0.2/", tmp_path)
+    folder = fetch(f"{address}health__visits/1.0.2/", tmp_path)
     found = verify(folder)
     assert found.problems == []
     assert ("chain", "holds", "follows 1.0.1") in found.rows
