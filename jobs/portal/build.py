@@ -33,8 +33,8 @@ def build(lake: Lake) -> dict[str, Any]:
 
     Pages follow from the releases and the run records alone, so a second build without anything new writes nothing,
     and the data of a dataset without anything new is not read. Every page is made before the first one is written,
-    each is written whole, and what is linked to before what links to it: killed at any point the site leads nowhere
-    that is not there, and the next build ends the work.
+    each is written whole, and those that are new, which nothing leads to yet, before those that change: killed at any
+    point the site leads nowhere that is not there, and the next build ends the work.
     """
     with lake.writing("open"):
         announcement.sweep(lake)
@@ -51,7 +51,8 @@ def build(lake: Lake) -> dict[str, Any]:
         card = score_card(lake.runs(), _cycles(lake), log.events(releases))
         files["scores.json"] = json_bytes(card)
         files |= shared_pages(views, card, site)
-        written = [name for name, data in files.items() if _write(lake, f"{Layer.OPEN}/{name}", data)]
+        ordered = sorted(files, key=lambda name: lake.objects.exists(f"{Layer.OPEN}/{name}"))
+        written = [name for name in ordered if _write(lake, f"{Layer.OPEN}/{name}", files[name])]
         _write(lake, MARKS, json_bytes(marks))
         for left in lake.objects.names(f"{Layer.OPEN}/{ASSETS}"):
             if str(left).removeprefix(f"{Layer.OPEN}/") not in files:

@@ -35,9 +35,10 @@ def shared_pages(views: Sequence[View], card: Mapping[str, Any], site: Site) -> 
     Chinese is `NAME.html`, English `NAME.en.html`, for these as for a dataset's pages.
     """
     made: dict[str, bytes] = {}
-    for language in LANGUAGES:
+    newest = sorted(views, key=lambda one: one.released_at, reverse=True)
+    for language in reversed(LANGUAGES):  # what a reader comes to first is the last of it
         render = _Renderer(language, site)
-        newest = sorted(views, key=lambda one: one.released_at, reverse=True)
+        made |= _group_pages(newest, render)
         made[f"ask{render.end}"] = render("ask.html", "ask", views=[one for one in views if one.latest])
         made[f"scores{render.end}"] = render("scores.html", "scores", card=card)
         made[f"index{render.end}"] = render("home.html", "index", views=newest, facets=_facets(views, language))
@@ -45,6 +46,35 @@ def shared_pages(views: Sequence[View], card: Mapping[str, Any], site: Site) -> 
     made["pages.xml"] = _site_map(sorted(names), site.address, views)
     maps = "".join(f"Sitemap: {site.address}{name}\n" for name in ("sitemap.xml", "pages.xml"))
     made["robots.txt"] = f"User-agent: *\nAllow: /\n{maps}".encode()
+    return made
+
+
+def _group_pages(views: Sequence[View], render: _Renderer) -> dict[str, bytes]:
+    """Return file name → page of each of the 20 domains, of each department, and of all of either."""
+    made: dict[str, bytes] = {}
+    names = THEMES if render.language == LANGUAGES[0] else THEMES_EN
+    themes = {
+        str(number): (name, [one for one in views if one.entry.theme_number == number])
+        for number, name in enumerate(names, 1)
+    }
+    found = sorted({one.entry.dataset.partition("/")[0] for one in views})
+    departments = {
+        name: (render.said(department(name)), [one for one in views if one.entry.dataset.startswith(f"{name}/")])
+        for name in found
+    }
+    for kind, heading, groups in (
+        ("themes", render.words["domains"], themes), ("departments", render.words["departments"], departments),
+    ):
+        for place, (title, some) in groups.items():
+            contacts = sorted({one.entry.contact for one in some}) if kind == "departments" else []
+            name = f"{kind}/{place}/index"
+            made[f"{name}{render.end}"] = render(
+                "group.html", name, title=title, heading=heading, views=some, contacts=contacts, groups=[],
+            )
+        listed = [(place, title, len(some)) for place, (title, some) in groups.items()]
+        made[f"{kind}/index{render.end}"] = render(
+            "group.html", f"{kind}/index", title=heading, heading="", groups=listed, views=[], contacts=[],
+        )
     return made
 
 

@@ -19,7 +19,7 @@ from tests.portal.conftest import Watched
 AXE = PROJECT / "jobs/portal/site/node_modules/axe-core/axe.min.js"
 PAGES = (
     "index.html", "index.en.html", "health__visits/", "health__visits/1.0.0/", "health__visits/1.0.2/index.en.html",
-    "ask.html", "scores.en.html",
+    "ask.html", "scores.en.html", "themes/5/", "departments/health/index.en.html", "themes/index.en.html",
 )
 FIRST_PAGE = 200_000  # bytes, all it loads
 

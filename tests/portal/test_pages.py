@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
+from urllib.parse import urljoin
 from xml.etree import ElementTree
 
+import httpx
 import polars as pl
 import pytest
 
@@ -25,6 +28,7 @@ from jobs.settings import PROJECT
 from jobs.storage.tables import Lake
 from tests.portal.conftest import HOSTILE
 
+NAMING = {".html", ".xml", ".atom", ".json", ".jsonl", ".jsonld", ".ttl", ".md", ".yaml", ".txt"}
 LOADS = {"script": "src", "link": "href", "img": "src", "iframe": "src", "object": "data", "source": "src"}
 
 
@@ -77,12 +81,59 @@ def test_no_page_loads_anything_from_another_host(opened: Path) -> None:
             assert not re.match(r"(?i)(https?:)?//", asked), f"{path.name} loads {asked}"
 
 
-def test_every_link_inside_the_site_leads_somewhere(opened: Path) -> None:
-    for path in _pages(opened):
-        for tag, attributes in Parts(path.read_text(encoding="utf-8")).elements:
-            target = (attributes.get("href") or "").partition("#")[0].partition("?")[0] if tag == "a" else ""
-            if target and ":" not in target:
-                assert (path.parent / target).exists(), f"{path.name}: {target}"
+def test_every_address_that_anything_on_the_site_names_is_served(
+    released: Lake, opened: Path, address: str
+) -> None:
+    portal = released.settings.portal
+    named = re.compile(re.escape(portal) + r"""[^\s"'<>\\)\]}`]*""")
+    asked: dict[str, str] = {}
+    for path in opened.rglob("*"):
+        place = path.relative_to(opened).as_posix()
+        if path.is_file() and path.suffix in NAMING and not place.startswith("site/"):
+            text = path.read_text(encoding="utf-8")
+            found = (one.removeprefix(portal).rstrip(".,;") for one in named.findall(unescape(text)))
+            asked |= dict.fromkeys(found, place)
+        if path.suffix == ".html":
+            for tag, attributes in Parts(text).elements:
+                target = attributes.get("href" if tag in ("a", "link") else "src") or ""
+                if target and not re.match(r"[a-z]+:", target):
+                    asked[urljoin(place, target)] = place
+    assert {"themes", "themes/5", "departments/health#contact", "feed.atom", "health__visits/1.0.0/"} <= set(asked)
+    with httpx.Client(base_url=address, follow_redirects=True) as client:
+        for target, place in asked.items():
+            answer = client.get(target.partition("#")[0])
+            assert answer.status_code == 200, f"{place} names {target}"
+            mark = target.partition("#")[2]
+            if place.endswith(".html") and mark:
+                assert f'id="{mark}"' in answer.text, f"{place} names {target}"
+
+
+@pytest.mark.parametrize(("end", "theme"), [("", "卫生"), (".en", "Health")])
+def test_each_domain_and_department_has_a_page_with_its_datasets(opened: Path, end: str, theme: str) -> None:
+    def read(name: str) -> str:
+        return (opened / f"{name}/index{end}.html").read_text(encoding="utf-8")
+
+    assert len(list((opened / "themes").glob(f"*/index{end}.html"))) == 20
+    health = read("themes/5")
+    assert f"<h1>{theme}</h1>" in health
+    assert all(f'href="../../{slug}/index{end}.html"' in health for slug in ("health__visits", "products__headcount"))
+    assert "health__visits" not in read("themes/1")
+    assert 'id="health__visits"' in read("departments/health")
+    assert "products__headcount" not in read("departments/health")
+    assert f'href="../themes/5/index{end}.html"' in read("health__visits")
+
+
+def test_what_was_held_back_and_that_nobody_was_attacked_is_said_in_words(released: Lake, opened: Path) -> None:
+    newest = listing.versions(released.objects, "health/visits")[-1]
+    held = newest.manifest["risk"]["held_back"]
+    for end, least, groups in (
+        ("", f"须不少于 {held['least_change']} 行", f"本版有 {held['groups_held']} 组"),
+        (".en", f"by at least {held['least_change']} rows", f"version: {held['groups_held']} groups"),
+    ):
+        page = (opened / f"health__visits/index{end}.html").read_text(encoding="utf-8")
+        assert least in page
+        assert groups in page
+        assert words("en" if end else "zh")["attack_none"] in page
 
 
 def test_the_page_describes_the_dataset_to_search_engines(opened: Path) -> None:

@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from jobs.errors import ReleaseRefused
+from jobs.portal.build import build
 from jobs.releases import approvals, listing, recipes
 from jobs.releases.verify import verify
 from jobs.settings import Settings
@@ -91,3 +92,7 @@ def test_a_release_of_large_groups_leaves_and_says_what_the_attack_came_to(tmp_p
         assert not verify(released.folder).problems
         assert {row["result"] for row in recipes.rebuild(lake, DATASET, released.version)} == {"equal"}
         assert "register of people" in (released.folder / "README.md").read_text(encoding="utf-8")
+        build(lake)
+        pages = lake.objects.local("open/public_security__household_register")
+        assert f"{role['population']:,} of them" in (pages / "index.en.html").read_text(encoding="utf-8")
+        assert f"至少与 {role['least_people']:,} 人吻合" in (pages / "index.html").read_text(encoding="utf-8")
