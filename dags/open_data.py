@@ -12,11 +12,7 @@ from jobs.contract import Contract
 from jobs.layers import Layer, asset_name, asset_uri, dag_name
 from jobs.settings import Settings
 
-PREVIEW = """{% set seen = ti.xcom_pull(task_ids='preview') or {} %}
-| what | value |
-|---|---|
-{% for what, value in seen.items() %}| {{ what }} | {{ value }} |
-{% endfor %}"""
+PREVIEW = "{{ (ti.xcom_pull(task_ids='preview') or {}).get('report', '') }}"
 
 
 def open_dag(contract: Contract) -> DAG:
@@ -51,11 +47,10 @@ def open_dag(contract: Contract) -> DAG:
             return previewed(name)
 
         @task(task_id="publish")
-        def publish(decision: dict[str, object]) -> list[dict[str, object]]:
-            from jobs.operation.tasks import approver, perform
+        def publish(decision: dict[str, object], seen: dict[str, object]) -> list[dict[str, object]]:
+            from jobs.operation.tasks import released
 
-            run = get_current_context()["dag_run"]
-            return perform("publish", name, approved_by=approver(decision), triggered_by=run.triggering_user_name)
+            return released(name, decision, seen, get_current_context()["dag_run"].triggering_user_name)
 
         @task(task_id="site", trigger_rule="none_failed")
         def build_site() -> dict[str, object]:
@@ -69,8 +64,9 @@ def open_dag(contract: Contract) -> DAG:
                 task_id="approve", subject=f"Release {contract.title.en} ({contract.title.zh})?", body=PREVIEW,
                 response_timeout=timedelta(days=7),
             )
-            protected >> preview() >> approve
-            publish(approve.output) >> build_site()
+            seen = preview()
+            protected >> seen >> approve
+            publish(approve.output, seen) >> build_site()
     return dag
 
 

@@ -69,9 +69,14 @@ def backfilled(run: Any) -> date | None:
 
 
 def previewed(name: str) -> dict[str, Any]:
-    """Return what a release would hold, for the person who decides; skips when it would equal the last one."""
+    """Return what a release would hold, with a `report` for the person who decides.
+
+    Skips when it would equal the last one, and fails, before anybody is asked, when it would be refused whoever
+    approves it: attacked with success, or too little left.
+    """
     from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
+    from jobs.releases.briefing import briefing
     from jobs.stages import publish
     from jobs.storage.tables import Lake
 
@@ -80,9 +85,24 @@ def previewed(name: str) -> dict[str, Any]:
             found: dict[str, Any] = publish.preview(lake, name)
     except FINAL as error:
         raise AirflowFailException(str(error)) from None
+    if found["refused"]:
+        raise AirflowFailException(found["refused"])
     if found["unchanged"]:
         raise AirflowSkipException("the release would equal the last one.")
-    return found
+    return {**found, "report": briefing(found)}
+
+
+def released(
+    name: str, decision: Mapping[str, Any] | None, seen: Mapping[str, Any], triggered_by: str | None
+) -> list[dict[str, Any]]:
+    """Publish the rows that a person saw and approved; without an approval, or of other rows, nothing."""
+    from airflow.sdk.exceptions import AirflowFailException
+
+    if decision is None or list(decision.get("chosen_options") or []) != ["Approve"]:
+        raise AirflowFailException(f"{name}: nobody approved this release; nothing is published.")
+    return perform(
+        "publish", name, approved_by=approver(decision), triggered_by=triggered_by, seen=seen["content"]
+    )
 
 
 def site() -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ import polars as pl
 
 from jobs.errors import ReleaseRefused, RequestError
 from jobs.privacy.keyring import secret
-from jobs.releases import assembly, build, inputs, listing, origin
+from jobs.releases import assembly, build, history, inputs, listing, origin
 from jobs.releases.assembly import Recipe
 from jobs.releases.build import Draft
 from jobs.releases.history import Past
@@ -19,7 +20,7 @@ from jobs.releases.holding import Comparison, settled
 from jobs.releases.inputs import Inputs
 from jobs.releases.signing import Signer
 from jobs.releases.verify import ATTESTATION, PAGES, SIGNATURE
-from jobs.sets.changes import differences
+from jobs.sets.changes import comparable, differences
 
 if TYPE_CHECKING:
     from jobs.storage.tables import Lake
@@ -31,18 +32,21 @@ VARIES = (SIGNATURE, ATTESTATION, *PAGES)
 def recipe(lake: Lake, made: Draft, decided: Inputs) -> Recipe:
     """Return the recipe of a draft with its inputs decided."""
     code = origin.code(lake.settings)
-    return Recipe(made, decided, _past(lake, made, decided, code), code, _rules(lake), _keys(lake, made))
+    return Recipe(made, decided, _past(lake, made, decided.windows, code), code, _rules(lake), _keys(lake, made))
 
 
-def changes_since_last(lake: Lake, made: Draft) -> dict[str, int] | None:
-    """Return how many rows a draft would change, None when the chain would start (anew) with it."""
+def changes_since_last(lake: Lake, made: Draft) -> dict[str, Any] | None:
+    """Return what a draft would change, None when the chain would start (anew) with it.
+
+    `since`: the last version; `counts`: rows added, removed, changed; `why`: how many of them came from where.
+    """
     last = listing.latest(lake.objects, made.contract.name)
-    if last is None or last.withdrawn:
+    if last is None or last.withdrawn or not comparable(pl.read_parquet(last.data("parquet"), n_rows=0), made.table):
         return None
-    before = pl.read_parquet(last.data("parquet"))
-    if dict(before.schema) != dict(made.table.schema):
-        return None
-    return differences(before, made.table, made.key).counts
+    past = _past(lake, made, {"last": last.version}, origin.code(lake.settings))
+    counts = differences(past.tables[last.version], made.table, made.key).counts
+    why = history.attribution(past, last.version, made.table, made.key)
+    return {"since": last.version, "counts": counts, "why": why}
 
 
 def rebuild(lake: Lake, dataset: str, version: str, into: Path | None = None) -> list[dict[str, Any]]:
@@ -85,10 +89,10 @@ def _compared(made: Path, released: Path, gone: frozenset[str]) -> list[dict[str
     return rows
 
 
-def _past(lake: Lake, made: Draft, decided: Inputs, code: dict[str, Any]) -> Past:
+def _past(lake: Lake, made: Draft, windows: Mapping[str, str], code: dict[str, Any]) -> Past:
     """Return the public tables the windows start from, and the last release's gold rows by today's code and terms."""
     name, tables = made.contract.name, {}
-    for version in dict.fromkeys(decided.windows.values()):
+    for version in dict.fromkeys(windows.values()):
         one = listing.version(lake.objects, name, version)
         if one.withdrawn:
             raise RequestError(
@@ -96,9 +100,9 @@ def _past(lake: Lake, made: Draft, decided: Inputs, code: dict[str, Any]) -> Pas
                 layer="open",
             )
         tables[version] = pl.read_parquet(one.data("parquet"))
-    if "last" not in decided.windows:
+    if "last" not in windows:
         return Past()
-    last = listing.version(lake.objects, name, decided.windows["last"])
+    last = listing.version(lake.objects, name, windows["last"])
     same = last.manifest["code"]["sha256"] == code["sha256"] and last.manifest["terms"] == made.terms
     return Past(tables, same, None if same else _recomputed(lake, made, last))
 

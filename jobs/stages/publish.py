@@ -36,14 +36,16 @@ from jobs.releases.versions import next_version, version_key
 from jobs.storage.tables import Lake
 
 
-def run(lake: Lake, name: str, *, approved_by: str, triggered_by: str | None = None) -> list[StageReport]:
+def run(
+    lake: Lake, name: str, *, approved_by: str, triggered_by: str | None = None, seen: str | None = None
+) -> list[StageReport]:
     """Release a dataset or product as it is in gold; content that was released already is known and changes nothing.
 
     delivered = accepted (rows kept) + withheld (rows of groups that stayed too small), in gold rows of the release's
     scope; of an aggregate these are the rows counted. Raises ReleaseRefused, and releases nothing, when the terms are
     not approved as they stand, when `approved_by` is nobody or who triggered the release, when gold has no rows, when
-    fewer rows would be kept than the contract's utility floor, when a public key does not tell the rows apart, and
-    when an identifier is found.
+    fewer rows would be kept than the contract's utility floor, when a public key does not tell the rows apart, when
+    an identifier is found, and when the rows are not those that were `seen` (the preview's `content`).
     """
     contract = lake.catalogue.contract(name)
     with lake.writing(f"open.{layers.slug(name)}"):
@@ -57,6 +59,11 @@ def run(lake: Lake, name: str, *, approved_by: str, triggered_by: str | None = N
         attacked = _attacked(lake, made, started, gold)
         against = holding.comparison(lake, made)
         made = holding.settled(lake, made, against)
+        if seen is not None and seen != made.content["rows"]:
+            raise ReleaseRefused(
+                "what would be released now is not what was approved.", dataset=name, layer=Layer.OPEN,
+                remedy="run its DAG again, and approve what it shows.",
+            )
         version, breaking = _version(lake, made)
         last = listing.latest(lake.objects, name)
         fresh = last is None or version != last.version
@@ -99,7 +106,8 @@ def withdraw(lake: Lake, name: str, versions: Sequence[str], *, reason: str, by:
 def preview(lake: Lake, name: str) -> dict[str, Any]:
     """Return what a release would hold, measure and change, without a row of it; writes nothing.
 
-    `unchanged`: the release would equal the last one. `approved`: the terms are approved as they stand.
+    `unchanged`: the release would equal the last one. `approved`: the terms are approved as they stand. `refused`: why
+    the release would be refused whoever approves it, else None. `content`: a digest of its rows.
     Raises ReleaseRefused when the contract opens nothing or gold is not there yet.
     """
     contract = lake.catalogue.contract(name)
@@ -112,7 +120,9 @@ def preview(lake: Lake, name: str) -> dict[str, Any]:
     except ReleaseRefused:
         approval = None
     assert contract.release is not None
-    measured = build.privacy(made)
+    measured, changes, held = build.privacy(made), recipes.changes_since_last(lake, made), made.held or {}
+    attack, refusal = _foretold(lake, fresh)
+    refusal = _too_little(made) or refusal
     shown = (
         "threshold", "groups", "smallest_group", "kept", "kept_share", "suppressed", "coarsened", "quasi_identifiers"
     )
@@ -121,33 +131,42 @@ def preview(lake: Lake, name: str) -> dict[str, Any]:
         "version": version,
         "breaking": breaking,
         "unchanged": last is not None and version == last.version and version in lake.judged("publish", name),
-        "changes": recipes.changes_since_last(lake, made),
+        "since": changes["since"] if changes else None,
+        "changes": changes["counts"] if changes else None,
+        "why": changes["why"] if changes else {},
         "rows": made.table.height,
         "underlying_rows": made.anonymised.delivered,
         **{key: measured[key] for key in shown},
         "utility_floor": contract.release.utility_floor,
         "risk": measured["gb_t_42460"]["r"],
-        "attack": _foretold(lake, fresh),
-        "held_back": (made.held or {}).get("groups_held", 0),
+        "risk_allowed": measured["gb_t_42460"]["threshold"],
+        "attack": attack,
+        "held_back": held.get("groups_held", 0),
+        "rows_held_back": held.get("rows_held", 0),
+        "taken_down": held.get("groups_taken_down", 0),
+        "refused": str(refusal) if refusal else None,
+        "quality": inputs.quality(inputs.sources(lake, contract)),
         "columns": made.table.columns,
         "gold": gold,
+        "content": made.content["rows"],
         "fingerprint": made.fingerprint,
         "approved": approval is not None,
         "terms_approved_by": approval.approved_by if approval else None,
     }
 
 
-def _foretold(lake: Lake, made: build.Draft) -> str:
-    """Return in one line what the attack would come to, for the person who decides."""
+def _foretold(lake: Lake, made: build.Draft) -> tuple[str, ReleaseRefused | None]:
+    """Return in one line what the attack would come to, for the person who decides, and the refusal it leads to."""
     try:
         found = adversary.attack(lake, made)
     except ReleaseRefused as refusal:
-        return f"refused: {refusal.what}"
+        return f"refused: {refusal.what}", refusal
     if found is None:
         about = adversary.roles(lake, made.contract)
-        return "not attacked: there is no register of people yet" if about else "not attacked: it is about no person"
+        why = "there is no register of people yet" if about else "it is about no person"
+        return f"not attacked: {why}", None
     claims = sum(one["claims"] for one in found["roles"])
-    return f"{claims} claims, nobody truly singled out, against {found['against']}"
+    return f"{claims} claims, nobody truly singled out, against {found['against']}", None
 
 
 def _approval(lake: Lake, contract: Contract, approved_by: str, triggered_by: str | None) -> approvals.Approval:
@@ -214,11 +233,18 @@ def _inputs(lake: Lake, made: build.Draft, version: str, breaking: list[str], no
 
 def _useful(lake: Lake, made: build.Draft, started: float, gold: dict[str, Any]) -> None:
     """Raise ReleaseRefused, and record it, when the release would be empty or below the contract's utility floor."""
+    if refusal := _too_little(made):
+        _record_refusal(lake, made, refusal, started, gold)
+        raise refusal
+
+
+def _too_little(made: build.Draft) -> ReleaseRefused | None:
+    """Return the refusal of a release that would be empty or below the contract's utility floor."""
     contract, result = made.contract, made.anonymised
     assert contract.release is not None
     floor = contract.release.utility_floor
     if result.kept and result.kept_share >= floor:
-        return
+        return None
     if not result.delivered:
         what, remedy = "gold has no rows in the release's scope.", "deliver some, or widen release.only."
     else:
@@ -227,9 +253,7 @@ def _useful(lake: Lake, made: build.Draft, started: float, gold: dict[str, Any])
             f"{made.threshold}; the contract's utility floor is {floor:.0%}."
         )
         remedy = "publish: fewer or coarser columns, then approve the new terms."
-    refusal = ReleaseRefused(what, dataset=contract.name, layer=Layer.OPEN, remedy=remedy)
-    _record_refusal(lake, made, refusal, started, gold)
-    raise refusal
+    return ReleaseRefused(what, dataset=contract.name, layer=Layer.OPEN, remedy=remedy)
 
 
 def _attacked(lake: Lake, made: build.Draft, started: float, gold: dict[str, Any]) -> dict[str, Any] | None:

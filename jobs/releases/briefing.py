@@ -1,0 +1,66 @@
+"""What the person who approves a release reads: what it holds, what it changes and why, risk, attack, quality."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+_WHY = {
+    "source": "来自新数据 · from new data", "pipeline": "来自代码或条款变更 · from changed code or terms",
+    "unattributed": "未归因 · not attributed (the earlier rows are gone)",
+}
+_QUALITY = {
+    "dataset": "数据集 · dataset", "batches": "交付 · deliveries", "delivered": "行数 · rows",
+    "accepted": "接收 · accepted", "quarantined": "拒收 · rejected", "duplicates": "重复 · repeated",
+}
+
+
+def briefing(found: Mapping[str, Any]) -> str:
+    """Return a preview (`jobs.stages.publish.preview`) as Markdown in Chinese and English; counts, no row."""
+    terms = found["terms_approved_by"] or "**未获批准，发布将被拒绝 · nobody as they stand: it will be refused**"
+    coarsened = ", ".join(f"{column}: {rows:,}" for column, rows in found["coarsened"].items()) or "—"
+    facts = {
+        "版本 · version": f"{found['version']}",
+        "行数 · rows": f"{found['rows']:,}",
+        "保留 · kept": f"{found['kept']:,} / {found['underlying_rows']:,} ({float(found['kept_share']):.1%}, "
+                     f"≥ {float(found['utility_floor']):.0%}), 未发布 · suppressed {found['suppressed']:,}",
+        "字段 · columns": ", ".join(found["columns"]),
+        "准标识符 · quasi-identifiers": ", ".join(found["quasi_identifiers"]) or "—",
+        "概化的行 · rows coarsened": coarsened,
+        "最小组 · smallest group": f"{found['smallest_group']} (≥ {found['threshold']})",
+        "重标识风险 · risk (GB/T 42460)": f"R = {found['risk']} (≤ {found['risk_allowed']})",
+        "攻击结果 · attack": found["attack"],
+        "暂缓的变更 · held back": f"{found['held_back']:,} 组 · groups ({found['rows_held_back']:,} 行 · rows), "
+                               f"整组不发布 · left out whole {found['taken_down']:,}",
+        "条款批准人 · terms approved by": terms,
+        "Gold": ", ".join(f"{key} {value}" for key, value in found["gold"].items()),
+    }
+    lines = ["| 事项 · what | 内容 · value |", "|---|---|"]
+    lines += [f"| {key} | {_cell(said)} |" for key, said in facts.items()]
+    lines += ["", *[f"**不兼容变更 · breaking:** {what}" for what in found["breaking"]], *_changes(found), ""]
+    return "\n".join(lines + _quality(found["quality"])) + "\n"
+
+
+def _changes(found: Mapping[str, Any]) -> list[str]:
+    if found["changes"] is None:
+        return ["**变更 · changes:** 完整快照，没有可比的上一版 · a full snapshot, with no version before to compare."]
+    lines = [f"**自 {found['since']} 以来的变更 · changes since {found['since']}:** {_counts(found['changes'])}", ""]
+    return [*lines, *[f"- {_WHY[why]}: {_counts(counts)}" for why, counts in found["why"].items()]]
+
+
+def _counts(counts: Mapping[str, int]) -> str:
+    words = {"added": "新增 · added", "removed": "删除 · removed", "changed": "修改 · changed"}
+    return ", ".join(f"{words[kind]} {number:,}" for kind, number in counts.items())
+
+
+def _quality(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    if not rows:
+        return []
+    return [
+        "**质量 · quality**", "", f"| {' | '.join(_QUALITY.values())} |", "|" + "---|" * len(_QUALITY),
+        *[f"| {' | '.join(_cell(row[key]) for key in _QUALITY)} |" for row in rows],
+    ]
+
+
+def _cell(value: object) -> str:
+    return str(value).replace("|", "\\|").replace("\n", " ")

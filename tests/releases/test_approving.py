@@ -1,0 +1,137 @@
+"""Who approves a release sees what it changes and what it risks; what is published is that, or nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import polars as pl
+import pytest
+from airflow.sdk.exceptions import AirflowFailException
+
+from jobs.errors import ReleaseRefused
+from jobs.operation import tasks
+from jobs.releases import approvals, listing
+from jobs.releases.briefing import briefing
+from jobs.settings import PROJECT
+from jobs.stages import publish
+from tests.releases.conftest import put_gold, visits
+
+NAME = "health/visits"
+OFFICER = {"name": "officer"}
+# What Airflow does with an answer, by its own operator: which tasks it goes on with.
+PROBE = """
+import json, sys
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from airflow.dag_processing.dagbag import DagBag
+from airflow.sdk.exceptions import DownstreamTasksSkipped
+told = {}
+for name, dag in DagBag(sys.argv[1]).dags.items():
+    if not name.startswith("open."):
+        continue
+    task, run = dag.get_task("approve"), SimpleNamespace(map_index=-1, xcom_push=lambda **said: None)
+    answer = {"params_input": {}, "responded_at": datetime.now(UTC), "responded_by_user": {"name": "officer"}}
+    for choice in ("Approve", "Reject"):
+        try:
+            said = task.execute_complete({"task": task, "ti": run}, {**answer, "chosen_options": [choice]})
+            found = {"handed_on": said["chosen_options"]}
+        except DownstreamTasksSkipped as skipped:
+            found = {"skipped": [getattr(one, "task_id", one) for one in skipped.tasks]}
+        told.setdefault(name, []).append(found)
+print("FOUND" + json.dumps(told))
+"""
+
+
+@pytest.fixture
+def second(lake, monkeypatch):
+    """Return a lake, which is the environment's too, with one release and gold rows for another."""
+    monkeypatch.setenv("LAKE_ROOT", str(lake.settings.root))
+    monkeypatch.setenv("LAKE_SCHEMAS", str(lake.settings.schemas))
+    approvals.approve(lake, NAME, by="officer@city.example")
+    publish.run(lake, NAME, approved_by="officer")
+    put_gold(lake, visits(county=40))
+    return lake
+
+
+def _there(lake):
+    return [one.version for one in listing.versions(lake.objects, NAME)]
+
+
+def test_the_approver_reads_the_difference_its_reasons_risk_attack_and_what_waits(second):
+    seen = tasks.previewed(NAME)
+    lines = seen["report"].splitlines()
+    assert "| 版本 · version | 1.0.1 |" in lines
+    assert "**自 1.0.0 以来的变更 · changes since 1.0.0:** 新增 · added 40, 删除 · removed 0" in lines
+    assert "- 来自新数据 · from new data: 新增 · added 40, 删除 · removed 0" in lines
+    assert any(f"R = {seen['risk']} (≤ 0.2000)" in line for line in lines)
+    assert any("not attacked: there is no register of people yet" in line for line in lines)
+    assert any("held back | 0 组 · groups" in line for line in lines)
+    assert "PERSON" not in seen["report"]
+    assert _there(second) == ["1.0.0"]
+
+
+def test_the_first_release_is_shown_as_a_snapshot_and_terms_nobody_approved_as_such(lake):
+    text = briefing(publish.preview(lake, NAME))
+    assert "a full snapshot, with no version before" in text
+    assert "nobody as they stand: it will be refused" in text
+
+
+def test_a_breaking_change_is_named_before_it_is_approved(second, change, opened):
+    change(NAME, "fields", "birth_date", "publish", to={"as": "birth_band", "generalise": "five_years"})
+    text = briefing(publish.preview(opened(), NAME))
+    assert "| 版本 · version | 2.0.0 |" in text
+    assert re.search(r"\*\*不兼容变更 · breaking:\*\* .*birth_band", text)
+
+
+@pytest.mark.parametrize(
+    "decision",
+    [None, {}, {"chosen_options": ["Reject"], "responded_by_user": OFFICER},
+     {"chosen_options": [], "responded_by_user": OFFICER}, {"chosen_options": ["Approve"], "responded_by_user": None},
+     {"chosen_options": ["Approve"], "responded_by_user": {"name": "operator"}}],
+)  # fmt: skip
+def test_refused_unanswered_or_approved_by_who_triggered_it_nothing_is_published(second, decision):
+    before = sorted(second.objects.local("open").rglob("*"))
+    seen = tasks.previewed(NAME)
+    with pytest.raises(AirflowFailException):
+        tasks.released(NAME, decision, seen, "operator")
+    assert sorted(second.objects.local("open").rglob("*")) == before
+
+
+def test_what_was_approved_is_published_and_other_rows_are_not(second):
+    approved = {"chosen_options": ["Approve"], "responded_by_user": OFFICER}
+    seen = tasks.previewed(NAME)
+    put_gold(second, visits(county=50))
+    with pytest.raises(AirflowFailException, match="not what was approved"):
+        tasks.released(NAME, approved, seen, "operator")
+    assert _there(second) == ["1.0.0"]
+    put_gold(second, visits(county=40))
+    (report,) = tasks.released(NAME, approved, seen, "operator")
+    assert (report["batch"], _there(second)) == ("1.0.1", ["1.0.0", "1.0.1"])
+    said = listing.versions(second.objects, NAME)[-1].attestation
+    assert (said["approved_by"], said["triggered_by"]) == ("officer", "operator")
+
+
+def test_nobody_is_asked_about_a_release_that_would_be_refused(second):
+    places = pl.Series("division_code", ["420102", "110101", "650102", "440103", "320102", "510104", "220102"])
+    put_gold(second, visits(county=1, rare=1).with_columns(places))
+    with pytest.raises(AirflowFailException, match="utility floor"):
+        tasks.previewed(NAME)
+    with pytest.raises(ReleaseRefused, match="utility floor"):
+        publish.run(second, NAME, approved_by="officer")
+
+
+def test_airflow_skips_publishing_when_the_officer_rejects(tmp_path: Path):
+    environment = {**os.environ, "AIRFLOW_HOME": str(tmp_path), "AIRFLOW__CORE__LOAD_EXAMPLES": "False"}
+    done = subprocess.run(
+        [sys.executable, "-c", PROBE, str(PROJECT / "dags")], env=environment, capture_output=True, text=True,
+        check=True, cwd=PROJECT,
+    )
+    line = next(line for line in done.stdout.splitlines() if line.startswith("FOUND"))
+    told = json.loads(line.removeprefix("FOUND"))
+    assert len(told) > 3
+    assert all(said == [{"handed_on": ["Approve"]}, {"skipped": ["publish"]}] for said in told.values()), told
