@@ -12,6 +12,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import polars as pl
+import pyarrow.parquet as pq
 import pytest
 
 from jobs.errors import ReleaseRefused, RequestError
@@ -84,6 +85,8 @@ def test_every_version_is_the_one_before_and_its_changes(lake):
     folders = [release(lake, visits(county=county, rare=rare)) for county, rare in sizes]
     assert [folder.name for folder in folders] == ["1.0.0", "1.0.1", "1.0.2", "1.0.3", "1.0.4"]
     now = pl.read_parquet(folders[0] / "visits.parquet")
+    removed = [changes_of(folder, before.name).removed.height > 0 for before, folder in pairwise(folders)]
+    assert removed == [False, True, True, False]
     for before, folder in pairwise(folders):
         now = applied(now, changes_of(folder, before.name))
         assert now.equals(pl.read_parquet(folder / "visits.parquet"))
@@ -169,8 +172,9 @@ def test_a_rebuild_under_other_terms_names_the_commit(lake, opened, change):
 
 
 def test_another_process_on_one_core_makes_the_same_bytes(lake, tmp_path):
-    release(lake, visits(county=4000))
-    folder = release(lake, visits(county=4010))
+    release(lake, visits(county=40_000))
+    folder = release(lake, visits(county=40_010))
+    assert pq.ParquetFile(folder / "visits.parquet").num_row_groups > 1
     program = (
         "import sys; from pathlib import Path\n"
         "from jobs.releases import recipes\nfrom jobs.storage.tables import Lake\n"
