@@ -21,6 +21,7 @@ PAGES = (
     "index.html", "index.en.html", "health__visits/", "health__visits/1.0.0/", "health__visits/1.0.2/index.en.html",
     "ask.html", "scores.en.html", "themes/5/", "departments/health/index.en.html", "themes/index.en.html",
 )
+DATA = "visits.parquet"
 FIRST_PAGE = 200_000  # bytes, all it loads
 
 
@@ -124,6 +125,22 @@ def test_a_first_answer_is_the_one_the_whole_table_gives(
         header, *rows = csv.reader(stream)
     assert sorted(header) == names == sorted(columns)
     assert sorted(rows) == sorted([["" if cell is None else str(cell) for cell in row] for row in wanted])
+
+
+def test_what_one_question_fetched_the_next_one_does_not_fetch_again(watched: Watched) -> None:
+    asked: list[str] = []
+    watched.page.on("request", lambda one: asked.append(one.headers.get("range", "")) if DATA in one.url else None)
+    page = watched.open("ask.en.html?table=health__visits")
+    for sql in (
+        "SELECT sex_code, count(*) AS n FROM health__visits GROUP BY ALL",
+        "SELECT division_code, sex_code, count(*) AS n FROM health__visits GROUP BY ALL", "FROM health__visits",
+    ):
+        page.fill("#sql", sql)
+        page.click("#run")
+        page.wait_for_selector(f"#result th:nth-child({2 + ('division' in sql)})", timeout=30_000)
+        page.wait_for_selector("#status:has-text('rows in')")
+    page.wait_for_load_state("networkidle")
+    assert len(asked) == len(set(asked)) > 3
 
 
 def test_a_wrong_question_says_what_is_wrong_and_the_next_one_is_answered(watched: Watched) -> None:

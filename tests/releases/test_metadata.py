@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from hashlib import sha256
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -31,6 +32,8 @@ from jobs.releases.verify import verify
 
 SHAPES = Path(__file__).parent / "dcat_ap" / "dcat-ap-3.0.0-SHACL.ttl"
 DCAT = rdflib.Namespace("http://www.w3.org/ns/dcat#")
+SPDX = rdflib.Namespace("http://spdx.org/rdf/terms#")
+VCARD = rdflib.Namespace("http://www.w3.org/2006/vcard/ns#")
 
 
 @pytest.fixture(scope="module")
@@ -86,6 +89,38 @@ def test_the_catalogue_names_files_and_digests(release):
     assert {name: digest.lower() for name, digest in listed.items()} == {
         name: sums[name] for name in ("visits.csv", "visits.parquet")
     }
+
+
+def test_a_harvester_of_ckan_finds_all_it_makes_a_package_and_its_resources_from(portal):
+    """The mapping of ckanext-dcat's profile `euro_dcat_ap_3`: what it reads of datasets and distributions."""
+    graph = rdflib.Graph().parse(portal / "catalogue.ttl")
+    assert isomorphic(graph, rdflib.Graph().parse(portal / "catalogue.jsonld"))
+    versions = set(graph.subjects(DCAT.inSeries))
+    assert len(versions) == 3
+
+    def one(node, *path):
+        for step in path:
+            (node,) = graph.objects(node, step)
+        return str(node)
+
+    for version in versions:
+        assert one(version, rdflib.DCTERMS.identifier) == str(version)
+        assert one(version, DCAT.contactPoint, VCARD.fn)
+        assert one(version, DCAT.contactPoint, VCARD.hasEmail) == "mailto:open-data@health.example.gov"
+        assert one(version, rdflib.DCTERMS.publisher, rdflib.FOAF.name)
+        assert {str(word) for word in graph.objects(version, DCAT.keyword)} == {"卫生", "Health"}
+        for step in (rdflib.DCTERMS.issued, rdflib.DCTERMS.modified, DCAT.version, DCAT.landingPage):
+            assert one(version, step)
+        files = list(graph.objects(version, DCAT.distribution))
+        assert {one(file, DCAT.mediaType).partition("media-types/")[2] for file in files} == {
+            "text/csv", "application/vnd.apache.parquet"
+        }
+        for file in files:
+            path = portal / one(file, DCAT.downloadURL).removeprefix("https://open-data.example.gov/")
+            assert one(file, DCAT.byteSize) == str(path.stat().st_size)
+            assert one(file, SPDX.checksum, SPDX.checksumValue).lower() == sha256(path.read_bytes()).hexdigest()
+            assert one(file, rdflib.DCTERMS.license).startswith("https://creativecommons.org/")
+            assert one(file, DCAT.accessURL) == str(version)
 
 
 def test_the_data_package_is_valid_and_its_data_is_read(release):

@@ -12,6 +12,8 @@ export class Released {
   private shaped: Promise<void> | undefined;
   private readonly ahead = new Map<string, Promise<Uint8Array>>();
   private held: string[] = [];
+  private coming: string[] = [];
+  private place = "";
   private turn = 0;
   private last = Promise.resolve();
 
@@ -39,15 +41,15 @@ export class Released {
   guess(sql: string): void {
     const all = sql.replace(/count\s*\(\s*\*\s*\)/gi, "").includes("*");
     const named = this.columns.filter((name) => all || sql.includes(name));
-    if (named.some((name) => !this.held.includes(name))) this.read(this.with(named)).catch(() => undefined);
+    const fresh = this.fresh(named).filter((name) => !this.coming.includes(name));
+    if (fresh.length > 0) this.read(fresh).catch(() => undefined);
   }
 
   /** Make an empty table of the whole shape, for questions to be planned on. */
   shape(connection: AsyncDuckDBConnection): Promise<void> {
     this.shaped ??= (async () => {
-      const sample = (await (await this.open()).read({ limit: 1 })).intoIPCStream();
-      await connection.insertArrowFromIPCStream(sample, { schema: "shape", name: this.table, create: true });
-      await connection.query(`DELETE FROM shape.${quoted(this.table)}`);
+      const empty = (await this.open()).schema().intoIPCStream();  // no row, so nothing is fetched
+      await connection.insertArrowFromIPCStream(empty, { schema: "shape", name: this.table, create: true });
     })();
     this.shaped.catch(() => { this.shaped = undefined; });
     return this.shaped;
@@ -55,27 +57,40 @@ export class Released {
 
   /** Hold at least these columns, under the table's name; one call after the other. */
   hold(connection: AsyncDuckDBConnection, needed: string[]): Promise<void> {
+    this.coming = [...this.coming, ...needed];
     this.last = this.last.catch(() => undefined).then(() => this.take(connection, needed));
+    this.last.catch(() => { this.coming = []; });
     return this.last;
   }
 
   private async take(connection: AsyncDuckDBConnection, needed: string[]): Promise<void> {
-    const wanted = this.with(needed);
-    if (this.turn > 0 && wanted.length === this.held.length) return;
-    const rows = await this.read(wanted);
+    const fresh = this.fresh(needed);
+    if (fresh.length === 0) return;
+    const rows = await this.read(fresh);
     this.ahead.clear();
     this.turn += 1;
-    const name = `${this.table}_${this.turn}`;
-    await connection.insertArrowFromIPCStream(rows, { schema: "held", name, create: true });
+    const [before, name] = [this.place, `${this.table}_${this.turn}`];
+    if (before === "") {
+      await connection.insertArrowFromIPCStream(rows, { schema: "held", name, create: true });
+    } else {
+      // What is there is not fetched again: rows of both stand in the file's order.
+      const more = `${name}_more`;
+      await connection.insertArrowFromIPCStream(rows, { schema: "held", name: more, create: true });
+      const all = this.columns.filter((one) => this.held.includes(one) || fresh.includes(one)).map(quoted).join(", ");
+      await connection.query(`CREATE TABLE held.${quoted(name)} AS
+        SELECT ${all} FROM held.${quoted(before)} POSITIONAL JOIN held.${quoted(more)}`);
+      await connection.query(`DROP TABLE held.${quoted(more)}`);
+    }
     await connection.query(`CREATE OR REPLACE VIEW ${quoted(this.table)} AS FROM held.${quoted(name)}`);
-    await connection.query(`DROP TABLE IF EXISTS held.${quoted(`${this.table}_${this.turn - 1}`)}`);
-    this.held = wanted;
+    if (before !== "") await connection.query(`DROP TABLE held.${quoted(before)}`);
+    this.place = name;
+    this.held = this.columns.filter((one) => this.held.includes(one) || fresh.includes(one));
   }
 
-  /** Return columns with those already held, in the file's order; the first one where there is none: rows are counted. */
-  private with(needed: string[]): string[] {
-    const wanted = this.columns.filter((name) => needed.includes(name) || this.held.includes(name));
-    return wanted.length > 0 ? wanted : this.columns.slice(0, 1);
+  /** Return which columns are not held yet, in the file's order; the first one where none is needed: rows are counted. */
+  private fresh(needed: string[]): string[] {
+    const wanted = this.columns.filter((name) => needed.includes(name) && !this.held.includes(name));
+    return wanted.length > 0 || this.held.length > 0 ? wanted : this.columns.slice(0, 1);
   }
 
   private read(columns: string[]): Promise<Uint8Array> {
