@@ -98,11 +98,57 @@ def released(
     """Publish the rows that a person saw and approved; without an approval, or of other rows, nothing."""
     from airflow.sdk.exceptions import AirflowFailException
 
-    if decision is None or list(decision.get("chosen_options") or []) != ["Approve"]:
+    if not agreed(decision):
         raise AirflowFailException(f"{name}: nobody approved this release; nothing is published.")
+    assert decision is not None
     return perform(
         "publish", name, approved_by=approver(decision), triggered_by=triggered_by, seen=seen["content"]
     )
+
+
+def withdrawing(dataset: str, versions: str, reason: str) -> str:
+    """Return, for the person who decides, what a withdrawal would remove; skips when nothing is left to remove."""
+    from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
+
+    from jobs.releases.withdrawal import foreseen
+    from jobs.storage.tables import Lake
+
+    try:
+        with Lake.open() as lake:
+            found = foreseen(lake.objects, dataset, versions.split())
+    except FINAL as error:
+        raise AirflowFailException(str(error)) from None
+    if not found:
+        raise AirflowSkipException("these versions are withdrawn already.")
+    lines = ["| 版本 · version | 移除的行 · rows removed | 移除的文件 · files removed |", "|---|---|---|"]
+    lines += [
+        f"| {one['version']} | {'仅变更文件 · changes only' if one['rows'] is None else one['rows']} | {one['files']} |"
+        for one in found
+    ]
+    return "\n".join([f"**{dataset}**", "", f"原因 · reason: {' '.join(reason.split())}", "", *lines])
+
+
+def withdrawn(
+    dataset: str, versions: str, reason: str, decision: Mapping[str, Any] | None, triggered_by: str | None
+) -> list[str]:
+    """Withdraw what a person agreed to who did not ask for it; return the versions that were touched."""
+    from airflow.sdk.exceptions import AirflowFailException
+
+    from jobs.stages import publish
+    from jobs.storage.tables import Lake
+
+    if not agreed(decision):
+        raise AirflowFailException(f"{dataset}: nobody approved this withdrawal; nothing is withdrawn.")
+    assert decision is not None
+    by = approver(decision)
+    if not by or by.casefold() == (triggered_by or "").casefold():
+        raise AirflowFailException(f"{dataset}: who asks for a withdrawal may not approve it. Let somebody else do so.")
+    try:
+        with Lake.open() as lake:
+            touched = publish.withdraw(lake, dataset, versions.split(), reason=reason, by=by)
+    except FINAL as error:
+        raise AirflowFailException(str(error)) from None
+    return [one.version for one in touched]
 
 
 def site() -> dict[str, Any]:
@@ -183,6 +229,11 @@ def answered(register: str, case: str, answer: Mapping[str, Any]) -> str:
     except FINAL as error:
         raise AirflowFailException(str(error)) from None
     return case
+
+
+def agreed(decision: Mapping[str, Any] | None) -> bool:
+    """Tell whether an approval was asked for and given."""
+    return decision is not None and list(decision.get("chosen_options") or []) == ["Approve"]
 
 
 def approver(decision: Mapping[str, Any]) -> str:

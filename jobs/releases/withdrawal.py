@@ -54,6 +54,20 @@ def withdraw(
     return [listing.version(objects, dataset, version) for version in touched]
 
 
+def foreseen(objects: Store, dataset: str, versions: Sequence[str]) -> list[dict[str, Any]]:
+    """Return what withdrawing versions would remove, by release: version, rows and files; nothing is removed.
+
+    `rows`: those of a version that goes itself, None where only changes from one go. Raises RequestError for a version
+    that is not there.
+    """
+    chosen = [listing.version(objects, dataset, version) for version in dict.fromkeys(versions)]
+    gone = [one.version for one in chosen if not one.withdrawn]
+    return [
+        {"version": one.version, "rows": one.manifest["rows"] if one.version in gone else None, "files": len(files)}
+        for one in (listing.versions(objects, dataset) if gone else ()) if (files := _files(one, gone))
+    ]
+
+
 def finish(objects: Store, dataset: str) -> None:
     """Remove what statements of withdrawal took away and an interrupted run left."""
     for one in listing.versions(objects, dataset):

@@ -45,7 +45,8 @@ def test_every_file_loads_and_every_contract_and_register_has_its_dag(found: dic
     assert found["errors"] == []
     expected = {f"dataset.{c.name.replace('/', '__')}" for c in catalogue.datasets()}
     expected |= {f"{'open' if c.release else 'gold'}.{c.name.replace('/', '__')}" for c in catalogue.contracts.values()}
-    expected |= {f"{kind}.{name}" for kind in ("register", "cases") for name in catalogue.registers} | {"maintenance"}
+    expected |= {f"{kind}.{name}" for kind in ("register", "cases") for name in catalogue.registers}
+    expected |= {"maintenance", "withdrawal"}
     assert set(found["dags"]) == expected
 
 
@@ -62,6 +63,10 @@ def test_a_release_waits_for_a_person(found: dict) -> None:
     for name, dag in found["dags"].items():
         if name.startswith("open."):
             assert dag["tasks"] == ["approve", "desensitise", "preview", "publish", "site"]
+
+
+def test_a_withdrawal_waits_for_a_person(found: dict) -> None:
+    assert found["dags"]["withdrawal"]["tasks"] == ["approve", "preview", "site", "withdraw"]
 
 
 def test_parsing_imports_no_engine(found: dict) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from airflow.sdk.exceptions import AirflowFailException
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from jobs.errors import ReleaseRefused
 from jobs.operation import tasks
@@ -32,7 +32,7 @@ from airflow.dag_processing.dagbag import DagBag
 from airflow.sdk.exceptions import DownstreamTasksSkipped
 told = {}
 for name, dag in DagBag(sys.argv[1]).dags.items():
-    if not name.startswith("open."):
+    if not name.startswith(("open.", "withdrawal")):
         continue
     task, run = dag.get_task("approve"), SimpleNamespace(map_index=-1, xcom_push=lambda **said: None)
     answer = {"params_input": {}, "responded_at": datetime.now(UTC), "responded_by_user": {"name": "officer"}}
@@ -134,4 +134,27 @@ def test_airflow_skips_publishing_when_the_officer_rejects(tmp_path: Path):
     line = next(line for line in done.stdout.splitlines() if line.startswith("FOUND"))
     told = json.loads(line.removeprefix("FOUND"))
     assert len(told) > 3
+    assert told.pop("withdrawal") == [{"handed_on": ["Approve"]}, {"skipped": ["withdraw"]}]
     assert all(said == [{"handed_on": ["Approve"]}, {"skipped": ["publish"]}] for said in told.values()), told
+
+
+def test_a_withdrawal_is_shown_agreed_to_by_another_person_and_signed_in_that_ones_name(second):
+    publish.run(second, NAME, approved_by="officer")
+    asked = ("health/visits", "1.0.0", "an  error in\nthe source")
+    shown = tasks.withdrawing(*asked).splitlines()
+    assert "原因 · reason: an error in the source" in shown
+    rows = {line.split(" | ")[0][2:]: line.split(" | ")[1] for line in shown if line.startswith("| 1.")}
+    assert rows == {"1.0.0": "126", "1.0.1": "仅变更文件 · changes only"}
+    approved = {"chosen_options": ["Approve"], "responded_by_user": OFFICER}
+    for decision, by in ((None, "operator"), ({**approved, "chosen_options": ["Reject"]}, "operator"),
+                         (approved, "Officer"), ({**approved, "responded_by_user": None}, "operator")):  # fmt: skip
+        with pytest.raises(AirflowFailException):
+            tasks.withdrawn(*asked, decision, by)
+    assert [one.withdrawals for one in listing.versions(second.objects, NAME)] == [(), ()]
+    assert tasks.withdrawn(*asked, approved, "operator") == ["1.0.0", "1.0.1"]
+    first, _ = listing.versions(second.objects, NAME)
+    assert (first.withdrawn, first.withdrawals[0]["by"]) == (True, "officer")
+    with pytest.raises(AirflowSkipException):
+        tasks.withdrawing(*asked)
+    with pytest.raises(AirflowFailException, match=r"no version 9\.0\.0"):
+        tasks.withdrawing(NAME, "9.0.0", "why")
