@@ -22,8 +22,8 @@ with DAG(
         "versions": Param("", type="string", minLength=5, description="such as 1.0.0 1.0.1"),
         "reason": Param("", type="string", minLength=3, description="published with the statement: no personal data"),
     },
-    doc_md="**撤回已发布的版本 · withdraw released versions**\n\nTheir data, and every change file that holds their rows, "
-    "go; a signed statement says when and why, the feed and the site tell it. The same by `lake withdraw`.",
+    doc_md="**撤回已发布的版本 · withdraw released versions**\n\nTheir data, and every change file that holds their "
+    "rows, go; a signed statement says when and why, the feed and the site tell it. The same by `lake withdraw`.",
 ) as dag:
 
     @task(task_id="preview")
