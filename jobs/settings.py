@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from functools import cached_property
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -42,6 +43,9 @@ class Settings(BaseSettings):
     portal: str = Field(
         default="https://open-data.example.gov/", pattern=r"^https?://.*/$",
         description="address of the open-data site, with its last slash; descriptions of releases name it",
+    )
+    signature: Literal["Ed25519", "SM2"] = Field(
+        default="Ed25519", description="what releases are signed by: Ed25519 or SM2; chosen before the first release"
     )
     commit: str | None = Field(default=None, description="commit of the code, where it is deployed without git")
     master_key: Path | None = Field(default=None, description="file that seals the key ring; default: in ROOT/keys")

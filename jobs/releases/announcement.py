@@ -21,11 +21,11 @@ def announce(lake: Lake) -> None:
     """
     with lake.writing("open"):
         sweep(lake)
-        releases, signer = listing.everything(lake.objects), Signer.open(lake.objects)
+        releases, signer = listing.everything(lake.objects), Signer.open(lake.objects, lake.settings.signature)
         log.append(lake.objects, releases, signer)
         files = {
             "key.json": json_bytes(
-                {"algorithm": "Ed25519", "public_key": signer.public.hex(), "fingerprint": signer.fingerprint}
+                {"algorithm": signer.algorithm, "public_key": signer.public.hex(), "fingerprint": signer.fingerprint}
             ),
             **portal_files(releases, lake.settings.portal),
         }

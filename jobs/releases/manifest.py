@@ -70,7 +70,7 @@ def seal(folder: Path, facts: Mapping[str, Any], attested: Mapping[str, Any], si
     (folder / MANIFEST).write_bytes(data)
     (folder / ATTESTATION).write_bytes(attestation)
     signature = {
-        "algorithm": "Ed25519", "public_key": signer.public.hex(), "manifest": signer.sign(data),
+        "algorithm": signer.algorithm, "public_key": signer.public.hex(), "manifest": signer.sign(data),
         "attestation": signer.sign(attestation),
     }
     (folder / SIGNATURE).write_bytes(canonical(signature))

@@ -67,7 +67,8 @@ def rebuild(lake: Lake, dataset: str, version: str, into: Path | None = None) ->
     attested = {key: said for key, said in released.attestation.items() if key not in ("format", "manifest_sha256")}
     with tempfile.TemporaryDirectory() as scratch:
         folder = into or Path(scratch) / version
-        assembly.assemble(folder, recipe(lake, made, decided), attested, Signer.open(lake.objects))
+        signer = Signer.open(lake.objects, lake.settings.signature)
+        assembly.assemble(folder, recipe(lake, made, decided), attested, signer)
         return _compared(folder, released.folder, released.gone)
 
 

@@ -1,16 +1,24 @@
-"""Sign what leaves the lake: one Ed25519 key (RFC 8032) of the publisher, made once, kept beside the lake's keys."""
+"""Sign what leaves the lake: one key of the publisher, made once, kept beside the lake's keys.
+
+Ed25519 (RFC 8032) by default, SM2 (GB/T 32918.2) by setting. No library that is kept well signs by SM2, so it is done
+here, on the curve as `verify.py` has it; plain Python does not hide how long it takes, so sign where nobody measures.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import hmac
+import json
 import secrets
 from dataclasses import dataclass
+from typing import Literal
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from jobs.errors import StorageError
 from jobs.layers import Layer
+from jobs.releases.verify import SM2_BASE, SM2_ORDER, sm2_challenge, sm2_times
 from jobs.storage.objects import Store
 
 KEY = "keys/signing.key"
@@ -18,24 +26,74 @@ PUBLIC = f"{Layer.OPEN}/key.json"
 SEED_BYTES = 32
 
 
+Algorithm = Literal["Ed25519", "SM2"]
+
+
+@dataclass(frozen=True)
+class Sm2Key:
+    """Hold a private number of SM2's curve."""
+
+    secret: int
+
+    @classmethod
+    def of(cls, seed: bytes) -> Sm2Key:
+        """Return the key of a 32-byte seed."""
+        return cls(int.from_bytes(seed, "big") % (SM2_ORDER - 2) + 1)
+
+    def __repr__(self) -> str:
+        """Return nothing of the key."""
+        return "Sm2Key"
+
+    @property
+    def public(self) -> bytes:
+        """Return both coordinates of the public point, 64 bytes."""
+        place = sm2_times(self.secret, SM2_BASE)
+        assert place is not None
+        return b"".join(number.to_bytes(32, "big") for number in place)
+
+    def sign(self, message: bytes) -> bytes:
+        """Return r and s (GB/T 32918.2, 6.1), 64 bytes; the same message has the same signature."""
+        challenge, count = sm2_challenge(self.public, message), 0
+        while True:
+            # As RFC 6979: the number used once follows from key and message, so that none is ever used for two.
+            own = hmac.digest(self.secret.to_bytes(32, "big"), challenge.to_bytes(32, "big") + bytes([count]), "sha512")
+            if signature := self.signed(challenge, int.from_bytes(own, "big") % (SM2_ORDER - 1) + 1):
+                return signature
+            count += 1
+
+    def signed(self, challenge: int, once: int) -> bytes | None:
+        """Return the signature with a number used once; None for the rare one that does not do."""
+        place = sm2_times(once, SM2_BASE)
+        assert place is not None
+        r = (challenge + place[0]) % SM2_ORDER
+        s = pow(1 + self.secret, -1, SM2_ORDER) * (once - r * self.secret) % SM2_ORDER
+        return r.to_bytes(32, "big") + s.to_bytes(32, "big") if r and s and r + once != SM2_ORDER else None
+
+
 @dataclass(frozen=True)
 class Signer:
     """Sign bytes; the key never leaves it and is never printed."""
 
-    _key: Ed25519PrivateKey
+    _key: Ed25519PrivateKey | Sm2Key
 
     @classmethod
-    def of(cls, seed: bytes) -> Signer:
+    def of(cls, seed: bytes, algorithm: Algorithm = "Ed25519") -> Signer:
         """Return the signer of a 32-byte seed."""
-        return cls(Ed25519PrivateKey.from_private_bytes(seed))
+        return cls(Sm2Key.of(seed) if algorithm == "SM2" else Ed25519PrivateKey.from_private_bytes(seed))
 
     @classmethod
-    def open(cls, objects: Store) -> Signer:
+    def open(cls, objects: Store, algorithm: Algorithm = "Ed25519") -> Signer:
         """Return the publisher's signer, making its key at the first call; raise StorageError for a damaged key.
 
         The key stays on the machine that publishes. Once there are releases a missing key is never made anew: their
-        readers know the publisher by it.
+        readers know the publisher by it; nor is another algorithm taken then.
         """
+        known = json.loads(objects.read(PUBLIC)).get("algorithm", "Ed25519") if objects.exists(PUBLIC) else algorithm
+        if known != algorithm:
+            raise StorageError(
+                f"the publisher is known by its {known} key; nothing was done.", where=PUBLIC,
+                remedy=f"set LAKE_SIGNATURE={known}: releases and their withdrawals are signed by one key.",
+            )
         if not objects.own.exists(KEY):
             if objects.exists(PUBLIC):
                 raise StorageError(
@@ -46,15 +104,22 @@ class Signer:
         seed = objects.own.read(KEY)
         if len(seed) != SEED_BYTES:
             raise StorageError("the key file is damaged.", where=KEY, remedy="restore it from the backup of the keys.")
-        return cls.of(seed)
+        return cls.of(seed, algorithm)
 
     def __repr__(self) -> str:
         """Return the fingerprint, never the key."""
         return f"Signer({self.fingerprint})"
 
     @property
+    def algorithm(self) -> Algorithm:
+        """Return what it signs by."""
+        return "SM2" if isinstance(self._key, Sm2Key) else "Ed25519"
+
+    @property
     def public(self) -> bytes:
-        """Return the raw public key, 32 bytes."""
+        """Return the raw public key: 32 bytes, of SM2 64."""
+        if isinstance(self._key, Sm2Key):
+            return self._key.public
         return self._key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
 
     @property

@@ -139,7 +139,7 @@ def _signed_manifest(folder: Path, found: Findings, key: str | None) -> tuple[di
             raise Broken(f"{name} is not what was signed.")
     if read_canonical(folder / ATTESTATION)["manifest_sha256"] != sha256(folder / MANIFEST):
         found.fails("attestation", "it attests another manifest.")
-    found.holds("signature", f"Ed25519, key {fingerprint}")
+    found.holds("signature", f"{'SM2' if len(public) == _SM2_BYTES else 'Ed25519'}, key {fingerprint}")
     if key is None:
         found.note("signer", "not authenticated: no --key was given.")
     else:
@@ -158,7 +158,9 @@ Point = tuple[int, int, int, int]
 
 
 def signed_by(public: bytes, message: bytes, signature: bytes) -> bool:
-    """Tell whether an Ed25519 signature (RFC 8032, 5.1.7) over a message is a public key's."""
+    """Tell whether a signature over a message is a public key's: Ed25519 (RFC 8032, 5.1.7), SM2 where it is longer."""
+    if len(public) == _SM2_BYTES:
+        return _signed_by_sm2(public, message, signature)
     if len(public) != 32 or len(signature) != 64:
         return False
     key, nonce = _decompressed(public), _decompressed(signature[:32])
@@ -201,6 +203,63 @@ def _times(scalar: int, point: Point) -> Point:
         if scalar & 1:
             total = _plus(total, point)
         point, scalar = _plus(point, point), scalar >> 1
+    return total
+
+
+_SM2_BYTES = 64  # a public key: both coordinates
+_SM2_P = 0xFFFFFFFEFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF00000000FFFFFFFFFFFFFFFF
+_SM2_B = 0x28E9FA9E9D9F5E344D5A9E4BCF6509A7F39789F515AB8F92DDBCBD414D940E93
+SM2_ORDER = 0xFFFFFFFEFFFFFFFFFFFFFFFFFFFFFFFF7203DF6B21C6052B53BBF40939D54123
+SM2_BASE = (
+    0x32C4AE2C1F1981195F9904466A39C9948FE30BBFF2660BE1715A4589334C74C7,
+    0xBC3736A2F4F6779C59BDCEE36B692153D0A9877CC62A474002DF32E52139F0A0,
+)
+Place = tuple[int, int] | None  # None: the point at infinity
+
+
+def sm2_challenge(public: bytes, message: bytes) -> int:
+    """Return what SM2 signs (GB/T 32918.2, 6.1): SM3 over the signer's digest, with the usual identity, and message."""
+    if "sm3" not in hashlib.algorithms_available:
+        raise Broken("it is signed by SM2, and this Python has no SM3.")
+    identity = b"1234567812345678"
+    curve = b"".join(number.to_bytes(32, "big") for number in (_SM2_P - 3, _SM2_B, *SM2_BASE))
+    signer = hashlib.new("sm3", (8 * len(identity)).to_bytes(2, "big") + identity + curve + public).digest()
+    return int.from_bytes(hashlib.new("sm3", signer + message).digest(), "big")
+
+
+def _signed_by_sm2(public: bytes, message: bytes, signature: bytes) -> bool:
+    """Tell whether an SM2 signature (GB/T 32918.2, 7.1; curve of GB/T 32918.5) is a public key's."""
+    x, y = int.from_bytes(public[:32], "big"), int.from_bytes(public[32:], "big")
+    r, s = int.from_bytes(signature[:32], "big"), int.from_bytes(signature[32:], "big")
+    on_curve = x < _SM2_P and y < _SM2_P and (y * y - x * x * x + 3 * x - _SM2_B) % _SM2_P == 0
+    if len(signature) != 64 or not on_curve or not (0 < r < SM2_ORDER and 0 < s < SM2_ORDER):
+        return False
+    both = (r + s) % SM2_ORDER
+    place = sm2_plus(sm2_times(s, SM2_BASE), sm2_times(both, (x, y)))
+    return both != 0 and place is not None and (sm2_challenge(public, message) + place[0]) % SM2_ORDER == r
+
+
+def sm2_plus(one: Place, other: Place) -> Place:
+    """Return the sum of two points of SM2's curve."""
+    if one is None or other is None:
+        return one or other
+    if one[0] == other[0]:
+        if (one[1] + other[1]) % _SM2_P == 0:
+            return None
+        slope = (3 * one[0] * one[0] - 3) * pow(2 * one[1], -1, _SM2_P) % _SM2_P
+    else:
+        slope = (other[1] - one[1]) * pow(other[0] - one[0], -1, _SM2_P) % _SM2_P
+    x = (slope * slope - one[0] - other[0]) % _SM2_P
+    return x, (slope * (one[0] - x) - one[1]) % _SM2_P
+
+
+def sm2_times(scalar: int, point: Place) -> Place:
+    """Return a multiple of a point of SM2's curve."""
+    total: Place = None
+    while scalar:
+        if scalar & 1:
+            total = sm2_plus(total, point)
+        point, scalar = sm2_plus(point, point), scalar >> 1
     return total
 
 

@@ -79,7 +79,8 @@ def run(
                 "approved_by": approved_by.strip(), "triggered_by": triggered_by, "gold": gold,
             }
             attested = assembly.attestation(version, signed, now)
-            assembly.place(lake.objects, recipes.recipe(lake, made, decided), attested, Signer.open(lake.objects))
+            signer = Signer.open(lake.objects, lake.settings.signature)
+            assembly.place(lake.objects, recipes.recipe(lake, made, decided), attested, signer)
         report = _report(lake, made, version, started)
         if fresh or version not in lake.judged("publish", name):
             lake.record(report)
@@ -95,7 +96,7 @@ def withdraw(lake: Lake, name: str, versions: Sequence[str], *, reason: str, by:
     Raises RequestError for a version that is not there, or without a reason; nothing is withdrawn then.
     """
     with lake.writing(f"open.{layers.slug(name)}"):
-        signer, now = Signer.open(lake.objects), datetime.now(UTC)
+        signer, now = Signer.open(lake.objects, lake.settings.signature), datetime.now(UTC)
         touched = withdrawal.withdraw(
             lake.objects, name, versions, reason=reason, by=by, now=now, signer=signer
         )

@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
+import base64
+import json
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from jobs.catalogue import load_catalogue
 from jobs.errors import StorageError
-from jobs.releases.signing import KEY, PUBLIC, Signer
+from jobs.releases import approvals
+from jobs.releases.signing import KEY, PUBLIC, Signer, Sm2Key
+from jobs.releases.verify import signed_by, sm2_challenge, verify
+from jobs.settings import Settings
+from jobs.stages import publish
 from jobs.storage.objects import Folder
+from jobs.storage.tables import Lake
+from tests.releases.conftest import put_gold, visits, write_schemas
 
 
 def test_a_key_is_made_once_for_its_owner_alone(tmp_path: Path) -> None:
@@ -26,3 +41,83 @@ def test_a_key_that_is_gone_is_not_made_anew_once_readers_know_it(tmp_path: Path
     with pytest.raises(StorageError, match="key is not here"):
         Signer.open(store)
     assert not store.exists(KEY)
+
+
+def test_sm2_gives_the_signature_of_its_standards_example() -> None:
+    # GM/T 0003.5-2012, annex A: the recommended curve, the usual identity.
+    key = Sm2Key(0x3945208F7B2144B13F36E38AC6D39F95889393692860B51A42FB81EF4DF7C5B8)
+    assert key.public.hex() == (
+        "09f9df311e5421a150dd7d161e4bc5c672179fad1833fc076bb08ff356f35020"
+        "ccea490ce26775a52dc6ea718cc1aa600aed05fbf35e084a6632f6072da9ad13"
+    )
+    once = 0x59276E27D506861A16680F3AD9C02DCCEF3CC1FA3CDBE4CE6D54B80DEAC1BC21
+    signature = key.signed(sm2_challenge(key.public, b"message digest"), once)
+    assert signature is not None
+    assert signature.hex() == (
+        "f5a03b0648d2c4630eeac513e1bb81a15944da3827d5b74143ac7eaceee720b3"
+        "b1b6aa29df212fd8763182bc0d421ca1bb9038fd1f7f42d4840b69c485bbc1aa"
+    )
+    assert signed_by(key.public, b"message digest", signature)
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.binary(min_size=32, max_size=32), st.binary(max_size=200), st.integers(0, 511))
+def test_an_sm2_signature_is_of_one_message_and_one_key(seed: bytes, message: bytes, bit: int) -> None:
+    signer = Signer.of(seed, "SM2")
+    signature = bytes.fromhex(signer.sign(message))
+    assert signer.sign(message) == signature.hex()
+    assert signed_by(signer.public, message, signature)
+    altered = bytearray(signature)
+    altered[bit // 8] ^= 1 << bit % 8
+    assert not signed_by(signer.public, message, bytes(altered))
+    assert not signed_by(signer.public, message + b"x", signature)
+    assert not signed_by(Signer.of(seed[::-1] + b"x", "SM2").public, message, signature)
+    assert repr(signer) == f"Signer({signer.fingerprint})"
+
+
+def test_openssl_agrees_with_an_sm2_signature(tmp_path: Path) -> None:
+    if shutil.which("openssl") is None:
+        pytest.skip("there is no openssl.")
+    signer = Signer.of(b"7" * 32, "SM2")
+    point, message = b"\x04" + signer.public, b"what leaves the lake"
+    head = bytes.fromhex("3059301306072a8648ce3d020106082a811ccf5501822d034200")  # SubjectPublicKeyInfo of an SM2 key
+    pem = base64.encodebytes(head + point).decode()
+    (tmp_path / "key.pem").write_text(f"-----BEGIN PUBLIC KEY-----\n{pem}-----END PUBLIC KEY-----\n")
+    raw = bytes.fromhex(signer.sign(message))
+    (tmp_path / "sig").write_bytes(encode_dss_signature(int.from_bytes(raw[:32]), int.from_bytes(raw[32:])))
+    (tmp_path / "message").write_bytes(message)
+    done = subprocess.run(
+        ["openssl", "pkeyutl", "-verify", "-pubin", "-inkey", "key.pem", "-rawin", "-digest", "sm3", "-in", "message",
+         "-sigfile", "sig", "-pkeyopt", "distid:1234567812345678"],
+        cwd=tmp_path, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert "Signature Verified Successfully" in done.stdout, done.stderr
+
+
+def test_a_publisher_known_by_one_kind_of_key_does_not_sign_by_another(tmp_path: Path) -> None:
+    store = Folder(tmp_path)
+    Signer.open(store)
+    store.write(PUBLIC, b'{"algorithm":"Ed25519"}')
+    with pytest.raises(StorageError, match="known by its Ed25519 key"):
+        Signer.open(store, "SM2")
+
+
+def test_a_release_signed_by_sm2_is_verified_and_withdrawn_like_any_other(tmp_path: Path) -> None:
+    chosen = Settings(root=tmp_path / "lake", schemas=write_schemas(tmp_path / "schemas"), signature="SM2")
+    lake = Lake(chosen, load_catalogue(chosen.schemas))
+    put_gold(lake, visits())
+    approvals.approve(lake, "health/visits", by="officer@city.example")
+    publish.run(lake, "health/visits", approved_by="officer")
+    folder, known = lake.objects.local("open/health__visits/1.0.0"), json.loads(lake.objects.read(PUBLIC))
+    assert known["algorithm"] == "SM2"
+    found = verify(folder, key=known["fingerprint"], log=lake.objects.local("open/log.jsonl"))
+    assert found.problems == []
+    assert ("signature", "holds", f"SM2, key {known['fingerprint']}") in found.rows
+    alone = [sys.executable, "-I", "-S", str(folder / "verify.py"), "--key", known["fingerprint"]]
+    assert subprocess.run(alone, capture_output=True, check=False).returncode == 0
+    publish.withdraw(lake, "health/visits", ["1.0.0"], reason="an error", by="officer")
+    found = verify(folder, key=known["fingerprint"])
+    assert (found.problems, found.status) == ([], "withdrawn")
+    said = (folder / "manifest.json").read_bytes()
+    (folder / "manifest.json").write_bytes(said.replace(b'"rows":126', b'"rows":127'))
+    assert verify(folder).problems == ["release: manifest.json is not what was signed."]
