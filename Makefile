@@ -35,8 +35,13 @@ soak: setup ## every point of death and many orders of arrival, for hours
 unit: venv ## run the tests that need no Java
 	.venv/bin/python -m pytest -m "not spark and not e2e"
 
-demo: setup ## a synthetic city through Airflow and Spark to open datasets
+demo: setup ## a synthetic city through Airflow and Spark to open datasets; STORAGE=minio keeps them in buckets
+ifeq ($(STORAGE),minio)
+	@infra/minio.sh >/dev/null
+	.venv/bin/lake demo --buckets
+else
 	.venv/bin/lake demo
+endif
 
 up: setup ## start Airflow and the engine and keep them; prints address and login
 	.venv/bin/lake up

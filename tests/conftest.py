@@ -19,11 +19,12 @@ import pytest
 from hypothesis import settings as hypothesis_settings
 
 from jobs.errors import EngineError
+from jobs.operation.object_store import program
 from jobs.rows.codes import CodeBook
 from jobs.settings import PROJECT, Settings
 from jobs.storage import engine as server
 from jobs.storage import jars
-from tests.object_store import Server, program
+from tests.object_store import Server
 
 NEEDS_ENGINE = {"spark", "e2e"}
 KEPT_SETTINGS = {"LAKE_CI", "LAKE_DEBUG", "LAKE_JARS", "LAKE_MAVEN_URL", "LAKE_ENGINE_MEMORY", "LAKE_ENGINE_CORES"}

@@ -185,9 +185,23 @@ def _environment(settings: Settings, port: int) -> dict[str, str]:
         **({} if settings.storage and settings.raw is None else {"LAKE_RAW": str(settings.drop_box)}),
         "LAKE_SCHEMAS": str(settings.schemas.resolve()),
         "LAKE_EXPECTATIONS": str(settings.expectations.resolve()),
+        **_storage(settings),
         "LAKE_ENGINE_ROWS": str(settings.engine_rows),
         "POLARS_MAX_THREADS": str(max(1, (os.cpu_count() or 1) // PARALLEL)),
     }
+
+
+def _storage(settings: Settings) -> dict[str, str]:
+    """Return the settings of a lake in buckets, as its processes are told them."""
+    if settings.storage is None:
+        return {}
+    given = {
+        "LAKE_STORAGE": settings.storage, "LAKE_STORAGE_ENDPOINT": settings.storage_endpoint,
+        "LAKE_STORAGE_REGION": settings.storage_region,
+    }
+    keys = {"ACCESS": settings.storage_access_key, "SECRET": settings.storage_secret_key}
+    secret = {f"LAKE_STORAGE_{name}_KEY": key.get_secret_value() for name, key in keys.items() if key is not None}
+    return {**given, **secret}
 
 
 def _migrate(home: Path, environment: Mapping[str, str]) -> None:
