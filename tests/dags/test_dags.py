@@ -46,7 +46,7 @@ def test_every_file_loads_and_every_contract_and_register_has_its_dag(found: dic
     expected = {f"dataset.{c.name.replace('/', '__')}" for c in catalogue.datasets()}
     expected |= {f"{'open' if c.release else 'gold'}.{c.name.replace('/', '__')}" for c in catalogue.contracts.values()}
     expected |= {f"{kind}.{name}" for kind in ("register", "cases") for name in catalogue.registers}
-    expected |= {"maintenance", "withdrawal"}
+    expected |= {"maintenance", "returns", "withdrawal"}
     assert set(found["dags"]) == expected
 
 
