@@ -154,6 +154,8 @@ def test_names_say_what_a_thing_is() -> None:
 def test_a_test_of_ours_is_never_left_out() -> None:
     leaving_out = re.compile(r"pytest\.(?:mark\.)?(?:skip|skipif|xfail|importorskip)\b")
     for path in _modules("tests"):
+        if path == PROJECT / "tests/conftest.py":  # leaves out, loudly, what a machine lacks; in CI that fails instead
+            continue
         assert not leaving_out.search(path.read_text(encoding="utf-8")), _name(path)
 
 

@@ -26,7 +26,7 @@ from jobs.settings import PROJECT, Settings
 from jobs.storage.engine import free_port
 
 SERVICES = {"api-server": "airflow", "scheduler": "jobs.operation.preloaded", "dag-processor": "airflow"}
-ALONE = ("maintenance", "returns")  # DAGs that belong to no dataset, register or product
+ALONE = ("maintenance", "returns", "withdrawal")  # DAGs that belong to no dataset, register or product
 PARALLEL = 4  # tasks at a time
 OPERATOR, OFFICER = "operator", "officer"  # who triggers, who approves: two people
 HEALTHY_SECONDS = 120.0
