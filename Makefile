@@ -27,7 +27,7 @@ lint:
 	.venv/bin/yamllint --strict schemas expectations infra .yamllint
 
 test: setup site ## run all tests, two files of them at a time
-	.venv/bin/python -m pytest --numprocesses 2 --dist loadfile
+	.venv/bin/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 soak: setup ## every point of death and many orders of arrival, for hours
 	.venv/bin/python -m pytest --soak tests/stages/test_order.py
