@@ -17,6 +17,8 @@ Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
 DatasetName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*/[a-z][a-z0-9_]*$")]
 Severity = Literal["error", "warn"]
 Mode = Literal["public", "controlled", "enclave"]
+# Kinds of sensitive personal information (PIPL art. 28, GB/T 45574-2025); children under 14 are `under_14`.
+Special = Literal["biometric", "religion", "identity", "health", "finance", "whereabouts", "other"]
 
 # The 20 open-data domains of the plan (发改高技〔2017〕1449号 §三(一)4), in its order.
 THEMES = (
@@ -93,6 +95,9 @@ class ContractField(Model):
     )
     protect: str | None = None
     publish: Publish | None = None
+    special: Special | None = Field(
+        default=None, description="kind of sensitive personal information it tells (PIPL art. 28): of grade 4"
+    )
 
 
 class Expectation(Model):
@@ -204,6 +209,10 @@ class Contract(Model):
     aggregate: Aggregate | None = None
     release: Release | None = None
     examples: tuple[Example, ...] = ()
+    under_14: str | None = Field(
+        default=None, min_length=10,
+        description="why no row about a person speaks of a child under 14; without it every column is sensitive",
+    )
 
     @property
     def department(self) -> str:

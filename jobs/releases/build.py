@@ -14,6 +14,7 @@ import polars as pl
 from jobs.catalogue import Catalogue
 from jobs.contract import GROUP_THRESHOLD, Contract
 from jobs.errors import ReleaseRefused
+from jobs.privacy import grades
 from jobs.releases import describe, formats, terms
 from jobs.releases.manifest import decimal
 from jobs.releases.metadata.entry import column_document
@@ -100,13 +101,17 @@ class Draft:
 def draft(gold: pl.LazyFrame, contract: Contract, catalogue: Catalogue) -> Draft:
     """Return what a release of these gold rows would be; nothing is written.
 
-    Raises ReleaseRefused when the contract publishes nothing, and when its key does not tell the rows apart.
+    Raises ReleaseRefused when the contract publishes nothing or more openly than its grade allows, and when its key
+    does not tell the rows apart.
     """
     if contract.release is None or not contract.published:
         raise ReleaseRefused(
             "the contract opens nothing.", dataset=contract.name, layer="open",
             remedy="give fields publish: and the contract release:.",
         )
+    if found := grades.problem(contract, catalogue):
+        where, what, remedy = found
+        raise ReleaseRefused(what, dataset=contract.name, layer="open", where=".".join(where), remedy=remedy)
     rows = _in_scope(gold, contract, catalogue).collect()
     codes = CodeBook.load(catalogue.root / "codes")
     published = generalise(rows, contract, codes)
@@ -200,6 +205,7 @@ def privacy(made: Draft) -> dict[str, Any]:
         "suppressed": result.suppressed,
         "coarsened": dict(result.coarsened),
         "held_back": dict(made.held) if made.held is not None else None,
+        "gb_t_43697": grades.statement(contract, made.catalogue, result.delivered),
         "gb_t_42460": {
             "threshold": decimal(1 / made.threshold, 4), "r_max": decimal(largest, 6),
             "r_avg": decimal(result.average_risk, 6), "r": decimal(risk, 6), "grade": 4 if contract.aggregate else 3,

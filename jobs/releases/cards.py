@@ -45,7 +45,9 @@ def card_en(
         f"threshold is {risk['threshold']}. Of {risk['underlying_rows']} rows {risk['kept']} are published and "
         f"{risk['suppressed']} are left out because their group stayed too small. Risk of being recognised by "
         f"GB/T 42460-2023 annex D: R = {measured['r']} (largest {measured['r_max']}, mean {measured['r_avg']}; allowed "
-        f"{measured['threshold']}), grade {measured['grade']}. All figures: `risk.json`; `verify.py` recomputes them.",
+        f"{measured['threshold']}), grade {measured['grade']}. Harm in the wrong hands, by the grades 1 to 4 of "
+        f"GB/T 43697-2024 as implemented: departments' rows {risk['gb_t_43697']['made_from']}, this release "
+        f"{risk['gb_t_43697']['release']}. All figures: `risk.json`; `verify.py` recomputes those of the groups.",
         *_held_en(risk), *_attacked_en(risk), "", "## How to check", "",
         "`python verify.py . --key FINGERPRINT`: the fingerprint of the publisher's key is on its site, in `key.json`.",
         "", "## How to cite", "",
@@ -87,7 +89,9 @@ def card_zh(
         f"阈值为 {risk['threshold']}。共 {risk['underlying_rows']} 行，发布 {risk['kept']} 行，"
         f"因所在组过小而未发布 {risk['suppressed']} 行。按 GB/T 42460-2023 附录 D 的重标识风险 R = {measured['r']}"
         f"（最大 {measured['r_max']}，平均 {measured['r_avg']}，允许 {measured['threshold']}），"
-        f"{measured['grade']} 级。全部数字见 `risk.json`，`verify.py` 可重新计算。",
+        f"{measured['grade']} 级。数据分级（GB/T 43697-2024，按本系统实现，1 至 4 级）：部门数据 "
+        f"{risk['gb_t_43697']['made_from']} 级，本版本 {risk['gb_t_43697']['release']} 级。"
+        "全部数字见 `risk.json`，其中分组的数字可由 `verify.py` 重新计算。",
         *_held_zh(risk), *_attacked_zh(risk), "",
         "## 如何核验", "", "`python verify.py . --key 指纹`：发布方公钥指纹见其网站的 `key.json`。", "",
         "## 如何引用", "",

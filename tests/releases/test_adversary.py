@@ -54,6 +54,7 @@ def _lake(
     for name, how in protect.items():
         words["fields"][name]["protect"] = how
     words["release"] = {"theme": "统计", "utility_floor": 0.1, "not_identifying": argued}
+    words["under_14"] = "claimed, so that nothing but the attack stands in the way"
     path.write_text(yaml.safe_dump(words, allow_unicode=True, sort_keys=False), encoding="utf-8")
     with Lake.open(Settings(root=folder / "lake", schemas=folder / "schemas")) as lake:
         desensitise.run(lake, DATASET)
