@@ -13,9 +13,11 @@ from jobs.layers import Layer, asset_name, asset_uri, dag_name
 from jobs.settings import Settings
 
 PREVIEW = """{% set seen = ti.xcom_pull(task_ids='preview') or {} %}
+**{{ seen.get('verdict', '') }}**
+
 | what | value |
 |---|---|
-{% for what, value in seen.items() %}| {{ what }} | {{ value }} |
+{% for what, value in seen.items() if what != 'verdict' %}| {{ what }} | {{ value }} |
 {% endfor %}"""
 
 

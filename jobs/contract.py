@@ -20,6 +20,8 @@ Mode = Literal["public", "controlled", "enclave"]
 # Kinds of sensitive personal information (PIPL art. 28, GB/T 45574-2025); children under 14 are `under_14`.
 Special = Literal["biometric", "religion", "identity", "health", "finance", "whereabouts", "other"]
 
+PEOPLE = "person"  # the register of people
+
 # The 20 open-data domains of the plan (发改高技〔2017〕1449号 §三(一)4), in its order.
 THEMES = (
     "企业登记", "信用", "交通", "医疗", "卫生", "就业", "社保", "地理", "文化", "教育",
@@ -191,6 +193,22 @@ class Aggregate(Model):
         return measures
 
 
+class Privacy(Model):
+    """Publish a table of counts and sums with noise: differential privacy for every person in it."""
+
+    epsilon: float = Field(gt=0, le=10, description="ε that each release spends")
+    budget: float = Field(gt=0, le=100, description="ε that all releases about the same rows may spend together")
+    person: Name | None = Field(default=None, description="field with the pseudonym of the person a row is about")
+    most_rows: int = Field(default=1, ge=1, description="rows of one person that count; the others do not")
+    most: dict[Name, Annotated[int, Field(ge=1)]] = Field(
+        default_factory=dict, description="summed measure: largest amount of one row; a larger one counts as this"
+    )
+    cells: dict[Name, tuple[str, ...]] = Field(
+        default_factory=dict,
+        description="published column: its values, or beginnings of codes as 3301*; default: its whole code list",
+    )
+
+
 class Contract(Model):
     """Describe one dataset or product from source to release."""
 
@@ -209,6 +227,7 @@ class Contract(Model):
     aggregate: Aggregate | None = None
     release: Release | None = None
     examples: tuple[Example, ...] = ()
+    privacy: Privacy | None = None
     under_14: str | None = Field(
         default=None, min_length=10,
         description="why no row about a person speaks of a child under 14; without it every column is sensitive",

@@ -10,6 +10,7 @@ from jobs.contract import json_schema
 from jobs.errors import ContractError
 from jobs.privacy import grades
 from jobs.quality.rulebook import read_rules
+from jobs.releases import cells
 from jobs.releases.approvals import check_file
 from jobs.rows.coarsening import method_named
 from jobs.rows.codes import CodeBook
@@ -53,6 +54,7 @@ def inspect(schemas: Path, expectations: Path) -> tuple[list[Problem], dict[str,
             continue
         if found := grades.problem(contract, catalogue):
             problems.append(document.problem(*found))
+        problems += [document.problem(*found) for found in cells.problems(contract, catalogue, codes)]
         problems += [document.problem(("examples",), what) for what in check_examples(contract, catalogue.types, codes)]
     problems += check_file(schemas / "approvals.csv", catalogue)
     problems += _schema_problems(schemas)

@@ -24,17 +24,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from jobs.catalogue import Catalogue
-from jobs.contract import Contract, ContractField, Mode
+from jobs.contract import PEOPLE, Contract, ContractField, Mode
 from jobs.rows.coarsening import method_named
 from jobs.rows.protection import protection_of
 
-PEOPLE = "person"
 HIGHEST, DEIDENTIFIED, ANONYMOUS = 4, 2, 1
 PERSONAL = 3  # a direct identifier of this grade or higher is a person's; lower ones are organisations'
 # The law asks of whoever handles so many people's data what it asks for important data (Regulations on Network Data
 # Security Management, 2024, art. 28).
 IMPORTANT_ROWS = 10_000_000
-_CLOSED: dict[Mode, int] = {"public": 0, "controlled": 1, "enclave": 2}
+CLOSED: dict[Mode, int] = {"public": 0, "controlled": 1, "enclave": 2}
 _LEAST_MODE: dict[int, Mode] = {1: "public", 2: "controlled", 3: "controlled", 4: "enclave"}
 
 
@@ -121,7 +120,7 @@ def problem(contract: Contract, catalogue: Catalogue) -> tuple[tuple[str, ...], 
     if contract.release is None or not contract.published:
         return None
     found, mode = released(contract, catalogue), contract.release.mode
-    if _CLOSED[mode] >= _CLOSED[found.mode]:
+    if CLOSED[mode] >= CLOSED[found.mode]:
         return None
     top = found.highest
     assert top is not None

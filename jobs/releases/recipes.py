@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from jobs.errors import ReleaseRefused, RequestError
-from jobs.privacy.keyring import secret
-from jobs.releases import assembly, build, inputs, listing, origin
+from jobs.releases import assembly, build, epsilon, inputs, listing, origin, pseudonyms
 from jobs.releases.assembly import Recipe
 from jobs.releases.build import Draft
 from jobs.releases.history import Past
@@ -31,13 +30,13 @@ VARIES = (SIGNATURE, ATTESTATION, *PAGES)
 def recipe(lake: Lake, made: Draft, decided: Inputs) -> Recipe:
     """Return the recipe of a draft with its inputs decided."""
     code = origin.code(lake.settings)
-    return Recipe(made, decided, _past(lake, made, decided, code), code, _rules(lake), _keys(lake, made))
+    return Recipe(made, decided, _past(lake, made, decided, code), code, _rules(lake), _keys(made))
 
 
 def changes_since_last(lake: Lake, made: Draft) -> dict[str, int] | None:
     """Return how many rows a draft would change, None when the chain would start (anew) with it."""
     last = listing.latest(lake.objects, made.contract.name)
-    if last is None or last.withdrawn:
+    if last is None or last.withdrawn or pseudonyms.columns(made.contract):
         return None
     before = pl.read_parquet(last.data("parquet"))
     if dict(before.schema) != dict(made.table.schema):
@@ -54,7 +53,9 @@ def rebuild(lake: Lake, dataset: str, version: str, into: Path | None = None) ->
     released = listing.version(lake.objects, dataset, version)
     decided, gold = inputs.kept(lake.objects, released)
     made = build.draft(gold.lazy(), lake.catalogue.contract(dataset), lake.catalogue)
+    made = epsilon.drawn(lake.objects, made, decided.draw)
     made = settled(lake, made, Comparison(decided.against, decided.takedown))
+    made = pseudonyms.by_id(lake.objects, made, decided.pseudonym_key)
     if made.fingerprint != released.manifest["terms"]["fingerprint"]:
         raise RequestError(
             f"version {version} was released under other terms.", dataset=dataset, layer="open",
@@ -104,6 +105,8 @@ def _past(lake: Lake, made: Draft, decided: Inputs, code: dict[str, Any]) -> Pas
 
 
 def _recomputed(lake: Lake, made: Draft, last: listing.Released) -> pl.DataFrame | None:
+    if made.exact is not None:
+        return None  # the noise of another day would be drawn again
     try:
         _, gold = inputs.kept(lake.objects, last)
         return build.draft(gold.lazy(), made.contract, made.catalogue).table
@@ -117,9 +120,6 @@ def _rules(lake: Lake) -> dict[str, str]:
     return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files if path.is_file()}
 
 
-def _keys(lake: Lake, made: Draft) -> dict[str, str]:
-    """Return the id of the pseudonym key when a published column shows pseudonyms: another key, other values."""
-    shown = [made.contract.fields[field].protect for field in made.contract.published.values()]
-    if "pseudonym" not in shown:
-        return {}
-    return {"pseudonym": hashlib.sha256(b"key id\0" + secret(lake.objects, "pseudonym")).hexdigest()[:16]}
+def _keys(made: Draft) -> dict[str, str]:
+    """Return the id of the key of the published pseudonyms: another key, other values."""
+    return {"pseudonym": made.pseudonym_key} if made.pseudonym_key else {}

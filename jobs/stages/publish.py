@@ -22,11 +22,13 @@ from jobs.releases import (
     approvals,
     assembly,
     build,
+    epsilon,
     history,
     holding,
     id_changes,
     inputs,
     listing,
+    pseudonyms,
     recipes,
     withdrawal,
 )
@@ -42,8 +44,8 @@ def run(lake: Lake, name: str, *, approved_by: str, triggered_by: str | None = N
     delivered = accepted (rows kept) + withheld (rows of groups that stayed too small), in gold rows of the release's
     scope; of an aggregate these are the rows counted. Raises ReleaseRefused, and releases nothing, when the terms are
     not approved as they stand, when `approved_by` is nobody or who triggered the release, when gold has no rows, when
-    fewer rows would be kept than the contract's utility floor, when a public key does not tell the rows apart, and
-    when an identifier is found.
+    fewer rows would be kept than the contract's utility floor, when the ε budget is spent, when a public key does not
+    tell the rows apart, and when an identifier is found.
     """
     contract = lake.catalogue.contract(name)
     with lake.writing(f"open.{layers.slug(name)}"):
@@ -52,11 +54,13 @@ def run(lake: Lake, name: str, *, approved_by: str, triggered_by: str | None = N
         for left in lake.objects.unfinished(layers.release_path(name)):
             lake.objects.remove(left)  # a killed run's, and the lease says it is nobody else's
         withdrawal.finish(lake.objects, name)
+        pseudonyms.check(lake.objects, contract)
         made, rows, gold = _draft(lake, contract)
         _useful(lake, made, started, gold)
         attacked = _attacked(lake, made, started, gold)
+        made, drawn = _drawn(lake, made, started, gold)
         against = holding.comparison(lake, made)
-        made = holding.settled(lake, made, against)
+        made = pseudonyms.keyed(lake.objects, holding.settled(lake, made, against))
         version, breaking = _version(lake, made)
         last = listing.latest(lake.objects, name)
         fresh = last is None or version != last.version
@@ -64,7 +68,8 @@ def run(lake: Lake, name: str, *, approved_by: str, triggered_by: str | None = N
             now = datetime.now(UTC)
             decided = replace(
                 _inputs(lake, made, version, breaking, now), attack=attacked, against=against.against,
-                takedown=against.takedown,
+                takedown=against.takedown, draw=drawn,
+                pseudonym_key=made.pseudonym_key,
             )
             inputs.keep(lake.objects, name, decided, rows)
             signed = {
@@ -99,12 +104,15 @@ def withdraw(lake: Lake, name: str, versions: Sequence[str], *, reason: str, by:
 def preview(lake: Lake, name: str) -> dict[str, Any]:
     """Return what a release would hold, measure and change, without a row of it; writes nothing.
 
+    `verdict`: in one line whether it would be released and by what measure of risk, or why it would be refused.
     `unchanged`: the release would equal the last one. `approved`: the terms are approved as they stand.
     Raises ReleaseRefused when the contract opens nothing or gold is not there yet.
     """
     contract = lake.catalogue.contract(name)
     fresh, _, gold = _draft(lake, contract)
-    made = holding.settled(lake, fresh, holding.comparison(lake, fresh))
+    made = epsilon.foreseen(lake, fresh, inputs.fingerprints(inputs.sources(lake, contract)))
+    made = holding.settled(lake, made, holding.comparison(lake, made))
+    made = pseudonyms.keyed(lake.objects, made, fresh=False)
     last = listing.latest(lake.objects, name)
     version, breaking = _version(lake, made)
     try:
@@ -113,21 +121,24 @@ def preview(lake: Lake, name: str) -> dict[str, Any]:
         approval = None
     assert contract.release is not None
     measured = build.privacy(made)
+    attacked = _foretold(lake, fresh)
     shown = (
         "threshold", "groups", "smallest_group", "kept", "kept_share", "suppressed", "coarsened", "quasi_identifiers"
     )
     return {
         "dataset": name,
+        "verdict": _verdict(lake, made, measured, attacked),
         "version": version,
         "breaking": breaking,
         "unchanged": last is not None and version == last.version and version in lake.judged("publish", name),
-        "changes": recipes.changes_since_last(lake, made),
+        "changes": recipes.changes_since_last(lake, made) if made.exact is None or made.private else None,
         "rows": made.table.height,
         "underlying_rows": made.anonymised.delivered,
         **{key: measured[key] for key in shown},
         "utility_floor": contract.release.utility_floor,
         "risk": measured["gb_t_42460"]["r"],
-        "attack": _foretold(lake, fresh),
+        "attack": attacked,
+        "epsilon": epsilon.price(lake.objects, contract),
         "held_back": (made.held or {}).get("groups_held", 0),
         "columns": made.table.columns,
         "gold": gold,
@@ -137,12 +148,42 @@ def preview(lake: Lake, name: str) -> dict[str, Any]:
     }
 
 
+def _verdict(lake: Lake, made: build.Draft, measured: dict[str, Any], attacked: str) -> str:
+    """Return in one line what the measures come to: for the person who decides, before any figure."""
+    contract, result, risk = made.contract, made.anonymised, measured["gb_t_42460"]
+    assert contract.release is not None
+    grades = measured["gb_t_43697"]
+    harm = f"harm if it leaks (GB/T 43697): grade {grades['made_from']} as delivered, {grades['release']} as released"
+    if not result.kept or result.kept_share < contract.release.utility_floor:
+        return f"FAILS: {result.kept} of {result.delivered} rows would be kept, below the utility floor; {harm}"
+    if attacked.startswith("refused"):
+        return f"FAILS: the lake's own attack succeeds; {harm}"
+    if made.exact is not None:
+        enough = epsilon.affordable(lake.objects, contract) or made.private is not None
+        return f"{'PASSES: noise protects everybody in it' if enough else 'FAILS: the ε budget is spent'}; {harm}"
+    return (
+        f"PASSES: R = {risk['r']}, at most {risk['threshold']} is allowed for {measured['mode']} release "
+        f"(GB/T 42460 annex D as implemented: grade {risk['grade']}); {harm}"
+    )
+
+
+def _drawn(lake: Lake, made: build.Draft, started: float, gold: dict[str, Any]) -> tuple[build.Draft, str]:
+    """Return the draft with its noise and the draw's name; raise ReleaseRefused, and record it, when ε is spent."""
+    try:
+        return epsilon.spend(lake, made, inputs.fingerprints(inputs.sources(lake, made.contract)))
+    except ReleaseRefused as refusal:
+        _record_refusal(lake, made, refusal, started, gold)
+        raise
+
+
 def _foretold(lake: Lake, made: build.Draft) -> str:
     """Return in one line what the attack would come to, for the person who decides."""
     try:
         found = adversary.attack(lake, made)
     except ReleaseRefused as refusal:
         return f"refused: {refusal.what}"
+    if made.exact is not None:
+        return "not attacked: noise protects whoever is in it"
     if found is None:
         about = adversary.roles(lake, made.contract)
         return "not attacked: there is no register of people yet" if about else "not attacked: it is about no person"
@@ -203,6 +244,8 @@ def _inputs(lake: Lake, made: build.Draft, version: str, breaking: list[str], no
     name = made.contract.name
     before = listing.versions(lake.objects, name)
     windows, restart = history.windows(before, now, made.documents)
+    if pseudonyms.columns(made.contract) and windows:
+        windows, restart = {}, pseudonyms.NEVER_THE_SAME
     delivered = inputs.sources(lake, made.contract)
     days = [batch.data_date for batch, _ in delivered] or [now.astimezone(ZoneInfo("Asia/Shanghai")).date()]
     previous = {"version": before[-1].version, "sha256": before[-1].manifest_sha256} if before else None

@@ -75,6 +75,7 @@ def test_terms_that_argue_a_birthday_away_are_refused_with_the_column_to_blame(
         assert str(refused.value.where).startswith("born_on (")
         assert refused.value.remedy
         assert str(shown["attack"]).startswith("refused: ")
+        assert str(shown["verdict"]).startswith("FAILS: the lake's own attack succeeds")
         assert lake.runs().filter(outcome="refused")["withheld"].to_list() == [shown["underlying_rows"]]
         assert not listing.versions(lake.objects, DATASET)
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import shutil
 from pathlib import Path
 
 import duckdb
 import frictionless
+import jinja2
 import polars as pl
 import pyarrow.parquet as pq
 import pytest
@@ -17,6 +19,7 @@ from jobs.errors import ReleaseRefused
 from jobs.layers import Layer
 from jobs.releases import approvals, listing, recipes
 from jobs.releases.verify import verify as verified
+from jobs.settings import PROJECT
 from jobs.stages import publish
 from tests.releases.conftest import put_gold, visits
 
@@ -316,3 +319,25 @@ def extra(count):
     return visits(county=count, rare=0).filter(sex_code="1", division_code="330102").with_columns(
         ("NEW" + pl.col("resident_id")).alias("resident_id")
     )
+
+
+def test_the_officer_reads_the_verdict_before_any_figure(lake, change, opened):
+    shown = publish.preview(lake, NAME)
+    assert shown["verdict"].startswith("PASSES: R = ")
+    assert "for controlled release" in shown["verdict"]
+    assert "grade 4 as delivered, 3 as released" in shown["verdict"]
+    code = ast.parse((PROJECT / "dags" / "open_data.py").read_text(encoding="utf-8"))
+    (words,) = [
+        one.value.value for one in code.body if isinstance(one, ast.Assign) and one.targets[0].id == "PREVIEW"
+    ]
+
+    class Task:
+        def xcom_pull(self, task_ids):
+            assert task_ids == "preview"
+            return shown
+
+    text = jinja2.Environment(autoescape=True).from_string(words).render(ti=Task())
+    assert text.strip().startswith(f"**{shown['verdict']}**")
+    assert "| smallest_group | 6 |" in text
+    change(NAME, "release", "utility_floor", to=1)
+    assert publish.preview(opened(), NAME)["verdict"].startswith("FAILS: 126 of 127 rows would be kept")
