@@ -26,8 +26,8 @@ lint:
 	.venv/bin/ruff check --quiet .
 	.venv/bin/yamllint --strict schemas expectations infra .yamllint
 
-test: setup site ## run all tests
-	.venv/bin/python -m pytest
+test: setup site ## run all tests, two files of them at a time
+	.venv/bin/python -m pytest --numprocesses 2 --dist loadfile
 
 soak: setup ## every point of death and many orders of arrival, for hours
 	.venv/bin/python -m pytest --soak tests/stages/test_order.py
@@ -35,8 +35,13 @@ soak: setup ## every point of death and many orders of arrival, for hours
 unit: venv ## run the tests that need no Java
 	.venv/bin/python -m pytest -m "not spark and not e2e"
 
-demo: setup ## a synthetic city through Airflow and Spark to open datasets
+demo: setup ## a synthetic city through Airflow and Spark to open datasets; STORAGE=minio keeps them in buckets
+ifeq ($(STORAGE),minio)
+	@infra/minio.sh >/dev/null
+	.venv/bin/lake demo --buckets
+else
 	.venv/bin/lake demo
+endif
 
 up: setup ## start Airflow and the engine and keep them; prints address and login
 	.venv/bin/lake up

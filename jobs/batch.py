@@ -25,7 +25,8 @@ class LandedFile:
 class Batch:
     """Identify one delivery by dataset, data date and content, never by when it arrived.
 
-    `received_at` (ISO 8601, UTC) is information; it takes no part in the identity.
+    `received_at` (ISO 8601, UTC) is information; it takes no part in the identity. A batch of repaired rows names the
+    one whose rejected rows it mends.
     """
 
     dataset: str
@@ -34,6 +35,7 @@ class Batch:
     dated_by: Literal["file name", "request", "receipt"]
     received_at: str
     files: tuple[LandedFile, ...]
+    repairs: str | None = None
 
     @staticmethod
     def content_hash(dataset: str, files: Sequence[LandedFile]) -> str:
@@ -55,6 +57,7 @@ class Batch:
             "dated_by": self.dated_by,
             "received_at": self.received_at,
             "files": [vars(file) for file in self.files],
+            **({"repairs": self.repairs} if self.repairs else {}),
         }
         return json.dumps(manifest, ensure_ascii=False, indent=1, sort_keys=True) + "\n"
 
@@ -69,6 +72,7 @@ class Batch:
             manifest["dated_by"],
             manifest["received_at"],
             tuple(LandedFile(**file) for file in manifest["files"]),
+            manifest.get("repairs"),
         )
 
 

@@ -19,15 +19,16 @@ import pytest
 from hypothesis import settings as hypothesis_settings
 
 from jobs.errors import EngineError
+from jobs.operation.object_store import program
 from jobs.rows.codes import CodeBook
 from jobs.settings import PROJECT, Settings
 from jobs.storage import engine as server
 from jobs.storage import jars
-from tests.object_store import Server, program
+from tests.object_store import Server
 
 NEEDS_ENGINE = {"spark", "e2e"}
 KEPT_SETTINGS = {"LAKE_CI", "LAKE_DEBUG", "LAKE_JARS", "LAKE_MAVEN_URL", "LAKE_ENGINE_MEMORY", "LAKE_ENGINE_CORES"}
-LEFT_OUT = pytest.StashKey[Counter[str]]()
+ABSENT = "NOT HERE:"
 
 
 # The same examples on every machine and every run.
@@ -164,18 +165,18 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 
 
 @pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    config.stash[LEFT_OUT] = Counter()
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     if os.environ.get("LAKE_CI"):
         return
-    stopped = [item for item in items if _needs_server(item)] if missing_server() else []
-    stopped += [item for item in items if _needs_browser(item)] if missing_browser() else []
-    stopped += [item for item in items if _needs_store(item)] if missing_store() else []
-    if any(_needs_engine(item) for item in items) and missing_part():
-        stopped += [item for item in items if _needs_engine(item)]
-    config.stash[LEFT_OUT].update(item.location[0] for item in stopped)
-    config.hook.pytest_deselected(items=stopped)
-    items[:] = [item for item in items if item not in stopped]
+    needs = (
+        (_needs_server, missing_server), (_needs_browser, missing_browser), (_needs_store, missing_store),
+        (_needs_engine, missing_part),
+    )
+    for wants, missing in needs:
+        some = [item for item in items if wants(item)]
+        if some and (reason := missing()):
+            for item in some:
+                item.add_marker(pytest.mark.skip(reason=f"{ABSENT} {reason}"))
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -187,11 +188,11 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         pytest.fail(f"this test cannot run here: {missing}", pytrace=False)
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    left_out = config.stash.get(LEFT_OUT, Counter())
-    if left_out:
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    skipped = [one for one in terminalreporter.stats.get("skipped", ()) if ABSENT in str(one.longrepr)]
+    if skipped:
         terminalreporter.section("TESTS THAT DID NOT RUN", sep="!", red=True, bold=True)
-        missing = " ".join(filter(None, (missing_part(), missing_server(), missing_browser(), missing_store())))
-        terminalreporter.line(f"{left_out.total()} tests need what is not here. {missing}", red=True)
-        for file, number in sorted(left_out.items()):
+        missing = {str(one.longrepr[2]).partition(ABSENT)[2].strip() for one in skipped}
+        terminalreporter.line(f"{len(skipped)} tests need what is not here. {' '.join(sorted(missing))}", red=True)
+        for file, number in sorted(Counter(one.location[0] for one in skipped).items()):
             terminalreporter.line(f"{number:6} in {file}")

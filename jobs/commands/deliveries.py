@@ -5,11 +5,15 @@ from __future__ import annotations
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from jobs.commands.printing import AsJson, accounting, emit, progress, report_row, say, table
+
+if TYPE_CHECKING:
+    from jobs.batch import StageReport
+    from jobs.storage.tables import Lake
 
 Dataset = Annotated[str, typer.Argument(help="department/dataset")]
 BatchOption = Annotated[str | None, typer.Option("--batch", help="one batch only, judged again")]
@@ -24,6 +28,7 @@ class Stage(StrEnum):
     CONFORM = "conform"
     RESOLVE = "resolve"
     DESENSITISE = "desensitise"
+    GIVE_BACK = "give_back"
     MAINTAIN = "maintain"
 
 
@@ -38,7 +43,7 @@ def ingest(
     Example: lake ingest civil_affairs/deaths deaths_20260302.jsonl
     """
     from jobs.errors import RequestError
-    from jobs.stages import conform, land, load
+    from jobs.stages import land
     from jobs.storage.tables import Lake
 
     with Lake.open() as lake, progress(f"taking in {dataset}"):
@@ -48,17 +53,45 @@ def ingest(
                 "these bytes are a withdrawn delivery.", dataset=dataset, where=f"batch {landed.batch}",
                 remedy=f"`lake retract {dataset} --batch {landed.batch} --undo`, then deliver again.",
             )
-        if landed.outcome == "known":
-            say(f"batch {landed.batch} was delivered before; it is accounted for once.")
-        for stage in (load, conform):
-            judged = lake.judged(stage.__name__.rpartition(".")[2], dataset).get(landed.batch)
-            if judged is None or judged["outcome"] != "done":  # what was refused or withheld may pass by now
-                stage.run(lake, dataset, batch=landed.batch)
-        report = lake.last_report("conform", dataset, landed.batch)
+        report = _judged(lake, dataset, landed)
+    _accounted(report, json=json)
+
+
+def repair(
+    dataset: Dataset,
+    workbook: Annotated[Path, typer.Argument(help="the workbook of rejected rows, mended")],
+    json: AsJson = False,
+) -> None:
+    """Take in rows that their department has mended: changed rows of its workbook, as a batch that names the first.
+
+    Example: lake repair civil_affairs/deaths civil_affairs__deaths-2026-03-01-0123456789ab.xlsx
+    """
+    from jobs.stages import land
+    from jobs.storage.tables import Lake
+
+    with Lake.open() as lake, progress(f"taking in mended rows of {dataset}"):
+        report = _judged(lake, dataset, land.run(lake, dataset, mended=workbook)[0])
+    _accounted(report, json=json)
+
+
+def _judged(lake: Lake, dataset: str, landed: StageReport) -> StageReport:
+    """Load and conform a landed batch unless that is done; return its accounting."""
+    from jobs.stages import conform, load
+
+    if landed.outcome == "known":
+        say(f"batch {landed.batch} was delivered before; it is accounted for once.")
+    for stage in (load, conform):
+        judged = lake.judged(stage.__name__.rpartition(".")[2], dataset).get(landed.batch)
+        if judged is None or judged["outcome"] != "done":  # what was refused or withheld may pass by now
+            stage.run(lake, dataset, batch=landed.batch)
+    return lake.last_report("conform", dataset, landed.batch)
+
+
+def _accounted(report: StageReport, *, json: bool) -> None:
     if json:
         emit(report_row(report))
     else:
-        accounting([report], title=f"{dataset} · batch {report.batch}")
+        accounting([report], title=f"{report.dataset} · batch {report.batch}")
     if report.outcome != "done":
         raise typer.Exit(1)
 
@@ -125,7 +158,7 @@ def batches(dataset: Dataset, json: AsJson = False) -> None:
             rows.append(
                 {
                     "batch": batch.id, "data_date": str(batch.data_date), "files": len(batch.files),
-                    "outcome": states[-1] if states else "landed",
+                    "repairs": batch.repairs, "outcome": states[-1] if states else "landed",
                     **{n: counts.get(n) for n in ("delivered", "accepted", "quarantined", "duplicates", "withheld")},
                 }
             )
@@ -135,11 +168,21 @@ def batches(dataset: Dataset, json: AsJson = False) -> None:
         table(rows, list(rows[0]) if rows else ["batch"], title=dataset)
 
 
-def rejected(dataset: Dataset, batch: BatchOption = None, json: AsJson = False) -> None:
+def rejected(
+    dataset: Dataset,
+    batch: BatchOption = None,
+    workbook: Annotated[
+        Path | None, typer.Option("--workbook", help="write the rows not yet mended here, for their department")
+    ] = None,
+    json: AsJson = False,
+) -> None:
     """List rejected rows: file, row, rule and the form expected; never what the cell held.
 
     Example: lake rejected civil_affairs/deaths
     """
+    if workbook is not None:
+        _write_rejected(dataset, batch, workbook)
+        return
     import polars as pl
 
     from jobs.layers import Layer
@@ -167,3 +210,28 @@ def rejected(dataset: Dataset, batch: BatchOption = None, json: AsJson = False) 
         table(found, ("batch", "file", "row", "rule", "expected"), title=dataset)
     else:
         say("no row was rejected.")
+
+
+def _write_rejected(dataset: str, batch: str | None, path: Path) -> None:
+    import polars as pl
+
+    from jobs.errors import RequestError
+    from jobs.stages import give_back, mending
+    from jobs.storage.tables import Lake
+
+    with Lake.open() as lake:
+        contract = lake.catalogue.contract(dataset)
+        rows = mending.open_rows(lake, contract)
+        batches = rows["_batch_id"].unique().sort().to_list() if batch is None else [batch]
+        if len(batches) > 1:
+            raise RequestError(
+                f"{len(batches)} batches have rejected rows; a workbook holds those of one.", dataset=dataset,
+                remedy=f"name one by --batch: {', '.join(batches[:5])}.",
+            )
+        rows = rows.filter(pl.col("_batch_id").is_in(batches))
+        if rows.is_empty():
+            say("no rejected row waits to be mended.")
+            return
+        path.touch(mode=0o600, exist_ok=True)
+        give_back.workbook(contract, rows, batches[0], path, lake.settings.expectations)
+    say(f"{rows.height} rejected rows: {path}. Mended, `lake repair {dataset} FILE` takes it.")

@@ -64,6 +64,7 @@ def demo(
     people: Annotated[int, typer.Option("--people", min=2_000)] = 20_000,
     days: Annotated[int, typer.Option("--days", min=3, max=30)] = 3,
     seed: Annotated[int, typer.Option("--seed")] = 1,
+    buckets: Annotated[bool, typer.Option("--buckets", help="keep the lake in a MinIO server of its own")] = False,
 ) -> None:
     """Run everything once for real: a city's deliveries through Airflow and Spark to approved open datasets.
 
@@ -71,7 +72,7 @@ def demo(
     """
     from jobs.operation import demo as demonstration
 
-    raise typer.Exit(demonstration.run(people=people, days=days, seed=seed))
+    raise typer.Exit(demonstration.run(people=people, days=days, seed=seed, buckets=buckets))
 
 
 def up() -> None:

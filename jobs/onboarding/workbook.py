@@ -18,14 +18,20 @@ from jobs.storage.reading.layout import RAW
 
 MOST_ROWS = 1_000_000  # of one worksheet; Excel itself stops at 1,048,576
 MOST_CHARACTERS = 32_000  # of one cell; Excel itself stops at 32,767
-BESIDE = ("行号 row", "原因 reasons", "应为 expected form")
+ROW, FILE = "行号 row", "文件 file"
+BESIDE = (ROW, "原因 reasons", "应为 expected form")
+TICKET = "票据 ticket"  # the sheet that says which batch the rows are of
 RAW_TITLE = "原文 record as delivered"
-_WIDTHS = (9, 34, 60)
+_WIDTHS = (9, 34, 60, 24)
 
 
-def write_workbook(result: Precheck, contract: Contract, path: Path, expectations: Path) -> None:
+def write_workbook(
+    result: Precheck, contract: Contract, path: Path, expectations: Path, *, batch: str | None = None
+) -> None:
     """Write the rejected rows (source columns, raw cells) and, on a second kind of sheet, what each rule expects.
 
+    With `batch`, the rows of a landed one, each also names its file and a further sheet the batch, so that the
+    workbook can come back mended (`jobs.onboarding.mended`).
     Every cell is text: nothing a department typed becomes a formula, a link or a number. Memory does not grow with
     the rows. Raises StorageError when the file cannot be written.
     """
@@ -38,7 +44,11 @@ def write_workbook(result: Precheck, contract: Contract, path: Path, expectation
             formats = _formats(book)
             for number, start in enumerate(range(0, max(result.quarantined, 1), MOST_ROWS), 1):
                 sheet = book.add_worksheet("退回 rejected" if number == 1 else f"退回 rejected {number}")
-                _rejected(sheet, formats, _rows(result, start), contract, chinese, english)
+                _rejected(sheet, formats, _rows(result, start), contract, chinese, english, landed=batch is not None)
+            if batch is not None:
+                ticket = book.add_worksheet(TICKET)
+                for number, text in enumerate((contract.name, batch)):
+                    ticket.write_string(number, 0, text, formats["cell"])
             _rules(book.add_worksheet("规则 rules"), formats, result, chinese, english)
     except (XlsxWriterException, OSError) as error:
         raise StorageError(
@@ -84,13 +94,16 @@ def _rejected(
     contract: Contract,
     chinese: Callable[[str], str],
     english: Callable[[str], str],
+    *,
+    landed: bool,
 ) -> None:
     columns = contract.source_columns
-    head = (*BESIDE, *columns, RAW_TITLE)
+    beside = (*BESIDE, FILE) if landed else BESIDE
+    head = (*beside, *columns, RAW_TITLE)
     for place, title in enumerate(head):
-        sheet.set_column(place, place, _WIDTHS[place] if place < len(BESIDE) else 20)
+        sheet.set_column(place, place, _WIDTHS[place] if place < len(beside) else 20)
         sheet.write_string(0, place, _fitting(title), formats["head"])
-    sheet.freeze_panes(1, len(BESIDE))
+    sheet.freeze_panes(1, len(beside))
     for number, row in enumerate(rows, 1):
         reasons = row["_reasons"]
         cells = json.loads(row["_cells"])
@@ -98,7 +111,9 @@ def _rejected(
         sheet.write_number(number, 0, row["_source_row"], formats["count"])
         sheet.write_string(number, 1, _lines(reasons), formats["note"])
         sheet.write_string(number, 2, _lines([f"{chinese(r)} {english(r)}" for r in reasons]), formats["note"])
-        for place, column in enumerate(columns, len(BESIDE)):
+        if landed:
+            sheet.write_string(number, len(BESIDE), _fitting(row["_source_file"]), formats["cell"])
+        for place, column in enumerate(columns, len(beside)):
             _cell(sheet, number, place, cells.get(column), formats["bad" if column in marked else "cell"])
         raw = json.loads(row["_extra"] or "{}").get(RAW)
         if raw is not None:

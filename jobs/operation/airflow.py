@@ -26,6 +26,7 @@ from jobs.settings import PROJECT, Settings
 from jobs.storage.engine import free_port
 
 SERVICES = {"api-server": "airflow", "scheduler": "jobs.operation.preloaded", "dag-processor": "airflow"}
+ALONE = ("maintenance", "returns")  # DAGs that belong to no dataset, register or product
 PARALLEL = 4  # tasks at a time
 OPERATOR, OFFICER = "operator", "officer"  # who triggers, who approves: two people
 HEALTHY_SECONDS = 120.0
@@ -184,9 +185,23 @@ def _environment(settings: Settings, port: int) -> dict[str, str]:
         **({} if settings.storage and settings.raw is None else {"LAKE_RAW": str(settings.drop_box)}),
         "LAKE_SCHEMAS": str(settings.schemas.resolve()),
         "LAKE_EXPECTATIONS": str(settings.expectations.resolve()),
+        **_storage(settings),
         "LAKE_ENGINE_ROWS": str(settings.engine_rows),
         "POLARS_MAX_THREADS": str(max(1, (os.cpu_count() or 1) // PARALLEL)),
     }
+
+
+def _storage(settings: Settings) -> dict[str, str]:
+    """Return the settings of a lake in buckets, as its processes are told them."""
+    if settings.storage is None:
+        return {}
+    given = {
+        "LAKE_STORAGE": settings.storage, "LAKE_STORAGE_ENDPOINT": settings.storage_endpoint,
+        "LAKE_STORAGE_REGION": settings.storage_region,
+    }
+    keys = {"ACCESS": settings.storage_access_key, "SECRET": settings.storage_secret_key}
+    secret = {f"LAKE_STORAGE_{name}_KEY": key.get_secret_value() for name, key in keys.items() if key is not None}
+    return {**given, **secret}
 
 
 def _migrate(home: Path, environment: Mapping[str, str]) -> None:
@@ -226,7 +241,7 @@ def _dag_count() -> int:
     from jobs.catalogue import load_catalogue
 
     catalogue = load_catalogue(Settings().schemas)
-    return len(catalogue.datasets()) + 2 * len(catalogue.registers) + len(catalogue.contracts) + 1
+    return len(catalogue.datasets()) + 2 * len(catalogue.registers) + len(catalogue.contracts) + len(ALONE)
 
 
 def _home(settings: Settings) -> Path:

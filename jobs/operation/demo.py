@@ -23,6 +23,7 @@ from jobs.catalogue import load_catalogue
 from jobs.errors import LakeError, RequestError
 from jobs.layers import dag_name
 from jobs.operation import airflow, summary
+from jobs.operation.object_store import REGION, Server
 from jobs.settings import Settings
 from jobs.storage import engine
 from jobs.storage.tables import Lake
@@ -64,9 +65,13 @@ class Clock:
         self.peak_bytes = max(self.peak_bytes, total)
 
 
-def run(people: int, days: int, seed: int) -> int:
-    """Run the demonstration and print its summary; return the exit code."""
+def run(people: int, days: int, seed: int, *, buckets: bool = False) -> int:
+    """Run the demonstration, in a folder or in an object store's buckets, and print its summary; return the exit code.
+
+    Raises EngineError for buckets where the object store's server was not built.
+    """
     settings, clock = _fresh(Settings()), Clock()
+    store = Server(settings.home / "store") if buckets else None
     watching = threading.Event()
 
     def watch() -> None:
@@ -74,7 +79,10 @@ def run(people: int, days: int, seed: int) -> int:
             clock.look()
 
     watcher = threading.Thread(target=watch, daemon=True)
-    with _stopping(settings, clock):
+    with _stopping(settings, clock, store):
+        if store is not None:
+            settings = _in_buckets(settings, store)
+            clock.say(f"the object store answers: {store.endpoint}")
         watcher.start()
         try:
             failed = _act(settings, clock, people, days, seed)
@@ -218,7 +226,8 @@ def _fresh(settings: Settings) -> Settings:
     """Return settings for an empty lake of the demonstration's own; only a former demonstration's is removed."""
     if settings.storage is not None:
         raise RequestError(
-            "the demonstration keeps its own lake in a folder.", where=settings.storage, remedy="unset LAKE_STORAGE.",
+            "the demonstration has a lake of its own.", where=settings.storage,
+            remedy="unset LAKE_STORAGE; `lake demo --buckets` tries an object store.",
         )
     root = settings.home / "demo"
     if root.exists():
@@ -234,9 +243,27 @@ def _fresh(settings: Settings) -> Settings:
     return Settings(**{**settings.model_dump(), "root": root, "raw": root / "raw", "engine_rows": ENGINE_ROWS})
 
 
+def _in_buckets(settings: Settings, store: Server) -> Settings:
+    """Start an object store, set a lake up in it, and return the settings of that lake."""
+    from jobs.storage.buckets import Bucket
+    from jobs.storage.rights import set_up
+    from jobs.storage.stores import store as opened
+
+    store.start()
+    settings = Settings(**{
+        **settings.model_dump(), "storage": "s3://demo", "storage_endpoint": store.endpoint,
+        "storage_region": REGION, "storage_access_key": store.user, "storage_secret_key": store.key,
+    })
+    bucket = opened(settings)
+    assert isinstance(bucket, Bucket)
+    departments = {contract.department for contract in load_catalogue(settings.schemas).datasets()}
+    set_up(bucket, sorted(departments), settings.landing_lock_days)
+    return settings
+
+
 @contextmanager
-def _stopping(settings: Settings, clock: Clock) -> Iterator[None]:
-    """Stop Airflow and the engine at the end, whatever the end is."""
+def _stopping(settings: Settings, clock: Clock, store: Server | None) -> Iterator[None]:
+    """Stop Airflow, the engine and an object store at the end, whatever the end is."""
 
     def ask(_number: int, _frame: object) -> None:
         raise KeyboardInterrupt
@@ -250,6 +277,8 @@ def _stopping(settings: Settings, clock: Clock) -> Iterator[None]:
         for stop in (airflow.down, engine.stop):  # in this order: a task that still ran would start another engine
             with suppress(LakeError):
                 stop(settings)
+        if store is not None:
+            store.stop()
         clock.say("everything is stopped.")
         for number, handler in before.items():
             signal.signal(number, handler)

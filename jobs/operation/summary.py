@@ -9,6 +9,7 @@ from typing import Any
 
 import polars as pl
 
+from jobs import layers
 from jobs.operation.leaks import written
 from jobs.operation.score import score
 from jobs.releases import listing
@@ -53,7 +54,7 @@ def collect(lake: Lake, truth: Path | None = None) -> Found:
             found.registers.append(_register(ledger))
             found.cases += _cases(lake, name)
     found.releases = [
-        {**row, "path": Path(row["path"]).relative_to(lake.settings.home).as_posix()} for row in listing.releases(lake)
+        {**row, "path": str(layers.release_path(row["dataset"], row["version"]))} for row in listing.releases(lake)
     ]
     seconds = runs.group_by("stage", maintain_order=True).agg(pl.len().alias("runs"), pl.col("seconds").sum().round(1))
     found.stages = list(seconds.iter_rows(named=True))

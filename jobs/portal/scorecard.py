@@ -28,7 +28,13 @@ def score_card(runs: pl.DataFrame, cycles: Mapping[str, str], events: Rows) -> d
     landed = runs.filter(pl.col("stage") == "land").sort("recorded_at")
     first = landed.unique(["dataset", "batch"], keep="first", maintain_order=True)
     received = {(row["dataset"], row["batch"]): row["recorded_at"] for row in first.iter_rows(named=True)}
-    rows = [row | {"received": received.get((row["dataset"], row["batch"]))} for row in judged.iter_rows(named=True)]
+    rows = [
+        row | {
+            "received": received.get((row["dataset"], row["batch"])),
+            "repairs": json.loads(row["extra"] or "{}").get("repairs"),
+        }
+        for row in judged.iter_rows(named=True)
+    ]
     links = _links(runs)
     departments = sorted({name.partition("/")[0] for name in (*cycles, *(event["dataset"] for event in events))})
     last = runs["recorded_at"].max()
@@ -56,14 +62,16 @@ def _scores(
     for month in months:
         some = [row for row in rows if _month(row) == month]
         history.append(
-            {"month": month, "deliveries": len(some), "timeliness": _timely(some, cycles), "quality": _sound(some)}
+            {"month": month, "deliveries": len(_delivered(some)), "timeliness": _timely(some, cycles),
+             "quality": _sound(some), "repaired": _repaired([row for row in rows if _month(row) <= month])}
             | _shares(_collected(rows, month) & set(cycles), _opened(events, month), cycles)
             | {"linkage": _linked(links.get(month))}
         )
     collected, opened = _collected(rows) & set(cycles), _opened(events)
     return {
-        "agreed": len(cycles), "collected": len(collected), "opened": len(opened), "deliveries": len(rows),
-        "timeliness": _timely(rows, cycles), "quality": _sound(rows), **_shares(collected, opened, cycles),
+        "agreed": len(cycles), "collected": len(collected), "opened": len(opened), "deliveries": len(_delivered(rows)),
+        "timeliness": _timely(rows, cycles), "quality": _sound(rows), "repaired": _repaired(rows),
+        **_shares(collected, opened, cycles),
         "linkage": _linked(links[max(links)]) if links else None, "history": history,
     }  # fmt: skip
 
@@ -121,7 +129,7 @@ def _month(row: Mapping[str, Any]) -> str:
 def _timely(rows: Rows, cycles: Mapping[str, str]) -> float | None:
     """Return the share of deliveries landed within one cycle of their data date."""
     told = []
-    for row in rows:
+    for row in _delivered(rows):
         allowed = ALLOWED_DAYS.get(cycles.get(row["dataset"], ""))
         if allowed is not None and row["received"] is not None:
             told.append((row["received"].date() - date.fromisoformat(row["batch"][:10])).days <= allowed)
@@ -130,7 +138,19 @@ def _timely(rows: Rows, cycles: Mapping[str, str]) -> float | None:
 
 def _sound(rows: Rows) -> float | None:
     """Return the share of delivered rows, repetitions aside, that were accepted."""
-    return _share(sum(row["accepted"] for row in rows), sum(row["delivered"] - row["duplicates"] for row in rows))
+    own = _delivered(rows)
+    return _share(sum(row["accepted"] for row in own), sum(row["delivered"] - row["duplicates"] for row in own))
+
+
+def _repaired(rows: Rows) -> float | None:
+    """Return the share of rejected rows that came back mended and were accepted."""
+    mended = sum(row["accepted"] + row["duplicates"] for row in rows if row["repairs"])
+    return _share(mended, sum(row["quarantined"] for row in _delivered(rows)))
+
+
+def _delivered(rows: Rows) -> Rows:
+    """Return the batches that are deliveries, not repairs of one."""
+    return [row for row in rows if not row["repairs"]]
 
 
 def _share(part: int, whole: int) -> float | None:

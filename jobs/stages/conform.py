@@ -111,6 +111,8 @@ def _conform(lake: Lake, contract: Contract, batch: Batch) -> StageReport:
         judged = judging.rows(left["path"])
         report = account(judged, contract, batch)
         report.extra = {"contract": fingerprint_of(contract, types, lake.codes)}
+        if batch.repairs:
+            report.extra = {**report.extra, "repairs": batch.repairs}
         if report.delivered != delivered:
             raise StorageError(
                 f"{report.delivered} of {delivered} records were judged; the batch is as it was.", dataset=name,
@@ -118,7 +120,10 @@ def _conform(lake: Lake, contract: Contract, batch: Batch) -> StageReport:
             )
         terms = gate.bounds(contract, gate.shared_terms(lake.settings.expectations))
         figures = gate.profile(judged, contract, report)
-        gate.keep(lake, name, batch.id, figures, terms)
+        if batch.repairs:
+            terms = []  # mended rows are no delivery: each counts for itself, whatever share of them is still wrong
+        else:
+            gate.keep(lake, name, batch.id, figures, terms)
         task, buckets = partial(_divide, judging=judging), in_buckets(left)
         divided = spread(lake, task, buckets, DIVIDED, engine=much, where=where)
         return _settle(lake, judging, report, divided, gate.judge(figures, terms))

@@ -15,28 +15,34 @@ from jobs import layers
 from jobs.batch import Batch, LandedFile, StageReport
 from jobs.contract import Contract
 from jobs.errors import ContractError, RequestError, SourceError
+from jobs.stages import mending
 from jobs.storage.objects import Folder, copy_in, storage_errors
 from jobs.storage.tables import Lake
 
 DOMAIN_TIME = ZoneInfo("Asia/Shanghai")
 MANIFEST = "_manifest.json"
+# In a department's drop box: where it finds the workbooks of its rejected rows, and where it puts them mended.
+RETURNED, REPAIRED = "_returned", "_repaired"
 UNFINISHED = (".part", ".tmp", ".crdownload", ".filepart")
 DatedBy = Literal["file name", "request", "receipt"]
 
 
 def run(
-    lake: Lake, dataset: str, *, files: Sequence[Path] = (), data_date: date | None = None
+    lake: Lake, dataset: str, *, files: Sequence[Path] = (), data_date: date | None = None, mended: Path | None = None
 ) -> list[StageReport]:
     """Land the given files as one delivery, or every new file of the drop box as one delivery each.
 
-    A delivery whose bytes are known for its data date (or, without a date, at all) is reported as known and changes
-    nothing. Raises RequestError for a missing file, SourceError for a database that cannot be read.
+    With `mended`, the workbook of rejected rows as it came back; those in the drop box are taken too. A delivery whose
+    bytes are known for its data date (or, without a date, at all) is reported as known and changes nothing. Raises
+    RequestError for a missing file, SourceError for a database that cannot be read or a workbook that is not ours.
     """
     contract = lake.catalogue.contract(dataset)
     source = contract.source
     if source is None:
         raise RequestError("a product takes no deliveries.", dataset=dataset, remedy="name a dataset.")
     with lake.writing(f"landing.{layers.slug(dataset)}"):
+        if mended is not None:
+            return [_land_mended(lake, contract, mended)]
         if files or source.url:
             report = _land(lake, contract, list(files), data_date)
             box = lake.settings.drop_box
@@ -44,8 +50,8 @@ def run(
                 if file.is_relative_to(box):
                     name = PurePosixPath(file.relative_to(box).as_posix())
                     lake.objects.write(_receipt(contract, name, Folder(box).states(name.parent)[name]), b"")
-            return [report]
-        return list(_from_drop_box(lake, contract))
+            return [report, *(_mended_from_drop_box(lake, contract) if not files else ())]
+        return [*_from_drop_box(lake, contract), *_mended_from_drop_box(lake, contract)]
 
 
 def _from_drop_box(lake: Lake, contract: Contract) -> Iterator[StageReport]:
@@ -60,6 +66,27 @@ def _from_drop_box(lake: Lake, contract: Contract) -> Iterator[StageReport]:
         if finished and pattern.match(str(name)) and not lake.objects.exists(receipt):
             with box.location(found).local() as file:
                 yield _land(lake, contract, [file], None)
+            lake.objects.write(receipt, b"")
+
+
+def _mended_from_drop_box(lake: Lake, contract: Contract) -> Iterator[StageReport]:
+    """Land the workbooks of this dataset's rejected rows that its department has put back mended."""
+    box, top = lake.drop_boxes
+    for found, state in box.states(top / contract.department / REPAIRED).items():
+        name = found.relative_to(top)
+        receipt = _receipt(contract, name, state)
+        mine = name.name.startswith(f"{layers.slug(contract.name)}-") and name.suffix == ".xlsx"
+        if mine and not lake.objects.exists(receipt):
+            answer = top / contract.department / RETURNED / f"{name.stem}.txt"
+            try:
+                with box.location(found).local() as file:
+                    yield _land_mended(lake, contract, file)
+                box.remove(answer)
+            except (SourceError, RequestError) as error:  # the department's to mend; deliveries go on
+                box.write(answer, f"{error}\n".encode())
+                report = StageReport("land", contract.name, f"{REPAIRED}/{name.name}", "refused", notes=[str(error)])
+                lake.record(report)
+                yield report
             lake.objects.write(receipt, b"")
 
 
@@ -86,14 +113,36 @@ def _land(lake: Lake, contract: Contract, files: list[Path], requested: date | N
             contract.name, Batch.name_for(contract.name, data_date, landed), data_date, dated_by,
             received.isoformat(timespec="seconds"), tuple(landed),
         )
-        known = _known(lake, batch)
-        if known is None:
-            with storage_errors(batch.id):
-                (part / MANIFEST).write_bytes(batch.to_json().encode())
-            lake.objects.place(part, layers.landing_path(contract.name, batch.id), seal=MANIFEST)
-    report = StageReport("land", contract.name, known or batch.id, seconds=time.monotonic() - started)
-    report.extra = {"files": [file.name for file in landed], "bytes": sum(file.bytes for file in landed)}
-    if known is None or known not in lake.judged("land", contract.name):
+        return _place(lake, batch, part, started)
+
+
+def _land_mended(lake: Lake, contract: Contract, file: Path) -> StageReport:
+    """Land the rows that a workbook of rejected rows mends as a batch of their own."""
+    started, received = time.monotonic(), datetime.now(UTC)
+    if not file.is_file():
+        raise RequestError("there is no such file.", dataset=contract.name, where=str(file))
+    with lake.objects.assembly(layers.landing_path(contract.name)) as part:
+        batch = mending.prepare(lake, contract, file, part, received)
+        if batch is not None:
+            return _place(lake, batch, part, started)
+    repairs = [one for one in lake.batches(contract.name) if one.repairs]
+    newest = max(repairs, key=lambda one: one.received_at).id
+    return StageReport("land", contract.name, newest, "known", notes=["every row it mends is known; nothing to do"])
+
+
+def _place(lake: Lake, batch: Batch, part: Path, started: float) -> StageReport:
+    """Give a batch its place in landing, unless its bytes are there already, and record it."""
+    known = _known(lake, batch)
+    if known is None:
+        with storage_errors(batch.id):
+            (part / MANIFEST).write_bytes(batch.to_json().encode())
+        lake.objects.place(part, layers.landing_path(batch.dataset, batch.id), seal=MANIFEST)
+    report = StageReport("land", batch.dataset, known or batch.id, seconds=time.monotonic() - started)
+    report.extra = {
+        "files": [file.name for file in batch.files], "bytes": sum(file.bytes for file in batch.files),
+        **({"repairs": batch.repairs} if batch.repairs else {}),
+    }
+    if known is None or known not in lake.judged("land", batch.dataset):
         lake.record(report)
     elif known is not None:
         report.outcome, report.notes = "known", ["these bytes were delivered before; nothing to do"]

@@ -15,6 +15,7 @@ from jobs.batch import Batch, StageReport
 from jobs.contract import Contract
 from jobs.errors import SourceError
 from jobs.layers import Layer
+from jobs.source import Source
 from jobs.stages.pending import each
 from jobs.storage.batch_tables import FILE, BatchTable
 from jobs.storage.locations import Directory, Location
@@ -30,6 +31,7 @@ RECORD: dict[str, Any] = {
 }
 # What a record is taken to have; how many there are is known only when they are read. Some repeat their fields' names.
 RECORD_BYTES, NAMED_RECORD_BYTES = 100, 300
+MENDED = Source(reader="jsonl", path="*")  # mended rows come in the lake's own form, whatever the contract's is
 NAMED = ("json", "jsonl", "xml", "database", "rest")
 
 
@@ -61,6 +63,8 @@ def _load(lake: Lake, contract: Contract, batch: Batch) -> StageReport:
 
     folder = layers.landing_path(contract.name, batch.id)
     table = BatchTable(lake.folder(Layer.BRONZE, contract.name), bronze_schema(contract))
+    if batch.repairs:
+        contract = contract.model_copy(update={"source": MENDED})
     task = partial(_read, contract=contract, batch=batch.id, limits=Limits.of(lake.settings), table=table)
     assert contract.source is not None
     record = NAMED_RECORD_BYTES if contract.source.reader in NAMED else RECORD_BYTES

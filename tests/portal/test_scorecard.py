@@ -76,6 +76,17 @@ def test_linkage_is_the_last_count_of_a_month_in_whole_percent_and_nothing_for_f
     assert [month["linkage"] for month in police["history"]] == [None, 0.95]
 
 
+def test_mended_rows_count_against_the_rows_rejected_and_their_batch_is_no_delivery() -> None:
+    day = datetime(2026, 2, 10, tzinfo=UTC)
+    mended = _run("conform", "2026-01-02-d", day, delivered=2, accepted=1, quarantined=1)
+    runs = pl.concat([_runs(), pl.DataFrame([mended | {"extra": json.dumps({"repairs": "2026-01-02-b"})}])])
+    health, police = score_card(runs, CYCLES, [])["departments"]
+    assert health["repaired"] == round(1 / 3, 4)
+    assert [month["repaired"] for month in health["history"]] == [0.0, round(1 / 3, 4)]
+    assert (health["deliveries"], health["quality"]) == (2, round(17 / 20, 4))
+    assert police["repaired"] is None
+
+
 def test_without_runs_there_is_nothing_to_judge() -> None:
     empty = _runs().clear()
     card = score_card(empty, CYCLES, [])

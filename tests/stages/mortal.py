@@ -1,20 +1,20 @@
 """Run stages in a process that kills itself (SIGKILL) before or after its n-th durable write.
 
-    python mortal.py N before|after DATASET...     lands, loads and conforms the datasets, then resolves all registers
-    python mortal.py 0 never DATASET...            the same, undisturbed; prints how many durable writes there were
-    python mortal.py N after again DATASET         conforms every batch of a dataset again
-
-The product's code knows nothing of this: the methods that write durably are wrapped here.
+The product's code knows nothing of this: the methods that write durably are wrapped here, in a process of their own,
+forked from one that has imported the stages and done nothing else.
 """
 
 from __future__ import annotations
 
 import functools
+import multiprocessing
 import os
 import signal
-import sys
+from collections.abc import Sequence
+from multiprocessing.connection import Connection
 from typing import Any
 
+from jobs.settings import Settings
 from jobs.stages import conform, desensitise, land, load, resolve
 from jobs.storage.batch_tables import BatchTable, Writer
 from jobs.storage.court import Court
@@ -23,6 +23,7 @@ from jobs.storage.logs import Log
 from jobs.storage.objects import Folder
 from jobs.storage.tables import Lake
 
+KILLED = -signal.SIGKILL
 DURABLE = (
     (Folder, ("write", "create", "place", "move")),
     (Lake, ("overwrite", "record")),
@@ -57,26 +58,42 @@ class Countdown:
         setattr(kind, name, mortal)
 
 
-def main(number: int, moment: str, datasets: list[str]) -> None:
+def live(
+    settings: Settings, number: int, moment: str, datasets: Sequence[str], *, again: bool = False
+) -> tuple[int | None, int]:
+    """Land, load and conform datasets, resolve all registers and desensitise the first; or conform all batches again.
+
+    The process dies `before` or `after` its n-th durable write. Returns its exit code, and how many writes there were
+    where it lived on.
+    """
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__, "pandas", "scipy.sparse.csgraph"])
+    receiver, sender = context.Pipe(duplex=False)
+    process = context.Process(target=_live, args=(settings, number, moment, tuple(datasets), again, sender))
+    process.start()
+    sender.close()
+    process.join()
+    return process.exitcode, receiver.recv() if process.exitcode == 0 else 0
+
+
+def _live(
+    settings: Settings, number: int, moment: str, datasets: Sequence[str], again: bool, told: Connection
+) -> None:
     countdown = Countdown(number, moment)
     for kind, names in DURABLE:
         for name in names:
             countdown.wrap(kind, name)
-    with Lake.open() as lake:
-        if datasets[0] == "again":
-            for batch in lake.batches(datasets[1]):
-                conform.run(lake, datasets[1], batch=batch.id)
-            print(countdown.done)
-            return
-        for dataset in datasets:
-            land.run(lake, dataset)
-            load.run(lake, dataset)
-            conform.run(lake, dataset)
-        for register in lake.catalogue.registers:
-            resolve.run(lake, register)
-        desensitise.run(lake, datasets[0])
-    print(countdown.done)
-
-
-if __name__ == "__main__":
-    main(int(sys.argv[1]), sys.argv[2], sys.argv[3:])
+    with Lake.open(settings) as lake:
+        if again:
+            for dataset in datasets:
+                for batch in lake.batches(dataset):
+                    conform.run(lake, dataset, batch=batch.id)
+        else:
+            for dataset in datasets:
+                land.run(lake, dataset)
+                load.run(lake, dataset)
+                conform.run(lake, dataset)
+            for register in lake.catalogue.registers:
+                resolve.run(lake, register)
+            desensitise.run(lake, datasets[0])
+    told.send(countdown.done)

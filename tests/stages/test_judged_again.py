@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -16,10 +13,10 @@ from jobs.settings import Settings
 from jobs.stages import conform, land, load
 from jobs.storage.tables import Lake
 from jobs.synthesis import city
+from tests.stages.mortal import KILLED, live
 from tests.stages.states import state
 
 DATASET = "public_security/household_register"
-MORTAL = Path(__file__).with_name("mortal.py")
 
 
 @pytest.fixture(scope="module")
@@ -48,26 +45,20 @@ def _stricter(folder: Path) -> Path:
     return _changed(folder, phone, phone.replace("protect", "required: true, protect"))
 
 
-def _run(lake: Path, schemas: Path, number: int, moment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, str(MORTAL), str(number), moment, "again", DATASET], capture_output=True, text=True,
-        check=False, env={**os.environ, "LAKE_ROOT": str(lake), "LAKE_SCHEMAS": str(schemas)},
-    )
-
-
 def test_killed_at_any_write_of_judging_again_the_next_plain_run_ends_it(tmp_path: Path, conformed: Path) -> None:
     schemas = _stricter(tmp_path / "schemas")
     shutil.copytree(conformed, tmp_path / "calm")
-    done = _run(tmp_path / "calm", schemas, 0, "never")
-    assert done.returncode == 0, done.stderr
+    ended, writes = live(Settings(root=tmp_path / "calm", schemas=schemas), 0, "never", [DATASET], again=True)
+    assert ended == 0
     with Lake.open(Settings(root=tmp_path / "calm", schemas=schemas)) as lake:
         wanted, judged = state(lake, [DATASET]), lake.judged("conform", DATASET)
         first_time = lake.runs().filter(stage="conform", outcome="done").unique("batch", keep="first")
         assert sum(row["quarantined"] for row in judged.values()) > first_time["quarantined"].sum()
-    for number in range(2, int(done.stdout) // 2, 2):
+    for number in range(2, writes // 2, 2):
         root = tmp_path / f"lake{number}"
         shutil.copytree(conformed, root)
-        assert _run(root, schemas, number, "after").returncode == -9
+        ended, _ = live(Settings(root=root, schemas=schemas), number, "after", [DATASET], again=True)
+        assert ended == KILLED
         with Lake.open(Settings(root=root, schemas=schemas)) as lake:
             first = min(lake.judged("conform", DATASET))
             conform.run(lake, DATASET)  # what broke off is taken up without being named

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import random
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -15,10 +12,10 @@ from jobs.settings import Settings
 from jobs.stages import conform, desensitise, land, load, resolve, retract
 from jobs.storage.tables import Lake
 from jobs.synthesis import city
+from tests.stages.mortal import KILLED, live
 from tests.stages.states import state
 
 DATASETS = ["public_security/household_register", "civil_affairs/deaths", "market_regulation/enterprise_registrations"]
-MORTAL = Path(__file__).with_name("mortal.py")
 
 pytestmark = pytest.mark.spark
 
@@ -134,18 +131,6 @@ def test_a_withdrawn_delivery_leaves_the_lake_as_if_it_had_never_come_and_a_rein
         assert again[part] == before[part]
 
 
-def _mortal(settings: Settings, number: int, moment: str) -> subprocess.CompletedProcess[str]:
-    """Run every stage in a process that dies at its n-th durable write."""
-    environment = {
-        **os.environ, "LAKE_ROOT": str(settings.root), "LAKE_RAW": str(settings.raw), "LAKE_SPARK": str(settings.spark),
-        "LAKE_ENGINE_ROWS": str(settings.engine_rows),
-    }
-    return subprocess.run(
-        [sys.executable, str(MORTAL), str(number), moment, *DATASETS],
-        env=environment, capture_output=True, text=True, check=False,
-    )
-
-
 def test_a_run_killed_again_and_again_before_and_after_its_writes_ends_the_same(
     tmp_path: Path, deliveries: Path, keys: Path, engine: str, undisturbed: dict[str, object]
 ) -> None:
@@ -153,10 +138,10 @@ def test_a_run_killed_again_and_again_before_and_after_its_writes_ends_the_same(
     deaths = 0
     for attempt in range(200):
         # After the 5th write, before the 8th, after the 11th, ...: every process gets a little further and dies.
-        done = _mortal(settings, 5 + attempt * 3 % 11, "before" if attempt % 2 else "after")
-        if done.returncode == 0:
+        ended, _ = live(settings, 5 + attempt * 3 % 11, "before" if attempt % 2 else "after", DATASETS)
+        if ended == 0:
             break
-        assert done.returncode == -9, done.stderr[-2000:]
+        assert ended == KILLED
         deaths += 1
     assert deaths > 10
     with Lake.open(settings) as lake:
@@ -169,12 +154,12 @@ def test_a_run_killed_once_at_any_write_in_a_task_or_over_the_engine_ends_the_sa
 ) -> None:
     for rows in (0, 500_000):
         calm = _settings(tmp_path / f"calm{rows}", deliveries, keys, engine).model_copy(update={"engine_rows": rows})
-        writes = int(_mortal(calm, 0, "never").stdout)
+        _, writes = live(calm, 0, "never", DATASETS)
         points = [(number, moment) for number in range(1, writes + 1) for moment in ("before", "after")]
         for number, moment in points if soak else random.Random(rows).sample(points, 2):
             folder = tmp_path / f"lake{rows}-{number}-{moment}"
             settings = _settings(folder, deliveries, keys, engine).model_copy(update={"engine_rows": rows})
-            assert _mortal(settings, number, moment).returncode == -9
+            assert live(settings, number, moment, DATASETS)[0] == KILLED
             with Lake.open(settings) as lake:
                 _run_all(lake)
                 assert state(lake, DATASETS) == undisturbed, f"killed {moment} write {number} of {writes}"

@@ -1,0 +1,217 @@
+"""Rejected rows go back to their department as a workbook, come back mended, and close."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import openpyxl
+import polars as pl
+import pytest
+
+from jobs.errors import RequestError, SourceError
+from jobs.layers import Layer
+from jobs.settings import Settings
+from jobs.stages import conform, give_back, land, load, mending, resolve, retract
+from jobs.storage.tables import Lake
+
+DATASET = "civil_affairs/deaths"
+GOOD = {
+    "登记编号": "S-1", "身份证号": "11010519491231002X", "姓名": "某甲", "性别": "女", "出生日期": "1949-12-31",
+    "死亡日期": "2025-12-30", "登记机关区划": "110105", "登记日期": "2026-01-05",
+}
+BAD = [
+    {**GOOD, "登记编号": "S-2", "身份证号": "110105194912310021"},
+    {**GOOD, "登记编号": "S-3", "死亡日期": "不详"},
+]
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> Iterator[Lake]:
+    with Lake.open(Settings(root=tmp_path / "lake", raw=tmp_path / "raw")) as lake:
+        yield lake
+
+
+@pytest.fixture
+def batch(lake: Lake) -> str:
+    """A delivery of one good row and two bad ones, judged and given back."""
+    lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in (GOOD, *BAD))
+    _deliver(lake, "deaths_20260110.jsonl", lines)
+    _judge(lake)
+    give_back.run(lake)
+    return lake.batches(DATASET)[0].id
+
+
+def _deliver(lake: Lake, name: str, text: str) -> None:
+    box = lake.settings.drop_box / "civil_affairs"
+    box.mkdir(parents=True, exist_ok=True)
+    (box / name).write_text(text, encoding="utf-8")
+
+
+def _judge(lake: Lake) -> None:
+    for stage in (land, load, conform):
+        stage.run(lake, DATASET)
+
+
+def _returned(lake: Lake, batch: str) -> Path:
+    return lake.settings.drop_box / give_back.place(lake.catalogue.contract(DATASET), batch)
+
+
+def _mend(file: Path, target: Path, changes: dict[str, dict[str, Any]]) -> Path:
+    """Edit a workbook as a clerk would: by registration number, some cells."""
+    book = openpyxl.load_workbook(file)
+    sheet = book[book.sheetnames[0]]
+    titles = {cell.value: cell.column for cell in sheet[1]}
+    for row in range(2, sheet.max_row + 1):
+        number = sheet.cell(row, titles["登记编号"]).value
+        for title, value in changes.get(number, {}).items():
+            sheet.cell(row, titles[title]).value = value
+    target.parent.mkdir(parents=True, exist_ok=True)
+    book.save(target)
+    return target
+
+
+def _hand_in(lake: Lake, batch: str, changes: dict[str, dict[str, Any]], version: str = "") -> Path:
+    file = _returned(lake, batch)
+    return _mend(file, lake.settings.drop_box / "civil_affairs/_repaired" / f"{file.stem}{version}.xlsx", changes)
+
+
+def _open(lake: Lake) -> set[str]:
+    rows = mending.open_rows(lake, lake.catalogue.contract(DATASET))
+    return {json.loads(cells)["登记编号"] for cells in rows["_cells"]}
+
+
+def _silver(lake: Lake) -> list[str]:
+    return sorted(lake.scan(Layer.SILVER, DATASET).select("registration_no").collect()["registration_no"])
+
+
+def test_a_row_mended_in_the_workbook_is_accepted_and_its_ticket_closes(lake: Lake, batch: str) -> None:
+    assert _returned(lake, batch).exists()
+    assert _open(lake) == {"S-2", "S-3"}
+    _hand_in(lake, batch, {"S-2": {"身份证号": GOOD["身份证号"]}})
+    _judge(lake)
+    assert _silver(lake) == ["S-1", "S-2"]
+    assert _open(lake) == {"S-3"}
+    first, second = lake.batches(DATASET)
+    assert {first.repairs, second.repairs} == {None, batch}
+    assert first.data_date == second.data_date
+    runs = lake.runs().filter(pl.col("stage") == "conform")
+    assert (runs["delivered"] == runs["accepted"] + runs["quarantined"] + runs["duplicates"]).all()
+    resolve.run(lake, "person")
+
+    give_back.run(lake)
+    _hand_in(lake, batch, {"S-3": {"死亡日期": "2026-01-01"}}, "-2")
+    _judge(lake)
+    assert _open(lake) == set()
+    assert _silver(lake) == ["S-1", "S-2", "S-3"]
+    assert [report.delivered for report in give_back.run(lake)] == [0]
+    assert not _returned(lake, batch).exists()
+    assert give_back.run(lake) == []
+
+
+def test_a_row_mended_badly_goes_back_with_what_is_wrong_now(lake: Lake, batch: str) -> None:
+    _hand_in(lake, batch, {"S-2": {"身份证号": GOOD["身份证号"], "登记日期": "2024-01-01"}})
+    _judge(lake)
+    assert _open(lake) == {"S-2", "S-3"}
+    give_back.run(lake)
+    book = openpyxl.load_workbook(_returned(lake, batch))
+    sheet = book[book.sheetnames[0]]
+    told = {row[4]: row[1] for row in sheet.iter_rows(min_row=2, values_only=True)}
+    assert "registered_on.not_before" in told["S-2"]
+    assert "resident_id" not in told["S-2"]
+    _hand_in(lake, batch, {"S-2": {"登记日期": "2026-01-05"}}, "-2")
+    _judge(lake)
+    assert _open(lake) == {"S-3"}
+    assert _silver(lake) == ["S-1", "S-2"]
+
+
+def test_the_same_workbook_twice_and_one_nobody_edited_change_nothing(lake: Lake, batch: str, tmp_path: Path) -> None:
+    with pytest.raises(RequestError, match="no row of the workbook was changed"):
+        land.run(lake, DATASET, mended=_returned(lake, batch))
+    mended = _mend(_returned(lake, batch), tmp_path / "mended.xlsx", {"S-2": {"身份证号": GOOD["身份证号"]}})
+    first = land.run(lake, DATASET, mended=mended)[0]
+    again = land.run(lake, DATASET, mended=mended)[0]
+    assert (first.outcome, again.outcome, again.batch) == ("done", "known", first.batch)
+    _judge(lake)
+    assert land.run(lake, DATASET, mended=mended)[0].outcome == "known"
+    assert _silver(lake) == ["S-1", "S-2"]
+
+
+def test_a_workbook_that_is_not_ours_says_why_and_deliveries_go_on(lake: Lake, batch: str) -> None:
+    _hand_in(lake, batch, {"S-2": {"行号 row": "二"}})
+    _deliver(lake, "deaths_20260111.jsonl", json.dumps({**GOOD, "登记编号": "S-9"}, ensure_ascii=False) + "\n")
+    _judge(lake)
+    assert _silver(lake) == ["S-1", "S-9"]
+    answer = _returned(lake, batch).with_suffix(".txt").read_text(encoding="utf-8")
+    assert "lost its ticket" in answer
+    assert "Remedy" in answer
+    assert GOOD["姓名"] not in answer
+    _judge(lake)
+    assert lake.runs().filter(pl.col("outcome") == "refused").height == 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"S-2": {"行号 row": "99"}}, "were not rejected in batch"),
+        ({"S-2": {"文件 file": None}}, "lost its ticket"),
+        ({"S-2": {"行号 row": "3"}, "S-3": {"行号 row": "3"}}, "the same ticket"),
+    ],
+)
+def test_a_ticket_that_was_tampered_with_is_refused(
+    lake: Lake, batch: str, tmp_path: Path, changes: dict[str, dict[str, Any]], said: str
+) -> None:
+    with pytest.raises(SourceError, match=said):
+        land.run(lake, DATASET, mended=_mend(_returned(lake, batch), tmp_path / "mended.xlsx", changes))
+    assert len(lake.batches(DATASET)) == 1
+
+
+def test_another_datasets_workbook_is_refused(lake: Lake, batch: str) -> None:
+    with pytest.raises(SourceError, match="names another dataset"):
+        land.run(lake, "civil_affairs/social_organisations", mended=_returned(lake, batch))
+
+
+def test_a_snapshot_is_mended_at_its_source(lake: Lake, batch: str, tmp_path: Path) -> None:
+    contract = lake.catalogue.contract(DATASET)
+    snapshot = contract.model_copy(update={"load": contract.load.model_copy(update={"mode": "snapshot"})})
+    with pytest.raises(RequestError, match="a snapshot is delivered whole"):
+        mending.prepare(lake, snapshot, _returned(lake, batch), tmp_path, datetime.now(UTC))
+
+
+def test_a_data_engineer_does_the_same_by_hand(lake: Lake, batch: str, tmp_path: Path) -> None:
+    environment = {**os.environ, "LAKE_ROOT": str(lake.settings.root), "LAKE_RAW": str(lake.settings.drop_box)}
+
+    def verb(*words: str) -> str:
+        done = subprocess.run(
+            [sys.executable, "-m", "jobs.cli", *words], env=environment, capture_output=True, text=True, check=True
+        )
+        return done.stdout
+
+    file = tmp_path / "rejected.xlsx"
+    verb("rejected", DATASET, "--workbook", str(file))
+    assert file.stat().st_mode & 0o077 == 0
+    mended = _mend(file, tmp_path / "mended.xlsx", {"S-2": {"身份证号": GOOD["身份证号"]}})
+    told = json.loads(verb("repair", DATASET, str(mended), "--json"))
+    assert (told["delivered"], told["accepted"], told["quarantined"]) == (1, 1, 0)
+    assert {row["batch"]: row["outcome"] for row in json.loads(verb("batches", DATASET, "--json"))} == {
+        batch: "done", told["batch"]: "done",
+    }
+    assert _open(lake) == {"S-3"}
+
+
+def test_a_withdrawn_delivery_takes_its_repairs_with_it(lake: Lake, batch: str) -> None:
+    _hand_in(lake, batch, {"S-2": {"身份证号": GOOD["身份证号"]}})
+    _judge(lake)
+    retract.run(lake, DATASET, batch=batch)
+    assert _silver(lake) == []
+    assert _open(lake) == set()
+    retract.run(lake, DATASET, batch=batch, undo=True)
+    conform.run(lake, DATASET)
+    assert _silver(lake) == ["S-1", "S-2"]
+    assert _open(lake) == {"S-3"}
