@@ -17,6 +17,10 @@ Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
 DatasetName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*/[a-z][a-z0-9_]*$")]
 Severity = Literal["error", "warn"]
 Mode = Literal["public", "controlled", "enclave"]
+# Kinds of sensitive personal information (PIPL art. 28, GB/T 45574-2025); children under 14 are `under_14`.
+Special = Literal["biometric", "religion", "identity", "health", "finance", "whereabouts", "other"]
+
+PEOPLE = "person"  # the register of people
 
 # The 20 open-data domains of the plan (发改高技〔2017〕1449号 §三(一)4), in its order.
 THEMES = (
@@ -93,6 +97,9 @@ class ContractField(Model):
     )
     protect: str | None = None
     publish: Publish | None = None
+    special: Special | None = Field(
+        default=None, description="kind of sensitive personal information it tells (PIPL art. 28): of grade 4"
+    )
 
 
 class Expectation(Model):
@@ -186,6 +193,22 @@ class Aggregate(Model):
         return measures
 
 
+class Privacy(Model):
+    """Publish a table of counts and sums with noise: differential privacy for every person in it."""
+
+    epsilon: float = Field(gt=0, le=10, description="ε that each release spends")
+    budget: float = Field(gt=0, le=100, description="ε that all releases about the same rows may spend together")
+    person: Name | None = Field(default=None, description="field with the pseudonym of the person a row is about")
+    most_rows: int = Field(default=1, ge=1, description="rows of one person that count; the others do not")
+    most: dict[Name, Annotated[int, Field(ge=1)]] = Field(
+        default_factory=dict, description="summed measure: largest amount of one row; a larger one counts as this"
+    )
+    cells: dict[Name, tuple[str, ...]] = Field(
+        default_factory=dict,
+        description="published column: its values, or beginnings of codes as 3301*; default: its whole code list",
+    )
+
+
 class Contract(Model):
     """Describe one dataset or product from source to release."""
 
@@ -204,6 +227,11 @@ class Contract(Model):
     aggregate: Aggregate | None = None
     release: Release | None = None
     examples: tuple[Example, ...] = ()
+    privacy: Privacy | None = None
+    under_14: str | None = Field(
+        default=None, min_length=10,
+        description="why no row about a person speaks of a child under 14; without it every column is sensitive",
+    )
 
     @property
     def department(self) -> str:

@@ -49,9 +49,9 @@ DEATHS = "civil_affairs/deaths.yaml"
         ("key: [registration_no]", "key: [number]", 6, "'number' is no field"),
         ("as_of: registered_on", "as_of: division_code", 6, "is no date"),
         ("protect: year, publish: {as: birth_", "protect: drop, publish: {as: birth_", 18, "never reaches gold"),
-        ("release: {theme: 卫生}", "release: {theme: 天气}", 26, "20 domains"),
+        ("release: {theme: 卫生}", "release: {theme: 天气}", 27, "20 domains"),
         ("release: {theme: 卫生}", "", 1, "release: says no terms"),
-        ("    rejected: [registered_on.not_before]", "", 30, "either accepted: or rejected:"),
+        ("    rejected: [registered_on.not_before]", "", 31, "either accepted: or rejected:"),
         ("path: \"civil_affairs/", "path: \"../civil_affairs/", 5, "stays below the drop box"),
     ],
 )

@@ -17,11 +17,14 @@ def check(
     write_schema: Annotated[
         bool, typer.Option("--write-schema", help="renew schemas/contract.schema.json first")
     ] = False,
+    grades: Annotated[
+        bool, typer.Option("--grades", help="also show the grade of every table (GB/T 43697) and what it allows")
+    ] = False,
     json: AsJson = False,
 ) -> None:
     """Check every contract, register, code list and approval: they parse, agree, and their examples hold.
 
-    Example: lake check
+    Example: lake check --grades
     """
     from jobs.onboarding.inspection import SCHEMA_FILE, inspect, schema_text
     from jobs.settings import Settings
@@ -30,9 +33,12 @@ def check(
     if write_schema:
         (settings.schemas / SCHEMA_FILE).write_text(schema_text(), encoding="utf-8")
     problems, counts = inspect(settings.schemas, settings.expectations)
+    graded = _graded(settings.schemas) if grades else []
     if json:
-        emit({"problems": [vars(problem) for problem in problems], **counts})
+        emit({"problems": [vars(problem) for problem in problems], **counts, **({"grades": graded} if grades else {})})
     else:
+        if grades:
+            table(graded, ("table", "classes", "delivered", "gold", "open", "allows", "mode", "why"), title="grades")
         for problem in problems:
             say(str(problem))
         found = f"{len(problems)} problems" if problems else "all good"
@@ -40,6 +46,15 @@ def check(
         typer.echo(f"{counted}: {found}.")
     if problems:
         raise typer.Exit(2)
+
+
+def _graded(schemas: Path) -> list[dict[str, Any]]:
+    """Return the grades of what parses; nothing while a type is missing, which is a problem of its own."""
+    from jobs.catalogue import check_references, read_catalogue
+    from jobs.privacy.grades import table as graded
+
+    catalogue, problems = read_catalogue(schemas)
+    return [] if problems or check_references(catalogue) else graded(catalogue)
 
 
 def new(

@@ -8,7 +8,9 @@ from pathlib import Path
 from jobs.catalogue import Problem, check_references, read_catalogue
 from jobs.contract import json_schema
 from jobs.errors import ContractError
+from jobs.privacy import grades
 from jobs.quality.rulebook import read_rules
+from jobs.releases import cells
 from jobs.releases.approvals import check_file
 from jobs.rows.coarsening import method_named
 from jobs.rows.codes import CodeBook
@@ -22,8 +24,8 @@ SCHEMA_FILE = "contract.schema.json"
 def inspect(schemas: Path, expectations: Path) -> tuple[list[Problem], dict[str, int]]:
     """Return every problem of a schemas folder and how many declarations it holds.
 
-    Looks at syntax, references, rules and methods by name, examples, code lists, approvals, the rule book, and
-    whether the JSON Schema beside the contracts is the one this version generates.
+    Looks at syntax, references, rules and methods by name, grades against modes of release, examples, code lists,
+    approvals, the rule book, and whether the JSON Schema beside the contracts is the one this version generates.
     """
     catalogue, problems = read_catalogue(schemas)
     problems += check_references(catalogue)
@@ -50,6 +52,9 @@ def inspect(schemas: Path, expectations: Path) -> tuple[list[Problem], dict[str,
         except ContractError as error:
             problems.append(document.problem(tuple((error.where or "").split(".")), error.what, error.remedy or ""))
             continue
+        if found := grades.problem(contract, catalogue):
+            problems.append(document.problem(*found))
+        problems += [document.problem(*found) for found in cells.problems(contract, catalogue, codes)]
         problems += [document.problem(("examples",), what) for what in check_examples(contract, catalogue.types, codes)]
     problems += check_file(schemas / "approvals.csv", catalogue)
     problems += _schema_problems(schemas)

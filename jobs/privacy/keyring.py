@@ -16,6 +16,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from jobs.errors import RequestError, StorageError
+from jobs.privacy.masterkeys import BYTES as MASTER_BYTES
+from jobs.privacy.masterkeys import FileKey, MasterKey, named
 from jobs.settings import Settings
 from jobs.storage.objects import Store
 
@@ -23,7 +25,6 @@ BYTES = 32
 PURPOSES = ("register", "pseudonym")  # made when first needed; any other by `lake keys new`
 NEVER_ROTATED = ("register",)
 _MASTER = "keys/master.key"
-_MASTER_BYTES = 16  # an SM4 key
 _NONCE_BYTES = 12
 _PURPOSE = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _PRIVATE = 0o600
@@ -47,17 +48,19 @@ class Key:
 class KeyRing:
     """Keep keys in a folder of objects; nothing is made unless asked for.
 
-    `master` is the file of the master key; None means `keys/master.key` in this machine's folder, made at the first
-    key: never in a bucket, whose copy then opens nothing. Keep it elsewhere (a mounted secret) for a folder as well.
+    `master` is where the master key comes from, or its file; None means `keys/master.key` in this machine's folder,
+    made at the first key: never in a bucket, whose copy then opens nothing. Keep it elsewhere (a mounted secret, a key
+    management service) for a folder as well.
     """
 
-    def __init__(self, objects: Store, master: Path | None = None) -> None:
-        self._objects, self._master = objects, master
+    def __init__(self, objects: Store, master: MasterKey | Path | None = None) -> None:
+        self._objects = objects
+        self._master = FileKey(master) if isinstance(master, Path) else master
 
     @staticmethod
     def of(objects: Store) -> KeyRing:
         """Open the key ring of a store with the master key that the settings name."""
-        return KeyRing(objects, Settings().master_key)
+        return KeyRing(objects, named(Settings()))
 
     def new(self, purpose: str) -> Key:
         """Make the first key of a purpose; raises RequestError when there is one."""
@@ -160,7 +163,7 @@ class KeyRing:
         except InvalidTag as error:
             raise StorageError(
                 "the key does not open with this master key; nothing was done.", where=_name(purpose, number),
-                remedy="point LAKE_MASTER_KEY at the master key it was made with.",
+                remedy="name the one it was made with: LAKE_MASTER_KEY, LAKE_MASTER_KEY_BASE64 or LAKE_KMS_URL.",
             ) from error
         return Key(purpose, number, key.id, key.created_at, secret)
 
@@ -173,21 +176,17 @@ class KeyRing:
 
     def _master_key(self, *, make: bool = False) -> bytes:
         if self._master is not None:
-            if not self._master.is_file():
-                raise StorageError(
-                    "the master key is not there; nothing was done.", where=self._master.name,
-                    remedy="point LAKE_MASTER_KEY at it.",
-                )
-            master = self._master.read_bytes()
+            master, where = self._master.read(), self._master.name
         else:
+            where = _MASTER
             own = self._objects.own
             if make and not own.exists(_MASTER):
-                own.create(_MASTER, secrets.token_bytes(_MASTER_BYTES), mode=_PRIVATE)
+                own.create(_MASTER, secrets.token_bytes(MASTER_BYTES), mode=_PRIVATE)
             if not own.exists(_MASTER):
                 raise StorageError("the master key is not there; nothing was done.", where=_MASTER, remedy=_BACKUP)
             master = own.read(_MASTER)
-        if len(master) != _MASTER_BYTES:
-            raise StorageError(f"the master key is not {_MASTER_BYTES} bytes.", where=_MASTER, remedy=_BACKUP)
+        if len(master) != MASTER_BYTES:
+            raise StorageError(f"the master key is not {MASTER_BYTES} bytes.", where=where, remedy=_BACKUP)
         return master
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from jobs.contract import Contract, ContractField, Register
+from jobs.contract import PEOPLE, Contract, ContractField, Register
 from jobs.errors import ReleaseRefused
 from jobs.layers import Layer
 from jobs.privacy.attack import WHOM, Linkage, Views, blame, document, infer, link
@@ -29,12 +29,13 @@ from jobs.storage.ledgers import REGISTERS, Ledger
 if TYPE_CHECKING:
     from jobs.storage.tables import Lake
 
-PEOPLE = "person"
 _UNKNOWABLE = ("pseudonym", "drop", "redacted")
 
 
 def attack(lake: Lake, made: Draft) -> dict[str, Any] | None:
     """Return the outcome of linking a draft to the population register, None where it is about no person.
+
+    Nor is a table with noise attacked: it has no groups to link, and what it can tell of anybody is bounded by its ε.
 
     A role's published columns are known to the attacker where the contract says which register field they are, or
     where the register has just one field of their type. Raises ReleaseRefused, with the columns to blame, when
@@ -42,7 +43,7 @@ def attack(lake: Lake, made: Draft) -> dict[str, Any] | None:
     """
     contract, register = made.contract, lake.catalogue.registers.get(PEOPLE)
     spoken_of = roles(lake, contract)
-    if register is None or not spoken_of or not lake.has(REGISTERS, f"{PEOPLE}_versions"):
+    if made.exact is not None or register is None or not spoken_of or not lake.has(REGISTERS, f"{PEOPLE}_versions"):
         return None
     assert contract.release is not None
     tau = THRESHOLDS[contract.release.mode]

@@ -35,7 +35,9 @@ def briefing(found: Mapping[str, Any]) -> str:
         "条款批准人 · terms approved by": terms,
         "Gold": ", ".join(f"{key} {value}" for key, value in found["gold"].items()),
     }
-    lines = ["| 事项 · what | 内容 · value |", "|---|---|"]
+    if found["epsilon"]:
+        facts["差分隐私 · differential privacy"] = f"ε = {found['epsilon']}"
+    lines = [f"**{found['verdict']}**", "", "| 事项 · what | 内容 · value |", "|---|---|"]
     lines += [f"| {key} | {_cell(said)} |" for key, said in facts.items()]
     lines += ["", *[f"**不兼容变更 · breaking:** {what}" for what in found["breaking"]], *_changes(found), ""]
     return "\n".join(lines + _quality(found["quality"])) + "\n"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -14,7 +14,8 @@ import polars as pl
 from jobs.catalogue import Catalogue
 from jobs.contract import GROUP_THRESHOLD, Contract
 from jobs.errors import ReleaseRefused
-from jobs.releases import describe, formats, terms
+from jobs.privacy import grades
+from jobs.releases import cells, describe, formats, terms
 from jobs.releases.manifest import decimal
 from jobs.releases.metadata.entry import column_document
 from jobs.rows.codes import CodeBook
@@ -31,6 +32,8 @@ class Draft:
 
     `table`: published columns in the contract's order, then measures; `anonymised` counts underlying gold rows.
     `held`: what was held back for what its difference to earlier releases would tell, None where nothing was compared.
+    `exact`: the true cells of a table that is published with noise, which never leave; `table` is then zeros until
+    `epsilon` has drawn the noise, and `private` says what that spent. `pseudonym_key`: id of the release's own key.
     """
 
     contract: Contract
@@ -41,6 +44,9 @@ class Draft:
     quasi: tuple[str, ...]
     fingerprint: str
     held: Mapping[str, Any] | None = None
+    exact: pl.DataFrame | None = field(default=None, repr=False)
+    private: Mapping[str, Any] | None = None
+    pseudonym_key: str = ""
 
     @property
     def threshold(self) -> int:
@@ -100,17 +106,24 @@ class Draft:
 def draft(gold: pl.LazyFrame, contract: Contract, catalogue: Catalogue) -> Draft:
     """Return what a release of these gold rows would be; nothing is written.
 
-    Raises ReleaseRefused when the contract publishes nothing, and when its key does not tell the rows apart.
+    Raises ReleaseRefused when the contract publishes nothing or more openly than its grade allows, and when its key
+    does not tell the rows apart.
     """
     if contract.release is None or not contract.published:
         raise ReleaseRefused(
             "the contract opens nothing.", dataset=contract.name, layer="open",
             remedy="give fields publish: and the contract release:.",
         )
-    rows = _in_scope(gold, contract, catalogue).collect()
     codes = CodeBook.load(catalogue.root / "codes")
+    found = grades.problem(contract, catalogue) or next(cells.problems(contract, catalogue, codes), None)
+    if found:
+        where, what, remedy = found
+        raise ReleaseRefused(what, dataset=contract.name, layer="open", where=".".join(where), remedy=remedy)
+    rows = _in_scope(gold, contract, catalogue).collect()
     published = generalise(rows, contract, codes)
     published = published.with_columns(pl.col(pl.String).replace("", None))  # CSV could not tell the two apart
+    if contract.privacy is not None:
+        return _undrawn(rows, published, contract, catalogue, codes)
     # In a table of counts every column splits the cells, whatever was argued about it.
     quasi = tuple(contract.published) if contract.aggregate else contract.quasi_identifiers
     subjects = {f"{SUBJECT}{name}": rows[name] for name in _subjects(contract, rows)}
@@ -123,6 +136,26 @@ def draft(gold: pl.LazyFrame, contract: Contract, catalogue: Catalogue) -> Draft
     if contract.release.key != "none":
         check_key(table, contract.release.key)
     return Draft(contract, catalogue, codes, table, result, quasi, terms.fingerprint(contract, catalogue))
+
+
+def _undrawn(
+    rows: pl.DataFrame, published: pl.DataFrame, contract: Contract, catalogue: Catalogue, codes: CodeBook
+) -> Draft:
+    """Return the draft of a table that waits for its noise: its cells, of which nothing is known but the names."""
+    privacy, aggregate = contract.privacy, contract.aggregate
+    assert privacy is not None
+    assert aggregate is not None
+    whom = None if privacy.person is None else rows[gold_column(privacy.person, "pseudonym")]
+    amounts = {
+        name.removeprefix(_AMOUNT): values for name, values in _amounts(rows, contract, catalogue).items()
+    }
+    names = cells.declared(contract, catalogue, codes)
+    exact = cells.counted(published, names, privacy, whom, amounts, aggregate.measures)
+    table = names.with_columns(pl.lit(0, dtype=pl.Int64).alias(measure) for measure in aggregate.measures)
+    # Groups protect nobody here: the noise does, and a cell of nobody is published like any other.
+    counted = Anonymised(published, published.height, names.height, 0, 0.0, {}, pl.DataFrame())
+    print_ = terms.fingerprint(contract, catalogue)
+    return Draft(contract, catalogue, codes, table, counted, tuple(contract.published), print_, exact=exact)
 
 
 def _in_scope(gold: pl.LazyFrame, contract: Contract, catalogue: Catalogue) -> pl.LazyFrame:
@@ -181,6 +214,8 @@ def privacy(made: Draft) -> dict[str, Any]:
     """
     contract, result = made.contract, made.anonymised
     assert contract.release is not None
+    if made.exact is not None:
+        return _noisy(made)
     largest = 1 / result.smallest_group if result.smallest_group else 0.0
     measures = contract.aggregate.measures if contract.aggregate else {}
     risk = largest if contract.release.mode == "public" else result.average_risk
@@ -200,8 +235,26 @@ def privacy(made: Draft) -> dict[str, Any]:
         "suppressed": result.suppressed,
         "coarsened": dict(result.coarsened),
         "held_back": dict(made.held) if made.held is not None else None,
+        "gb_t_43697": grades.statement(contract, made.catalogue, result.delivered),
         "gb_t_42460": {
             "threshold": decimal(1 / made.threshold, 4), "r_max": decimal(largest, 6),
             "r_avg": decimal(result.average_risk, 6), "r": decimal(risk, 6), "grade": 4 if contract.aggregate else 3,
         },
+    }
+
+
+def _noisy(made: Draft) -> dict[str, Any]:
+    """Return the privacy of a draft with noise: what the noise guarantees, and no exact count of anything."""
+    contract, measures = made.contract, made.contract.aggregate.measures if made.contract.aggregate else {}
+    assert contract.release is not None
+    counts = [measure for measure, how in measures.items() if how == "count"]
+    total = int(made.table[counts[0]].sum()) if counts else None
+    return {
+        "kind": "aggregate", "mode": contract.release.mode, "quasi_identifiers": list(made.quasi),
+        "not_identifying": {}, "sensitive": [], "counts": counts, "threshold": made.threshold,
+        "groups": made.table.height, "smallest_group": None, "underlying_rows": total, "kept": total,
+        "kept_share": "1.0000", "suppressed": 0, "coarsened": {}, "held_back": None,
+        "gb_t_43697": grades.statement(contract, made.catalogue, 0),
+        "gb_t_42460": {"threshold": None, "r_max": None, "r_avg": None, "r": None, "grade": 4},
+        "differential_privacy": dict(made.private) if made.private is not None else None,
     }

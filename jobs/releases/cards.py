@@ -14,7 +14,6 @@ def card_en(
     entry: Entry, risk: Mapping[str, Any], quality: Sequence[Mapping[str, Any]], changes: Mapping[str, Any]
 ) -> str:
     """Return the data card in English, as Markdown."""
-    measured = risk["gb_t_42460"]
     lines = [
         f"# {entry.title.en}", "", entry.description.en, "",
         "| | |", "|---|---|",
@@ -40,13 +39,7 @@ def card_en(
         ], "",
         "Rejected rows by rule: `quality.json`.", "",
         "## Risk", "",
-        f"Released as {risk['kind']} for {risk['mode']} use. Every row shares its values in "
-        f"{_list(risk['quasi_identifiers']) or 'no column'} with at least {risk['smallest_group']} people or rows; the "
-        f"threshold is {risk['threshold']}. Of {risk['underlying_rows']} rows {risk['kept']} are published and "
-        f"{risk['suppressed']} are left out because their group stayed too small. Risk of being recognised by "
-        f"GB/T 42460-2023 annex D: R = {measured['r']} (largest {measured['r_max']}, mean {measured['r_avg']}; allowed "
-        f"{measured['threshold']}), grade {measured['grade']}. All figures: `risk.json`; `verify.py` recomputes them.",
-        *_held_en(risk), *_attacked_en(risk), "", "## How to check", "",
+        *_risk_en(risk), *_held_en(risk), *_attacked_en(risk), "", "## How to check", "",
         "`python verify.py . --key FINGERPRINT`: the fingerprint of the publisher's key is on its site, in `key.json`.",
         "", "## How to cite", "",
         f"{entry.publisher}: {entry.title.en}, version {entry.version}, data of {entry.data_date}. {entry.address}",
@@ -58,7 +51,6 @@ def card_zh(
     entry: Entry, risk: Mapping[str, Any], quality: Sequence[Mapping[str, Any]], changes: Mapping[str, Any]
 ) -> str:
     """Return the data card in Chinese, as Markdown."""
-    measured = risk["gb_t_42460"]
     lines = [
         f"# {entry.title.zh}", "", entry.description.zh, "",
         "| | |", "|---|---|",
@@ -82,18 +74,72 @@ def card_zh(
         ], "",
         "按规则统计的拒收行数见 `quality.json`。", "",
         "## 风险", "",
-        f"以{'汇总数据' if risk['kind'] == 'aggregate' else '微数据'}形式{MODES_ZH[risk['mode']]}。"
-        f"每一行在{_list(risk['quasi_identifiers']) or '任何列'}上的取值至少与 {risk['smallest_group']} 人（行）相同，"
-        f"阈值为 {risk['threshold']}。共 {risk['underlying_rows']} 行，发布 {risk['kept']} 行，"
-        f"因所在组过小而未发布 {risk['suppressed']} 行。按 GB/T 42460-2023 附录 D 的重标识风险 R = {measured['r']}"
-        f"（最大 {measured['r_max']}，平均 {measured['r_avg']}，允许 {measured['threshold']}），"
-        f"{measured['grade']} 级。全部数字见 `risk.json`，`verify.py` 可重新计算。",
-        *_held_zh(risk), *_attacked_zh(risk), "",
+        *_risk_zh(risk), *_held_zh(risk), *_attacked_zh(risk), "",
         "## 如何核验", "", "`python verify.py . --key 指纹`：发布方公钥指纹见其网站的 `key.json`。", "",
         "## 如何引用", "",
         f"{entry.publisher}：{entry.title.zh}，版本 {entry.version}，数据截至 {entry.data_date}。{entry.address}",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _risk_en(risk: Mapping[str, Any]) -> list[str]:
+    """Return what the groups, or the noise, protect, in one paragraph."""
+    if (noisy := risk.get("differential_privacy")) is not None:
+        return [
+            f"Released as counts and sums with noise for {risk['mode']} use: differential privacy, "
+            f"ε = {noisy['epsilon']} for this release, {noisy['spent']} of a budget of {noisy['budget']} spent with it "
+            f"on {_list(noisy['of'])}. Whatever is done with it, it hardly depends on any one person: on "
+            f"{noisy['most_rows']} of their rows at most, replaced by others. All {noisy['cells']} cells are shown, "
+            "those of nobody too; no exact value of any is published. Cells are whole and not negative, and margins "
+            "are sums of cells.", "",
+            "| measure | ε | mean error of a cell | error of 19 cells in 20 | error of the total |",
+            "|---|---|---|---|---|",
+            *[
+                f"| {name} | {one['epsilon']} | {one['expected_error']} | ≤ {one['error_95']} | {one['total_error']} |"
+                for name, one in noisy["measures"].items()
+            ], "",
+            "The accounting of deliveries above is exact: how many rows departments delivered is not what ε protects.",
+        ]
+    measured = risk["gb_t_42460"]
+    return [
+        f"Released as {risk['kind']} for {risk['mode']} use. Every row shares its values in "
+        f"{_list(risk['quasi_identifiers']) or 'no column'} with at least {risk['smallest_group']} people or rows; the "
+        f"threshold is {risk['threshold']}. Of {risk['underlying_rows']} rows {risk['kept']} are published and "
+        f"{risk['suppressed']} are left out because their group stayed too small. Risk of being recognised by "
+        f"GB/T 42460-2023 annex D: R = {measured['r']} (largest {measured['r_max']}, mean {measured['r_avg']}; allowed "
+        f"{measured['threshold']}), grade {measured['grade']}. Harm in the wrong hands, by the grades 1 to 4 of "
+        f"GB/T 43697-2024 as implemented: departments' rows {risk['gb_t_43697']['made_from']}, this release "
+        f"{risk['gb_t_43697']['release']}. All figures: `risk.json`; `verify.py` recomputes those of the groups.",
+    ]
+
+
+def _risk_zh(risk: Mapping[str, Any]) -> list[str]:
+    """Return the same in Chinese."""
+    if (noisy := risk.get("differential_privacy")) is not None:
+        return [
+            f"以加噪的计数与求和形式{MODES_ZH[risk['mode']]}：差分隐私，本次发布 ε = {noisy['epsilon']}，"
+            f"连同本次已在 {_list(noisy['of'])} 上使用 {noisy['spent']}，预算 {noisy['budget']}。"
+            f"每人至多计 {noisy['most_rows']} 行；无论如何使用本数据，结果几乎不取决于任何一个人。"
+            f"全部 {noisy['cells']} 格均予发布，无人的格也在内，任何一格的精确值均不发布。"
+            "各格为非负整数，合计等于各格之和。", "",
+            "| 指标 | ε | 单格平均误差 | 95% 的格误差不超过 | 总计的误差 |", "|---|---|---|---|---|",
+            *[
+                f"| {name} | {one['epsilon']} | {one['expected_error']} | {one['error_95']} | {one['total_error']} |"
+                for name, one in noisy["measures"].items()
+            ], "",
+            "上文各部门交付的行数为精确值，不属 ε 所保护的内容。",
+        ]
+    measured = risk["gb_t_42460"]
+    return [
+        f"以{'汇总数据' if risk['kind'] == 'aggregate' else '微数据'}形式{MODES_ZH[risk['mode']]}。"
+        f"每一行在{_list(risk['quasi_identifiers']) or '任何列'}上的取值至少与 {risk['smallest_group']} 人（行）相同，"
+        f"阈值为 {risk['threshold']}。共 {risk['underlying_rows']} 行，发布 {risk['kept']} 行，"
+        f"因所在组过小而未发布 {risk['suppressed']} 行。按 GB/T 42460-2023 附录 D 的重标识风险 R = {measured['r']}"
+        f"（最大 {measured['r_max']}，平均 {measured['r_avg']}，允许 {measured['threshold']}），"
+        f"{measured['grade']} 级。数据分级（GB/T 43697-2024，按本系统实现，1 至 4 级）：部门数据 "
+        f"{risk['gb_t_43697']['made_from']} 级，本版本 {risk['gb_t_43697']['release']} 级。"
+        "全部数字见 `risk.json`，其中分组的数字可由 `verify.py` 重新计算。",
+    ]
 
 
 def _held_en(risk: Mapping[str, Any]) -> list[str]:
@@ -103,7 +149,7 @@ def _held_en(risk: Mapping[str, Any]) -> list[str]:
         return []
     return ["", f"A group changes by {held['least_change']} rows or more between releases, or not at all: "
             f"{held['groups_held']} groups stayed as they were, {held['groups_taken_down']} were left out whole "
-            "because rows of theirs had to go."]
+            "because rows of theirs had to go, or could not stay where every release has its own pseudonyms."]
 
 
 def _held_zh(risk: Mapping[str, Any]) -> list[str]:
@@ -113,7 +159,7 @@ def _held_zh(risk: Mapping[str, Any]) -> list[str]:
         return []
     return ["", f"相邻版本之间，每组变化不少于 {held['least_change']} 行，否则暂不更新："
             f"{held['groups_held']} 组保持上一版，"
-            f"{held['groups_taken_down']} 组因须撤下其中的行而整组不发布。"]
+            f"{held['groups_taken_down']} 组因须撤下其中的行，或因每次发布使用各自的假名，而整组不发布。"]
 
 
 def _attacked_en(risk: Mapping[str, Any]) -> list[str]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from jobs.catalogue import Catalogue
-from jobs.contract import Contract, ContractField, Text
+from jobs.contract import Contract, ContractField, Privacy, Text
 from jobs.releases.formats import arrow_schema
 from jobs.releases.terms import code_list, summed_fields
 from jobs.rows.coarsening import SUPPRESSED, method_named
@@ -54,11 +54,11 @@ def columns(
         kind, arrow = _data_type(table.schema[name]), str(stored.field(name).type)
         if name not in contract.published:
             measure = contract.aggregate.measures[name] if contract.aggregate else "count"
-            words = _measured(sums.get(name))
+            words = _measured(sums.get(name), contract.privacy)
             found.append(Column(name, _spelled(name), words, kind, arrow, measure, measure=measure))
             continue
         field = contract.fields[contract.published[name]]
-        coarser = steps[name] if name in quasi else ()
+        coarser = steps[name] if name in quasi and contract.privacy is None else ()
         derivation = _derived(field, contract.published[name], catalogue, coarser, k)
         title, codes = _title(contract, field, name, catalogue), code_list(field, catalogue)
         generalised = (field.publish.generalise if field.publish else None) or "keep"
@@ -130,7 +130,13 @@ def _spelled(name: str) -> Text:
     return Text(en=words, zh=words)
 
 
-def _measured(field: str | None) -> Text:
+def _measured(field: str | None, privacy: Privacy | None) -> Text:
+    if privacy is not None:
+        en, zh = ("Number of rows", "行数") if field is None else (f"Sum of {field}", f"{field} 之和")
+        return Text(
+            en=f"{en} in the cell, with noise (differential privacy, ε = {privacy.epsilon:g}).",
+            zh=f"该格的{zh}，已加噪（差分隐私，ε = {privacy.epsilon:g}）。",
+        )
     if field is None:
         return Text(en="Number of rows in the group.", zh="该组的行数。")
     return Text(en=f"Sum of {field} over the group's rows.", zh=f"该组各行 {field} 之和。")

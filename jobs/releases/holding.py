@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from jobs.contract import Contract
-from jobs.errors import RequestError
-from jobs.releases import adversary, inputs, listing
+from jobs.errors import ReleaseRefused, RequestError
+from jobs.releases import adversary, inputs, listing, pseudonyms
 from jobs.releases.build import Draft
 from jobs.sets.anonymity import Anonymised
 from jobs.sets.changes import comparable
-from jobs.sets.differencing import held_back
+from jobs.sets.differencing import Held, held_back
 
 if TYPE_CHECKING:
     from jobs.storage.tables import Lake
@@ -32,11 +32,11 @@ class Comparison:
 def comparison(lake: Lake, made: Draft) -> Comparison:
     """Return what a new release of a draft is compared with: every earlier one that is out and has its columns.
 
-    Nothing, where the release is about no person, or about things that a public key names. A delivery withdrawn since
-    the last release is a takedown: its rows are not held back.
+    Nothing, where the release is about no person, about things that a public key names, or has noise, whose ε adds up.
+    A delivery withdrawn since the last release is a takedown: its rows are not held back.
     """
     name = made.contract.name
-    if made.key or not adversary.roles(lake, made.contract):
+    if made.exact is not None or made.key or not adversary.roles(lake, made.contract):
         return Comparison()
     there = [one for one in listing.versions(lake.objects, name) if not one.withdrawn]
     alike = [one for one in there if comparable(pl.read_parquet(one.data("parquet"), n_rows=0), made.table)]
@@ -66,7 +66,14 @@ def settled(lake: Lake, made: Draft, against: Comparison) -> Draft:
         threshold = 1 << 62
     else:
         threshold = made.threshold
-    held = held_back(earlier, made.table, made.quasi, threshold, counts=counts, takedown=against.takedown)
+    unjoined = pseudonyms.columns(made.contract)
+    now, before = made.table.drop(unjoined), [one.drop(unjoined) for one in earlier]
+    held = held_back(
+        before, now.sort(now.columns), [name for name in made.quasi if name not in unjoined], threshold, counts=counts,
+        takedown=against.takedown,
+    )
+    if unjoined:
+        held = _left_out(made, held)
     told = {
         "compared_with": list(against.against), "least_change": made.threshold, "groups_held": held.groups,
         "rows_held": held.rows, "groups_taken_down": held.withdrawn,
@@ -74,6 +81,28 @@ def settled(lake: Lake, made: Draft, against: Comparison) -> Draft:
     if held.table.equals(made.table):
         return replace(made, held=told)
     return replace(made, table=held.table, anonymised=_measured(made, held.table, counts), held=told)
+
+
+def _left_out(made: Draft, held: Held) -> Held:
+    """Return a draft's table without the groups that would have to wait.
+
+    A row that stayed from an earlier release would keep its pseudonym, and that would join the two.
+    """
+    columns = held.table.columns
+    quasi = [name for name in made.quasi if name in columns]
+    wanted, there = (one.group_by(columns).len() for one in (held.table, made.table.select(columns)))
+    both = wanted.join(there, on=columns, how="full", nulls_equal=True, coalesce=True)
+    differing = both.filter(pl.col("len").ne_missing(pl.col("len_right")))
+    if differing.is_empty():
+        return Held(made.table, 0, 0, 0)
+    if not quasi:
+        raise ReleaseRefused(
+            "the change since the last release is about too few people, and all rows are one group.",
+            dataset=made.contract.name, layer="open", remedy="release it when more has changed.",
+        )
+    waiting = differing.select(quasi).unique()
+    table = made.table.join(waiting, on=quasi, how="anti", nulls_equal=True)
+    return Held(table, 0, 0, waiting.height)
 
 
 def _measured(made: Draft, table: pl.DataFrame, counts: Sequence[str]) -> Anonymised:

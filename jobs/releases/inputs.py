@@ -38,6 +38,7 @@ class Inputs:
     batch and content digest of each delivery. `quality`: the accounting of each dataset's deliveries. `attack`: what
     the lake's own attack came to on the day, None where the release is about no person. `against`, `takedown`: see
     `holding.Comparison`. `id_changes`: what the registers said that day of the organisations' identifiers it shows.
+    `draw`: the noise in the ledger of ε, empty where there is none. `pseudonym_key`: id of the release's own key.
     """
 
     version: str
@@ -53,6 +54,8 @@ class Inputs:
     id_changes: Sequence[Mapping[str, Any]] = ()
     against: Sequence[str] = ()
     takedown: bool = False
+    draw: str = ""
+    pseudonym_key: str = ""
 
 
 def datasets(lake: Lake, contract: Contract) -> list[str]:

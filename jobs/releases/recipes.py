@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from jobs.errors import ReleaseRefused, RequestError
-from jobs.privacy.keyring import secret
-from jobs.releases import assembly, build, history, inputs, listing, origin
+from jobs.releases import assembly, build, epsilon, history, inputs, listing, origin, pseudonyms
 from jobs.releases.assembly import Recipe
 from jobs.releases.build import Draft
 from jobs.releases.history import Past
@@ -32,7 +31,7 @@ VARIES = (SIGNATURE, ATTESTATION, *PAGES)
 def recipe(lake: Lake, made: Draft, decided: Inputs) -> Recipe:
     """Return the recipe of a draft with its inputs decided."""
     code = origin.code(lake.settings)
-    return Recipe(made, decided, _past(lake, made, decided.windows, code), code, _rules(lake), _keys(lake, made))
+    return Recipe(made, decided, _past(lake, made, decided.windows, code), code, _rules(lake), _keys(made))
 
 
 def changes_since_last(lake: Lake, made: Draft) -> dict[str, Any] | None:
@@ -41,7 +40,9 @@ def changes_since_last(lake: Lake, made: Draft) -> dict[str, Any] | None:
     `since`: the last version; `counts`: rows added, removed, changed; `why`: how many of them came from where.
     """
     last = listing.latest(lake.objects, made.contract.name)
-    if last is None or last.withdrawn or not comparable(pl.read_parquet(last.data("parquet"), n_rows=0), made.table):
+    if last is None or last.withdrawn or pseudonyms.columns(made.contract):
+        return None
+    if not comparable(pl.read_parquet(last.data("parquet"), n_rows=0), made.table):
         return None
     past = _past(lake, made, {"last": last.version}, origin.code(lake.settings))
     counts = differences(past.tables[last.version], made.table, made.key).counts
@@ -58,7 +59,9 @@ def rebuild(lake: Lake, dataset: str, version: str, into: Path | None = None) ->
     released = listing.version(lake.objects, dataset, version)
     decided, gold = inputs.kept(lake.objects, released)
     made = build.draft(gold.lazy(), lake.catalogue.contract(dataset), lake.catalogue)
+    made = epsilon.drawn(lake.objects, made, decided.draw)
     made = settled(lake, made, Comparison(decided.against, decided.takedown))
+    made = pseudonyms.by_id(lake.objects, made, decided.pseudonym_key)
     if made.fingerprint != released.manifest["terms"]["fingerprint"]:
         raise RequestError(
             f"version {version} was released under other terms.", dataset=dataset, layer="open",
@@ -109,6 +112,8 @@ def _past(lake: Lake, made: Draft, windows: Mapping[str, str], code: dict[str, A
 
 
 def _recomputed(lake: Lake, made: Draft, last: listing.Released) -> pl.DataFrame | None:
+    if made.exact is not None:
+        return None  # the noise of another day would be drawn again
     try:
         _, gold = inputs.kept(lake.objects, last)
         return build.draft(gold.lazy(), made.contract, made.catalogue).table
@@ -122,9 +127,6 @@ def _rules(lake: Lake) -> dict[str, str]:
     return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files if path.is_file()}
 
 
-def _keys(lake: Lake, made: Draft) -> dict[str, str]:
-    """Return the id of the pseudonym key when a published column shows pseudonyms: another key, other values."""
-    shown = [made.contract.fields[field].protect for field in made.contract.published.values()]
-    if "pseudonym" not in shown:
-        return {}
-    return {"pseudonym": hashlib.sha256(b"key id\0" + secret(lake.objects, "pseudonym")).hexdigest()[:16]}
+def _keys(made: Draft) -> dict[str, str]:
+    """Return the id of the key of the published pseudonyms: another key, other values."""
+    return {"pseudonym": made.pseudonym_key} if made.pseudonym_key else {}

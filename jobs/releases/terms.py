@@ -40,6 +40,7 @@ def resolved(contract: Contract, catalogue: Catalogue) -> dict[str, Any]:
         "threshold": GROUP_THRESHOLD[release.mode] if release else None,
         "quasi_identifiers": list(contract.quasi_identifiers),
         "aggregate": contract.aggregate.model_dump(mode="json") if contract.aggregate else None,
+        **({"privacy": contract.privacy.model_dump(mode="json")} if contract.privacy else {}),
         "from": contract.from_.model_dump(mode="json") if contract.from_ else None,
         "deleted_when": {column: list(cells) for column, cells in contract.load.deleted_when.items()},
         "mode": contract.load.mode,
@@ -75,7 +76,7 @@ def _field(field: ContractField, catalogue: Catalogue) -> dict[str, Any]:
     spec = catalogue.types.get(field.type)
     codes = code_list(field, catalogue)
     return {
-        **field.model_dump(mode="json", exclude={"title"}),
+        **field.model_dump(mode="json", exclude={"title", *(() if field.special else ("special",))}),
         "protection": protection_of(field, catalogue.types) if spec else None,
         "type_spec": spec.model_dump(mode="json", exclude={"title", "note"}) if spec else None,
         "code_list": {"name": codes, "sha256": list_digest(catalogue, codes)} if codes else None,

@@ -395,6 +395,9 @@ def _check_groups(records: Iterator[list[str]], columns: list[str], risk: dict[s
     sensitive = [columns.index(name) for name in risk["sensitive"] if name not in risk["quasi_identifiers"]]
     if risk["kind"] == "aggregate":
         cells = list(records)
+        if risk.get("differential_privacy") is not None:
+            _check_noisy(cells, columns, risk, found)
+            return len(cells)
         if not risk["counts"]:
             found.note("groups", "a table of sums alone does not show its groups.")
             return len(cells)
@@ -421,6 +424,20 @@ def _check_groups(records: Iterator[list[str]], columns: list[str], risk: dict[s
     lone = sorted({risk["sensitive"][number] for (number, _), known in values.items() if len(known) < 2})
     _judge_sizes(list(sizes.values()), risk, lone, found)
     return sum(tuples.values())
+
+
+def _check_noisy(cells: list[list[str]], columns: list[str], risk: dict[str, Any], found: Findings) -> None:
+    """Judge what a table with noise shows of itself: every cell is there once, no count is negative, ε is in budget."""
+    said, quasi = risk["differential_privacy"], [columns.index(name) for name in risk["quasi_identifiers"]]
+    names = {tuple(row[n] for n in quasi) for row in cells}
+    problems = []
+    if not len(names) == len(cells) == said["cells"] == risk["groups"]:
+        problems.append(f"there are {len(names)} cells, not {said['cells']}.")
+    if any(int(row[columns.index(name)]) < 0 for row in cells for name in said["measures"]):
+        problems.append("a measure is negative.")
+    if Fraction(said["spent"]) > Fraction(said["budget"]) + Fraction(1, 1_000_000):
+        problems.append("more was spent than the budget.")
+    found.judge("groups", problems, f"{len(cells)} cells with noise, epsilon {said['epsilon']} of {said['budget']}")
 
 
 def _judge_sizes(sizes: list[int], risk: dict[str, Any], lone: list[str], found: Findings) -> None:

@@ -243,7 +243,10 @@ def account(staged: pl.LazyFrame, contract: Contract, batch: Batch) -> StageRepo
 
 def fingerprint_of(contract: Contract, types: Mapping[str, TypeSpec], codes: CodeBook) -> str:
     """Return a short digest of everything that decides silver's rows: terms of the contract, types, code lists."""
-    deciding = contract.model_dump(mode="json", include={"source", "load", "fields", "expect", "entities"})
+    deciding = contract.model_dump(
+        mode="json", include={"source", "load", "fields", "expect", "entities"},
+        exclude={"fields": {"__all__": {"special"}}},
+    )
     used = {field.type: types[field.type].model_dump(mode="json") for field in contract.fields.values()}
     lists = sorted({field.codes for field in contract.fields.values() if field.codes and codes.has(field.codes)})
     told = [deciding, used, *[codes.table(name).write_csv() for name in lists]]

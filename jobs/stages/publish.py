@@ -22,11 +22,13 @@ from jobs.releases import (
     approvals,
     assembly,
     build,
+    epsilon,
     history,
     holding,
     id_changes,
     inputs,
     listing,
+    pseudonyms,
     recipes,
     withdrawal,
 )
@@ -44,8 +46,9 @@ def run(
     delivered = accepted (rows kept) + withheld (rows of groups that stayed too small), in gold rows of the release's
     scope; of an aggregate these are the rows counted. Raises ReleaseRefused, and releases nothing, when the terms are
     not approved as they stand, when `approved_by` is nobody or who triggered the release, when gold has no rows, when
-    fewer rows would be kept than the contract's utility floor, when a public key does not tell the rows apart, when
-    an identifier is found, and when the rows are not those that were `seen` (the preview's `content`).
+    fewer rows would be kept than the contract's utility floor, when the ε budget is spent, when a public key does not
+    tell the rows apart, when an identifier is found, and when the rows are not those that were `seen` (the preview's
+    `content`).
     """
     contract = lake.catalogue.contract(name)
     with lake.writing(f"open.{layers.slug(name)}"):
@@ -54,16 +57,19 @@ def run(
         for left in lake.objects.unfinished(layers.release_path(name)):
             lake.objects.remove(left)  # a killed run's, and the lease says it is nobody else's
         withdrawal.finish(lake.objects, name)
+        pseudonyms.check(lake.objects, contract)
         made, rows, gold = _draft(lake, contract)
         _useful(lake, made, started, gold)
         attacked = _attacked(lake, made, started, gold)
+        made, drawn = _drawn(lake, made, started, gold)
         against = holding.comparison(lake, made)
         made = holding.settled(lake, made, against)
-        if seen is not None and seen != made.content["rows"]:
+        if seen is not None and seen != _shown(made, gold):
             raise ReleaseRefused(
                 "what would be released now is not what was approved.", dataset=name, layer=Layer.OPEN,
                 remedy="run its DAG again, and approve what it shows.",
             )
+        made = pseudonyms.keyed(lake.objects, made)
         version, breaking = _version(lake, made)
         last = listing.latest(lake.objects, name)
         fresh = last is None or version != last.version
@@ -71,7 +77,7 @@ def run(
             now = datetime.now(UTC)
             decided = replace(
                 _inputs(lake, made, version, breaking, now), attack=attacked, against=against.against,
-                takedown=against.takedown,
+                takedown=against.takedown, draw=drawn, pseudonym_key=made.pseudonym_key,
             )
             inputs.keep(lake.objects, name, decided, rows)
             signed = {
@@ -107,13 +113,17 @@ def withdraw(lake: Lake, name: str, versions: Sequence[str], *, reason: str, by:
 def preview(lake: Lake, name: str) -> dict[str, Any]:
     """Return what a release would hold, measure and change, without a row of it; writes nothing.
 
+    `verdict`: in one line whether it would be released and by what measure of risk, or why it would be refused.
     `unchanged`: the release would equal the last one. `approved`: the terms are approved as they stand. `refused`: why
-    the release would be refused whoever approves it, else None. `content`: a digest of its rows.
+    the release would be refused whoever approves it, else None. `content`: a word for its rows.
     Raises ReleaseRefused when the contract opens nothing or gold is not there yet.
     """
     contract = lake.catalogue.contract(name)
     fresh, _, gold = _draft(lake, contract)
-    made = holding.settled(lake, fresh, holding.comparison(lake, fresh))
+    made = epsilon.foreseen(lake, fresh, inputs.fingerprints(inputs.sources(lake, contract)))
+    made = holding.settled(lake, made, holding.comparison(lake, made))
+    content = _shown(made, gold)
+    made = pseudonyms.keyed(lake.objects, made, fresh=False)
     last = listing.latest(lake.objects, name)
     version, breaking = _version(lake, made)
     try:
@@ -121,14 +131,18 @@ def preview(lake: Lake, name: str) -> dict[str, Any]:
     except ReleaseRefused:
         approval = None
     assert contract.release is not None
-    measured, changes, held = build.privacy(made), recipes.changes_since_last(lake, made), made.held or {}
-    attack, refusal = _foretold(lake, fresh)
-    refusal = _too_little(made) or refusal
+    measured, held = build.privacy(made), made.held or {}
+    changes = recipes.changes_since_last(lake, made) if made.exact is None or made.private else None
+    attack, attacked = _foretold(lake, fresh)
+    refusal = _too_little(made) or attacked
+    verdict = _verdict(lake, made, measured, attacked=attacked is not None)
+    refused = str(refusal) if refusal else f"{name}: {verdict}" if verdict.startswith("FAILS") else None
     shown = (
         "threshold", "groups", "smallest_group", "kept", "kept_share", "suppressed", "coarsened", "quasi_identifiers"
     )
     return {
         "dataset": name,
+        "verdict": verdict,
         "version": version,
         "breaking": breaking,
         "unchanged": last is not None and version == last.version and version in lake.judged("publish", name),
@@ -142,18 +156,52 @@ def preview(lake: Lake, name: str) -> dict[str, Any]:
         "risk": measured["gb_t_42460"]["r"],
         "risk_allowed": measured["gb_t_42460"]["threshold"],
         "attack": attack,
+        "epsilon": epsilon.price(lake.objects, contract),
         "held_back": held.get("groups_held", 0),
         "rows_held_back": held.get("rows_held", 0),
         "taken_down": held.get("groups_taken_down", 0),
-        "refused": str(refusal) if refusal else None,
+        "refused": refused,
         "quality": inputs.quality(inputs.sources(lake, contract)),
         "columns": made.table.columns,
         "gold": gold,
-        "content": made.content["rows"],
+        "content": content,
         "fingerprint": made.fingerprint,
         "approved": approval is not None,
         "terms_approved_by": approval.approved_by if approval else None,
     }
+
+
+def _shown(made: build.Draft, gold: dict[str, Any]) -> str:
+    """Return a word for the rows a person is shown: of a table with noise, whose cells nobody sees, for gold's."""
+    return made.content["rows"] if made.exact is None else str(gold["state"])
+
+
+def _verdict(lake: Lake, made: build.Draft, measured: dict[str, Any], *, attacked: bool) -> str:
+    """Return in one line what the measures come to: for the person who decides, before any figure."""
+    contract, result, risk = made.contract, made.anonymised, measured["gb_t_42460"]
+    assert contract.release is not None
+    grades = measured["gb_t_43697"]
+    harm = f"harm if it leaks (GB/T 43697): grade {grades['made_from']} as delivered, {grades['release']} as released"
+    if not result.kept or result.kept_share < contract.release.utility_floor:
+        return f"FAILS: {result.kept} of {result.delivered} rows would be kept, below the utility floor; {harm}"
+    if attacked:
+        return f"FAILS: the lake's own attack succeeds; {harm}"
+    if made.exact is not None:
+        enough = epsilon.affordable(lake.objects, contract) or made.private is not None
+        return f"{'PASSES: noise protects everybody in it' if enough else 'FAILS: the ε budget is spent'}; {harm}"
+    return (
+        f"PASSES: R = {risk['r']}, at most {risk['threshold']} is allowed for {measured['mode']} release "
+        f"(GB/T 42460 annex D as implemented: grade {risk['grade']}); {harm}"
+    )
+
+
+def _drawn(lake: Lake, made: build.Draft, started: float, gold: dict[str, Any]) -> tuple[build.Draft, str]:
+    """Return the draft with its noise and the draw's name; raise ReleaseRefused, and record it, when ε is spent."""
+    try:
+        return epsilon.spend(lake, made, inputs.fingerprints(inputs.sources(lake, made.contract)))
+    except ReleaseRefused as refusal:
+        _record_refusal(lake, made, refusal, started, gold)
+        raise
 
 
 def _foretold(lake: Lake, made: build.Draft) -> tuple[str, ReleaseRefused | None]:
@@ -162,6 +210,8 @@ def _foretold(lake: Lake, made: build.Draft) -> tuple[str, ReleaseRefused | None
         found = adversary.attack(lake, made)
     except ReleaseRefused as refusal:
         return f"refused: {refusal.what}", refusal
+    if made.exact is not None:
+        return "not attacked: noise protects whoever is in it", None
     if found is None:
         about = adversary.roles(lake, made.contract)
         why = "there is no register of people yet" if about else "it is about no person"
@@ -223,6 +273,8 @@ def _inputs(lake: Lake, made: build.Draft, version: str, breaking: list[str], no
     name = made.contract.name
     before = listing.versions(lake.objects, name)
     windows, restart = history.windows(before, now, made.documents)
+    if pseudonyms.columns(made.contract) and windows:
+        windows, restart = {}, pseudonyms.NEVER_THE_SAME
     delivered = inputs.sources(lake, made.contract)
     days = [batch.data_date for batch, _ in delivered] or [now.astimezone(ZoneInfo("Asia/Shanghai")).date()]
     previous = {"version": before[-1].version, "sha256": before[-1].manifest_sha256} if before else None

@@ -55,6 +55,7 @@ def _lake(
     for name, how in protect.items():
         words["fields"][name]["protect"] = how
     words["release"] = {"theme": "统计", "utility_floor": 0.1, "not_identifying": argued}
+    words["under_14"] = "claimed, so that nothing but the attack stands in the way"
     path.write_text(yaml.safe_dump(words, allow_unicode=True, sort_keys=False), encoding="utf-8")
     with Lake.open(Settings(root=folder / "lake", schemas=folder / "schemas")) as lake:
         desensitise.run(lake, DATASET)
@@ -75,6 +76,7 @@ def test_terms_that_argue_a_birthday_away_are_refused_with_the_column_to_blame(
         assert str(refused.value.where).startswith("born_on (")
         assert refused.value.remedy
         assert str(shown["attack"]).startswith("refused: ")
+        assert str(shown["verdict"]).startswith("FAILS: the lake's own attack succeeds")
         assert lake.runs().filter(outcome="refused")["withheld"].to_list() == [shown["underlying_rows"]]
         assert not listing.versions(lake.objects, DATASET)
 

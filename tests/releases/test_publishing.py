@@ -16,6 +16,7 @@ from jobs.batch import StageReport
 from jobs.errors import ReleaseRefused
 from jobs.layers import Layer
 from jobs.releases import approvals, listing, recipes
+from jobs.releases.briefing import briefing
 from jobs.releases.verify import verify as verified
 from jobs.stages import publish
 from tests.releases.conftest import put_gold, visits
@@ -316,3 +317,15 @@ def extra(count):
     return visits(county=count, rare=0).filter(sex_code="1", division_code="330102").with_columns(
         ("NEW" + pl.col("resident_id")).alias("resident_id")
     )
+
+
+def test_the_officer_reads_the_verdict_before_any_figure(lake, change, opened):
+    shown = publish.preview(lake, NAME)
+    assert shown["verdict"].startswith("PASSES: R = ")
+    assert "for controlled release" in shown["verdict"]
+    assert "grade 4 as delivered, 3 as released" in shown["verdict"]
+    text = briefing(shown)
+    assert text.startswith(f"**{shown['verdict']}**\n")
+    assert "smallest group | 6 (" in text
+    change(NAME, "release", "utility_floor", to=1)
+    assert publish.preview(opened(), NAME)["verdict"].startswith("FAILS: 126 of 127 rows would be kept")

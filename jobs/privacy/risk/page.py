@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import Any
+
+from jobs.privacy.risk.verdict import LEAST_K
 
 _STYLE = """
 body { font: 15px/1.5 system-ui, "Noto Sans CJK SC", sans-serif; max-width: 56rem; margin: 2rem auto; padding: 0 1rem;
@@ -19,24 +21,29 @@ svg { width: 100%; height: auto } .note { color: #57606a; font-size: .9rem }
 """
 _MEASURES = ("l_distinct", "l_entropy", "t", "t_distance", "beta", "delta")
 _WIDTH, _BAR, _LABEL = 640, 24, 150
+_PLAIN, _FAILING = "#0969da", "#cf222e"
 
 
 def page(found: Mapping[str, Any], title: str) -> str:
     """Return a risk document (see measure) as HTML: verdict, risks with bars, one row per sensitive column."""
     judged = found["gbt42460"]
     parts = [
-        f"<h1>Re-identification risk: {escape(title)}</h1>",
+        f"<h1>重标识风险 · Re-identification risk: {escape(title)}</h1>",
         _verdict(judged, found["mode"]),
-        "<h2>The table</h2>",
+        "<h2>数据表 · The table</h2>",
         _rows([(name.replace("_", " "), found[name]) for name in (
             "n", "suppressed", "classes", "k", "uniques", "special_uniques"
         )]),
         f'<p class="note">Quasi-identifiers: {escape(", ".join(found["quasi"]))}.</p>',
-        "<h2>Risk of a row</h2>",
+        "<h2>单行风险 · Risk of a row</h2>",
         _bars(_risks(found), judged["tau"] if judged else None),
     ]
+    if found["n"]:
+        parts += ["<h2>等价类大小 · How many rows look alike</h2>", _sizes(found)]
+    if found["minimal_uniques"]:
+        parts += ["<h2>由几列可唯一识别 · How many columns single a row out</h2>", _uniques(found)]
     if found["sensitive"]:
-        parts += ["<h2>What a class gives away</h2>", _columns(found)]
+        parts += ["<h2>类内泄露 · What a class gives away</h2>", _disclosed(found), _columns(found)]
     body = "\n".join(parts)
     return (
         f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>Risk: {escape(title)}</title>'
@@ -66,20 +73,51 @@ def _risks(found: Mapping[str, Any]) -> list[tuple[str, float]]:
     return bars if found["marketer"] is None else [*bars, ("marketer", found["marketer"])]
 
 
-def _bars(bars: list[tuple[str, float]], threshold: float | None) -> str:
+def _sizes(found: Mapping[str, Any]) -> str:
+    """Draw the share of rows by the size of their class; too small ones in the colour of failing."""
+    least = LEAST_K[found["mode"]]
+    bars = [
+        (f"{one['least']}+" if one["below"] is None else f"{one['least']} – {one['below'] - 1}"
+         if one["below"] - one["least"] > 1 else str(one["least"]), one["rows"] / found["n"])
+        for one in found["class_sizes"]
+    ]
+    small = [one["least"] < least for one in found["class_sizes"]]
+    note = f'<p class="note">Share of rows by the size of their class; below {least} in red.</p>'
+    return _bars(bars, None, label="rows by size of class", failing=small) + note
+
+
+def _uniques(found: Mapping[str, Any]) -> str:
+    """Draw the share of rows that a number of columns is enough to single out."""
+    bars = [(f"{size} columns", count / max(found["n"], 1)) for size, count in found["minimal_uniques"].items()]
+    return _bars(bars, None, label="rows singled out by number of columns")
+
+
+def _disclosed(found: Mapping[str, Any]) -> str:
+    """Draw, by sensitive column, the share of the most frequent value in the worst class."""
+    bars = [(name, float(one["alpha"])) for name, one in found["alpha_k"].items() if one]
+    note = '<p class="note">Share of the most frequent value in the worst class: at 1 a class gives it away.</p>'
+    return _bars(bars, None, label="most frequent sensitive value") + note if bars else ""
+
+
+def _bars(
+    bars: list[tuple[str, float]], threshold: float | None, *, label: str = "risks", failing: Sequence[bool] = ()
+) -> str:
     """Draw shares from 0 to 1 as bars, the threshold as a line."""
     span, height = _WIDTH - _LABEL - 70, _BAR * len(bars) + 8
+    fill = [_FAILING if i < len(failing) and failing[i] else _PLAIN for i in range(len(bars))]
     drawn = [
         f'<text x="0" y="{_BAR * i + 16}" font-size="12">{escape(name)}</text>'
-        f'<rect x="{_LABEL}" y="{_BAR * i + 4}" width="{max(value * span, 1):.1f}" height="{_BAR - 8}" fill="#0969da"/>'
+        f'<rect x="{_LABEL}" y="{_BAR * i + 4}" width="{max(value * span, 1):.1f}" height="{_BAR - 8}" '
+        f'fill="{fill[i]}"/>'
         f'<text x="{_LABEL + value * span + 6:.1f}" y="{_BAR * i + 16}" font-size="12">{_text(value)}</text>'
         for i, (name, value) in enumerate(bars)
     ]
     if threshold is not None:
         at = _LABEL + threshold * span
-        drawn.append(f'<line x1="{at:.1f}" x2="{at:.1f}" y1="0" y2="{height}" stroke="#cf222e" stroke-dasharray="4"/>')
+        ends = f'x1="{at:.1f}" x2="{at:.1f}" y1="0" y2="{height}"'
+        drawn.append(f'<line {ends} stroke="{_FAILING}" stroke-dasharray="4"/>')
     note = "" if threshold is None else '<p class="note">The dashed line is the threshold.</p>'
-    return f'<svg viewBox="0 0 {_WIDTH} {height}" role="img" aria-label="risks">{"".join(drawn)}</svg>{note}'
+    return f'<svg viewBox="0 0 {_WIDTH} {height}" role="img" aria-label="{escape(label)}">{"".join(drawn)}</svg>{note}'
 
 
 def _columns(found: Mapping[str, Any]) -> str:
