@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from airflow.sdk import DAG, Asset, CronTriggerTimetable, Param, get_current_context, task
+from airflow.sdk import DAG, Asset, CronTriggerTimetable, Param, get_current_context, get_parsing_context, task
 
 from jobs.catalogue import load_catalogue
 from jobs.contract import Contract
@@ -58,6 +58,8 @@ def dataset_dag(contract: Contract) -> DAG:
     return dag
 
 
+_asked = get_parsing_context().dag_id  # a task asks for its own DAG only
 for _contract in load_catalogue(Settings().schemas).contracts.values():
-    if not _contract.is_product:
-        globals()[dag_name("dataset", _contract.name)] = dataset_dag(_contract)
+    _name = dag_name("dataset", _contract.name)
+    if not _contract.is_product and _asked in (None, _name):
+        globals()[_name] = dataset_dag(_contract)

@@ -5,7 +5,7 @@ from functools import reduce
 from operator import or_
 
 from airflow.providers.standard.operators.hitl import ApprovalOperator
-from airflow.sdk import DAG, Asset, get_current_context, task
+from airflow.sdk import DAG, Asset, get_current_context, get_parsing_context, task
 
 from jobs.catalogue import load_catalogue
 from jobs.contract import Contract
@@ -21,7 +21,7 @@ def open_dag(contract: Contract) -> DAG:
     sources = [asset_name(Layer.REGISTERS, register) for register in contract.reads_registers]
     sources += [asset_name(Layer.SILVER, dataset) for dataset in contract.reads_datasets]
     with DAG(
-        dag_name("open" if contract.release else "gold", name),
+        _dag_name(contract),
         schedule=reduce(or_, [Asset(name=one, uri=asset_uri(one)) for one in sources]),
         catchup=False,
         max_active_runs=1,
@@ -70,5 +70,11 @@ def open_dag(contract: Contract) -> DAG:
     return dag
 
 
+def _dag_name(contract: Contract) -> str:
+    return dag_name("open" if contract.release else "gold", contract.name)
+
+
+_asked = get_parsing_context().dag_id  # a task asks for its own DAG only
 for _contract in load_catalogue(Settings().schemas).contracts.values():
-    globals()[f"open_{_contract.name}"] = open_dag(_contract)
+    if _asked in (None, _dag_name(_contract)):
+        globals()[f"open_{_contract.name}"] = open_dag(_contract)

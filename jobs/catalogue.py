@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -204,7 +205,16 @@ def _child(node: yaml.Node | None, key: str) -> yaml.Node | None:
 
 
 def load_catalogue(schemas: Path) -> Catalogue:
-    """Read a schemas folder; raise ContractError naming file and line of every problem."""
+    """Return a schemas folder's catalogue, read once for as long as its files stay as they are.
+
+    Raises ContractError naming file and line of every problem.
+    """
+    told = [(path, path.stat()) for path in sorted(schemas.rglob("*"))]
+    return _read(schemas, tuple((path, one.st_mtime_ns, one.st_size) for path, one in told))
+
+
+@lru_cache(maxsize=4)
+def _read(schemas: Path, _state: tuple[tuple[Path, int, int], ...]) -> Catalogue:
     catalogue, problems = read_catalogue(schemas)
     problems += check_references(catalogue)
     if problems:

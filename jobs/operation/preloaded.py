@@ -1,12 +1,13 @@
 """Airflow's scheduler with the lake's modules imported before it forks: a task begins at once, not after a second.
 
 `python -m jobs.operation.preloaded scheduler` is `airflow scheduler` otherwise. Nothing here may start a thread pool
-or open a file that a fork would share: modules are imported, none of their functions is called.
+or keep open a file that a fork would share: modules are imported, and the catalogue is read.
 """
 
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from importlib import import_module
 
 STAGES = ("land", "load", "conform", "resolve", "desensitise", "publish", "maintain", "scan")
@@ -21,6 +22,12 @@ def main() -> None:
         import_module(name)
     from airflow.__main__ import main as airflow
 
+    from jobs.catalogue import load_catalogue
+    from jobs.errors import ContractError
+    from jobs.settings import Settings
+
+    with suppress(ContractError):  # a task will say so
+        load_catalogue(Settings().schemas)
     airflow()
 
 
