@@ -42,17 +42,11 @@ def ingest(
 
     Example: lake ingest civil_affairs/deaths deaths_20260302.jsonl
     """
-    from jobs.errors import RequestError
     from jobs.stages import land
     from jobs.storage.tables import Lake
 
     with Lake.open() as lake, progress(f"taking in {dataset}"):
         landed = land.run(lake, dataset, files=files, data_date=date.date() if date else None)[0]
-        if landed.batch in lake.retracted(dataset):
-            raise RequestError(
-                "these bytes are a withdrawn delivery.", dataset=dataset, where=f"batch {landed.batch}",
-                remedy=f"`lake retract {dataset} --batch {landed.batch} --undo`, then deliver again.",
-            )
         report = _judged(lake, dataset, landed)
     _accounted(report, json=json)
 
@@ -76,8 +70,14 @@ def repair(
 
 def _judged(lake: Lake, dataset: str, landed: StageReport) -> StageReport:
     """Load and conform a landed batch unless that is done; return its accounting."""
+    from jobs.errors import RequestError
     from jobs.stages import conform, load
 
+    if landed.batch in lake.retracted(dataset):
+        raise RequestError(
+            "these bytes are a withdrawn delivery.", dataset=dataset, where=f"batch {landed.batch}",
+            remedy=f"`lake retract {dataset} --batch {landed.batch} --undo`, then deliver again.",
+        )
     if landed.outcome == "known":
         say(f"batch {landed.batch} was delivered before; it is accounted for once.")
     for stage in (load, conform):
@@ -98,7 +98,7 @@ def _accounted(report: StageReport, *, json: bool) -> None:
 
 def run(
     stage: Stage,
-    name: Annotated[str, typer.Argument(help="dataset, product or register; `lake` for maintain")] = "lake",
+    name: Annotated[str, typer.Argument(help="dataset, product or register; `lake`: all of them")] = "lake",
     batch: BatchOption = None,
     json: AsJson = False,
 ) -> None:
@@ -112,8 +112,9 @@ def run(
 
     verb = import_module(f"jobs.stages.{stage.value}")
     arguments: dict[str, Any] = {"batch": batch} if batch else {}
+    whole = stage is Stage.MAINTAIN or (stage is Stage.GIVE_BACK and name == "lake")
     with Lake.open() as lake, progress(f"{stage.value} {name}"):
-        reports = verb.run(lake, **arguments) if stage is Stage.MAINTAIN else verb.run(lake, name, **arguments)
+        reports = verb.run(lake, **arguments) if whole else verb.run(lake, name, **arguments)
     if json:
         emit([report_row(report) for report in reports])
     else:
@@ -181,7 +182,11 @@ def rejected(
     Example: lake rejected civil_affairs/deaths
     """
     if workbook is not None:
-        _write_rejected(dataset, batch, workbook)
+        told = _write_rejected(dataset, batch, workbook)
+        if json:
+            emit(told)
+        else:
+            say(f"{told['rows']} rejected rows wait to be mended" + (f": {workbook}" if told["rows"] else "."))
         return
     import polars as pl
 
@@ -212,7 +217,7 @@ def rejected(
         say("no row was rejected.")
 
 
-def _write_rejected(dataset: str, batch: str | None, path: Path) -> None:
+def _write_rejected(dataset: str, batch: str | None, path: Path) -> dict[str, Any]:
     import polars as pl
 
     from jobs.errors import RequestError
@@ -221,6 +226,12 @@ def _write_rejected(dataset: str, batch: str | None, path: Path) -> None:
 
     with Lake.open() as lake:
         contract = lake.catalogue.contract(dataset)
+        if batch is not None and batch not in {one.id for one in lake.batches(dataset)}:
+            raise RequestError(
+                f"there is no batch {batch}.", dataset=dataset, remedy=f"`lake batches {dataset}` lists what there is."
+            )
+        if not path.parent.is_dir():
+            raise RequestError("there is no such folder.", where=str(path.parent), remedy="make it first.")
         rows = mending.open_rows(lake, contract)
         batches = rows["_batch_id"].unique().sort().to_list() if batch is None else [batch]
         if len(batches) > 1:
@@ -229,9 +240,9 @@ def _write_rejected(dataset: str, batch: str | None, path: Path) -> None:
                 remedy=f"name one by --batch: {', '.join(batches[:5])}.",
             )
         rows = rows.filter(pl.col("_batch_id").is_in(batches))
-        if rows.is_empty():
-            say("no rejected row waits to be mended.")
-            return
-        path.touch(mode=0o600, exist_ok=True)
-        give_back.workbook(contract, rows, batches[0], path, lake.settings.expectations)
-    say(f"{rows.height} rejected rows: {path}. Mended, `lake repair {dataset} FILE` takes it.")
+        if rows.height:
+            path.touch(mode=0o600, exist_ok=True)
+            path.chmod(0o600)
+            give_back.workbook(contract, rows, batches[0], path, lake.settings.expectations)
+    return {"dataset": dataset, "batch": batches[0] if batches else None, "rows": rows.height,
+            "workbook": str(path) if rows.height else None}

@@ -18,6 +18,7 @@ from jobs.storage.reading.layout import RAW
 
 MOST_ROWS = 1_000_000  # of one worksheet; Excel itself stops at 1,048,576
 MOST_CHARACTERS = 32_000  # of one cell; Excel itself stops at 32,767
+CUT = "…"  # ends a cell that is longer
 ROW, FILE = "行号 row", "文件 file"
 BESIDE = (ROW, "原因 reasons", "应为 expected form")
 TICKET = "票据 ticket"  # the sheet that says which batch the rows are of
@@ -53,7 +54,7 @@ def write_workbook(
     except (XlsxWriterException, OSError) as error:
         raise StorageError(
             f"the workbook cannot be written ({type(error).__name__}).", where=str(path),
-            remedy="close it where it is open, or write it elsewhere with --out.",
+            remedy="close it where it is open, or write it elsewhere.",
         ) from None
 
 
@@ -156,4 +157,4 @@ def _lines(texts: Sequence[str]) -> str:
 
 def _fitting(text: str) -> str:
     """Return as much of a text as a cell may hold, and say so where it was cut."""
-    return text if len(text) <= MOST_CHARACTERS else f"{text[:MOST_CHARACTERS]}…"
+    return text if len(text) <= MOST_CHARACTERS else text[:MOST_CHARACTERS] + CUT

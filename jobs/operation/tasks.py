@@ -87,6 +87,8 @@ def previewed(name: str) -> dict[str, Any]:
         raise AirflowFailException(str(error)) from None
     if found["refused"]:
         raise AirflowFailException(found["refused"])
+    if not found["approved"]:
+        raise AirflowFailException(f"{name}: nobody approved the terms as they stand. Remedy: `lake approve {name}`.")
     if found["unchanged"]:
         raise AirflowSkipException("the release would equal the last one.")
     return {**found, "report": briefing(found)}

@@ -145,7 +145,8 @@ def _sound(rows: Rows) -> float | None:
 def _repaired(rows: Rows) -> float | None:
     """Return the share of rejected rows that came back mended and were accepted."""
     mended = sum(row["accepted"] + row["duplicates"] for row in rows if row["repairs"])
-    return _share(mended, sum(row["quarantined"] for row in _delivered(rows)))
+    rejected = sum(row["quarantined"] for row in _delivered(rows))
+    return _share(min(mended, rejected), rejected)  # a contract may be relaxed since
 
 
 def _delivered(rows: Rows) -> Rows:

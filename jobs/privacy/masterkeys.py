@@ -96,7 +96,10 @@ class ServedKey:
         headers = {"Authorization": f"Bearer {self._token}"} if self._token else {}
         remedy = "see that LAKE_KMS_URL and LAKE_KMS_TOKEN are right and the service runs, then run again."
         try:
-            answer = httpx.get(self._url, headers=headers, timeout=_SECONDS, follow_redirects=False)
+            outside = httpx.URL(self._url).scheme == "https"  # plain HTTP is for this machine alone, past any proxy
+            answer = httpx.get(
+                self._url, headers=headers, timeout=_SECONDS, follow_redirects=False, trust_env=outside
+            )
         except httpx.HTTPError as error:
             what = f"the key management service does not answer ({type(error).__name__}); nothing was done."
             raise StorageError(what, where=self.name, remedy=remedy) from None

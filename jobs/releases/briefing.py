@@ -22,21 +22,26 @@ def briefing(found: Mapping[str, Any]) -> str:
     facts = {
         "版本 · version": f"{found['version']}",
         "行数 · rows": f"{found['rows']:,}",
-        "保留 · kept": f"{found['kept']:,} / {found['underlying_rows']:,} ({float(found['kept_share']):.1%}, "
-                     f"≥ {float(found['utility_floor']):.0%}), 未发布 · suppressed {found['suppressed']:,}",
         "字段 · columns": ", ".join(found["columns"]),
         "准标识符 · quasi-identifiers": ", ".join(found["quasi_identifiers"]) or "—",
-        "概化的行 · rows coarsened": coarsened,
-        "最小组 · smallest group": f"{found['smallest_group']} (≥ {found['threshold']})",
-        "重标识风险 · risk (GB/T 42460)": f"R = {found['risk']} (≤ {found['risk_allowed']})",
+    }
+    if found["epsilon"]:  # nothing is left out of a table with noise, and nobody knows its groups
+        facts["差分隐私 · differential privacy"] = f"ε = {found['epsilon']}"
+    else:
+        facts |= {
+            "保留 · kept": f"{found['kept']:,} / {found['underlying_rows']:,} ({float(found['kept_share']):.1%}, "
+                         f"≥ {float(found['utility_floor']):.0%}), 未发布 · suppressed {found['suppressed']:,}",
+            "概化的行 · rows coarsened": coarsened,
+            "最小组 · smallest group": f"{found['smallest_group']} (≥ {found['threshold']})",
+            "重标识风险 · risk (GB/T 42460)": f"R = {found['risk']} (≤ {found['risk_allowed']})",
+        }
+    facts |= {
         "攻击结果 · attack": found["attack"],
         "暂缓的变更 · held back": f"{found['held_back']:,} 组 · groups ({found['rows_held_back']:,} 行 · rows), "
                                f"整组不发布 · left out whole {found['taken_down']:,}",
         "条款批准人 · terms approved by": terms,
         "Gold": ", ".join(f"{key} {value}" for key, value in found["gold"].items()),
     }
-    if found["epsilon"]:
-        facts["差分隐私 · differential privacy"] = f"ε = {found['epsilon']}"
     lines = [f"**{found['verdict']}**", "", "| 事项 · what | 内容 · value |", "|---|---|"]
     lines += [f"| {key} | {_cell(said)} |" for key, said in facts.items()]
     lines += ["", *[f"**不兼容变更 · breaking:** {what}" for what in found["breaking"]], *_changes(found), ""]

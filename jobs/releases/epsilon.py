@@ -56,7 +56,8 @@ def spend(lake: Lake, made: Draft, batches: Sequence[Mapping[str, str]]) -> tupl
     terms. Raises ReleaseRefused when the budget is spent, and when exact values of the cells are out.
     """
     privacy = made.contract.privacy
-    _never_both(lake.objects, made.contract)
+    if refusal := clash(lake.objects, made.contract):
+        raise refusal
     if privacy is None or made.exact is None:
         return made, ""
     name = _name(made, batches)
@@ -161,13 +162,14 @@ def _entries(objects: Store) -> Iterator[dict[str, Any]]:
             yield json.loads(objects.read(path))
 
 
-def _never_both(objects: Store, contract: Contract) -> None:
-    """Raise ReleaseRefused where a cell would be out with noise and without."""
+def clash(objects: Store, contract: Contract) -> ReleaseRefused | None:
+    """Return the refusal of a release by which a cell would be out with noise and without."""
     for one in listing.versions(objects, contract.name):
         noisy = one.manifest["risk"].get("differential_privacy") is not None
         if not one.withdrawn and noisy != (contract.privacy is not None):
-            raise ReleaseRefused(
+            return ReleaseRefused(
                 f"version {one.version} shows the same cells {'with' if noisy else 'without'} noise: together they "
                 "undo it.", dataset=contract.name, layer="open",
                 remedy=f"`lake withdraw {contract.name} {one.version}` first; what was seen stays seen.",
             )
+    return None

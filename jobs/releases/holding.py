@@ -80,7 +80,10 @@ def settled(lake: Lake, made: Draft, against: Comparison) -> Draft:
     }
     if held.table.equals(made.table):
         return replace(made, held=told)
-    return replace(made, table=held.table, anonymised=_measured(made, held.table, counts), held=told)
+    measured = _measured(made, held.table, counts)
+    if unjoined:  # what is left out is lost, not only late
+        measured = replace(measured, rows=held.table, subjects=measured.subjects.clear())
+    return replace(made, table=held.table, anonymised=measured, held=told)
 
 
 def _left_out(made: Draft, held: Held) -> Held:

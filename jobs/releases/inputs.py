@@ -97,6 +97,8 @@ def quality(delivered: Sequence[tuple[Batch, dict[str, Any]]]) -> list[dict[str,
     """
     found: dict[str, dict[str, Any]] = {}
     for batch, run in delivered:
+        if batch.repairs:
+            continue  # rows of a delivery that is counted, mended since
         one = found.setdefault(
             batch.dataset, {"dataset": batch.dataset, "batches": 0, **dict.fromkeys(COUNTS, 0), "rejected_by": {},
                             "warnings": {}, "gate": "passed"},

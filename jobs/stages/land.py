@@ -75,8 +75,8 @@ def _mended_from_drop_box(lake: Lake, contract: Contract) -> Iterator[StageRepor
     for found, state in box.states(top / contract.department / REPAIRED).items():
         name = found.relative_to(top)
         receipt = _receipt(contract, name, state)
-        mine = name.name.startswith(f"{layers.slug(contract.name)}-") and name.suffix == ".xlsx"
-        if mine and not lake.objects.exists(receipt):
+        finished = not name.name.startswith(".") and name.suffix not in UNFINISHED
+        if finished and _mine(lake, contract, name.name) and not lake.objects.exists(receipt):
             answer = top / contract.department / RETURNED / f"{name.stem}.txt"
             try:
                 with box.location(found).local() as file:
@@ -88,6 +88,16 @@ def _mended_from_drop_box(lake: Lake, contract: Contract) -> Iterator[StageRepor
                 lake.record(report)
                 yield report
             lake.objects.write(receipt, b"")
+
+
+def _mine(lake: Lake, contract: Contract, name: str) -> bool:
+    """Tell whether a workbook in a drop box is this dataset's to take: by its name; else the department's first one's.
+
+    A workbook under another name is not lost: that dataset takes it or says why not.
+    """
+    names = sorted(one.name for one in lake.catalogue.datasets() if one.department == contract.department)
+    named = [one for one in names if name.startswith(f"{layers.slug(one)}-")]
+    return contract.name == (max(named, key=len) if named else names[0])
 
 
 def _receipt(contract: Contract, name: PurePosixPath, state: str) -> PurePosixPath:
@@ -122,12 +132,10 @@ def _land_mended(lake: Lake, contract: Contract, file: Path) -> StageReport:
     if not file.is_file():
         raise RequestError("there is no such file.", dataset=contract.name, where=str(file))
     with lake.objects.assembly(layers.landing_path(contract.name)) as part:
-        batch = mending.prepare(lake, contract, file, part, received)
-        if batch is not None:
+        batch, fresh = mending.prepare(lake, contract, file, part, received)
+        if fresh:
             return _place(lake, batch, part, started)
-    repairs = [one for one in lake.batches(contract.name) if one.repairs]
-    newest = max(repairs, key=lambda one: one.received_at).id
-    return StageReport("land", contract.name, newest, "known", notes=["every row it mends is known; nothing to do"])
+    return StageReport("land", contract.name, batch.id, "known", notes=["every row it mends is known; nothing to do"])
 
 
 def _place(lake: Lake, batch: Batch, part: Path, started: float) -> StageReport:

@@ -6,6 +6,7 @@ beside it says which rejected row each of its records mends.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from datetime import datetime
 from pathlib import Path
@@ -18,6 +19,7 @@ from jobs.contract import Contract
 from jobs.errors import RequestError, SourceError
 from jobs.layers import Layer
 from jobs.onboarding.mended import ORIGIN, read_mended
+from jobs.onboarding.workbook import CUT, MOST_CHARACTERS
 from jobs.sets.tickets import ATTEMPT, MENDED, REFUSED, REJECTED, SAID, WAITING, standing
 from jobs.storage.objects import copy_in
 from jobs.storage.readers import Limits
@@ -29,7 +31,7 @@ TICKETS, ROWS = "_tickets.json", "mended.jsonl"
 def open_rows(lake: Lake, contract: Contract) -> pl.DataFrame:
     """Return a dataset's rejected rows that are not mended yet, each as last delivered (`jobs.sets.tickets.standing`).
 
-    Rows of withdrawn deliveries are nobody's task any more.
+    Rows of withdrawn deliveries are nobody's task any more, and those of withheld ones are delivered anew as a whole.
     """
     rejected = lake.scan(Layer.QUARANTINE, contract.name, absent=REJECTED).select(list(REJECTED)).collect()
     gone = lake.retracted(contract.name)
@@ -38,15 +40,16 @@ def open_rows(lake: Lake, contract: Contract) -> pl.DataFrame:
     repairs = [batch for batch in batches.values() if batch.repairs]
     attempts = [_attempts(lake, batch, rejected, judged=batch.id in judged) for batch in repairs]
     own = rejected.filter(pl.col("_batch_id").is_in([one.id for one in batches.values() if not one.repairs]))
+    own = own.filter(pl.col("_batch_id").is_in(sorted(judged)))
     found = standing(own, pl.concat([pl.DataFrame(schema=ATTEMPT), *attempts]))
     return found.sort("_batch_id", "_source_file", "_source_row")
 
 
-def prepare(lake: Lake, contract: Contract, file: Path, part: Path, received: datetime) -> Batch | None:
-    """Put the rows that a workbook mends into a folder, as a batch; None where all of it is known already.
+def prepare(lake: Lake, contract: Contract, file: Path, part: Path, received: datetime) -> tuple[Batch, bool]:
+    """Put the rows that a workbook mends into a folder, as a batch, true; or the batch that brought them, false.
 
     Raises SourceError for a workbook that is not one of this dataset's, or names rows that were not rejected, and
-    RequestError where nothing was mended or a repair cannot be taken: a snapshot is delivered whole.
+    RequestError where nothing was mended or a repair cannot be taken: a snapshot or a withheld delivery comes whole.
     """
     if contract.load.mode == "snapshot":
         raise RequestError(
@@ -68,45 +71,79 @@ def prepare(lake: Lake, contract: Contract, file: Path, part: Path, received: da
             layer="landing", where=f"{file.name}: row {strange['_source_row'][0]} of the delivery",
             remedy="keep the columns of file and row as they were.",
         )
+    if lake.judged("conform", contract.name).get(batch.id, {}).get("outcome") != "done":
+        raise RequestError(
+            f"batch {batch.id} is withheld: it is delivered anew as a whole.", dataset=contract.name, where=file.name,
+            remedy=f"see `lake rejected {contract.name} --batch {batch.id}`.",
+        )
     waiting = open_rows(lake, contract).filter(pl.col("_batch_id") == batch.id)
-    known = waiting.filter(pl.col("_waits")).height or mended.rows.join(waiting, on=ORIGIN, how="anti").height
     fresh = _changed(mended.rows, waiting.filter(~pl.col("_waits")), contract)
     if fresh.is_empty():
-        if known:
-            return None
+        if known := _brought(lake, batch, mended.rows):
+            return known, False
         raise RequestError(
             "no row of the workbook was changed.", dataset=contract.name, where=file.name,
             remedy="mend the marked cells, save, and hand it in again.",
         )
     tickets = [[name, row] for name, row in fresh.select(ORIGIN).iter_rows()]
-    (part / TICKETS).write_text(json.dumps(tickets, ensure_ascii=False), encoding="utf-8")
+    told = json.dumps({"repairs": batch.id, "tickets": tickets}, ensure_ascii=False)
+    (part / TICKETS).write_text(told, encoding="utf-8")
+    about = LandedFile(TICKETS, len(told.encode()), hashlib.sha256(told.encode()).hexdigest())
     source = part / f".{ROWS}"
     fresh.select(contract.source_columns).write_ndjson(source)
     size, digest = copy_in(source, part / ROWS)
     source.unlink()
-    landed = (LandedFile(ROWS, size, digest),)
+    landed = LandedFile(ROWS, size, digest)
+    # Two rows may be mended to the same cells: whose they are makes them two batches.
+    name = Batch.name_for(contract.name, batch.data_date, (landed, about))
     return Batch(
-        contract.name, Batch.name_for(contract.name, batch.data_date, landed), batch.data_date, "request",
-        received.isoformat(timespec="seconds"), landed, repairs=batch.id,
-    )
+        contract.name, name, batch.data_date, "request", received.isoformat(timespec="seconds"), (landed,),
+        repairs=batch.id,
+    ), True
+
+
+def _brought(lake: Lake, batch: Batch, rows: pl.DataFrame) -> Batch | None:
+    """Return the newest batch that brought one of a workbook's rows mended."""
+    asked = {(name, row) for name, row in rows.select(ORIGIN).iter_rows()}
+    gone = lake.retracted(batch.dataset)
+    repairs = [one for one in lake.batches(batch.dataset) if one.repairs == batch.id and one.id not in gone]
+    for one in sorted(repairs, key=lambda one: one.received_at, reverse=True):
+        if asked & {(name, row) for name, row in _tickets(lake, one)}:
+            return one
+    return None
+
+
+def _tickets(lake: Lake, batch: Batch) -> list[tuple[str, int]]:
+    told = json.loads(lake.objects.read(layers.landing_path(batch.dataset, batch.id) / TICKETS))
+    return [(name, row) for name, row in told["tickets"]]
 
 
 def _changed(rows: pl.DataFrame, waiting: pl.DataFrame, contract: Contract) -> pl.DataFrame:
-    """Return the rows whose cells differ from what was delivered last, by file and row."""
+    """Return the rows whose cells differ from what was delivered last, by file and row.
+
+    A cell too long for a workbook came back cut; where nobody touched it, it is the one that was delivered.
+    """
     columns = list(contract.source_columns)
     said = pl.Struct(dict.fromkeys(columns, pl.String()))
     known = waiting.select(*ORIGIN, pl.col("_cells").str.json_decode(said).alias("_said"))
     known = known.select(*ORIGIN, pl.col("_said").struct.unnest()).with_columns(pl.col(columns).replace("", None))
-    both = rows.join(known, on=ORIGIN, suffix="_then")
+    both = rows.join(known, on=ORIGIN, suffix="_then").with_columns(
+        pl.when(pl.col(f"{name}_then").str.len_chars() > MOST_CHARACTERS)
+        .then(
+            pl.when(pl.col(name) == pl.col(f"{name}_then").str.slice(0, MOST_CHARACTERS) + CUT)
+            .then(f"{name}_then").otherwise(name)
+        ).otherwise(name).alias(name)
+        for name in columns
+    )
     differs = pl.any_horizontal(pl.col(name).ne_missing(pl.col(f"{name}_then")) for name in columns)
     return both.filter(differs).select(rows.columns).sort(ORIGIN)
 
 
 def _attempts(lake: Lake, batch: Batch, rejected: pl.DataFrame, *, judged: bool) -> pl.DataFrame:
     """Return what became of the records of a batch of mended rows."""
-    tickets = json.loads(lake.objects.read(layers.landing_path(batch.dataset, batch.id) / TICKETS))
     rows = pl.DataFrame(
-        [(batch.repairs, name, row, number) for number, (name, row) in enumerate(tickets, 1)], orient="row",
+        [(batch.repairs, name, row, number) for number, (name, row) in enumerate(_tickets(lake, batch), 1)],
+        orient="row",
         schema={"_batch_id": pl.String, "_source_file": pl.String, "_source_row": pl.Int64, "_record": pl.Int64},
     )
     refused = rejected.filter(pl.col("_batch_id") == batch.id).select(pl.col("_source_row").alias("_record"), *SAID)

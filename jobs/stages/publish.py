@@ -61,14 +61,13 @@ def run(
         made, rows, gold = _draft(lake, contract)
         _useful(lake, made, started, gold)
         attacked = _attacked(lake, made, started, gold)
+        if made.exact is not None:
+            _as_seen(lake, made, started, gold, seen)  # before ε is spent on other rows
         made, drawn = _drawn(lake, made, started, gold)
         against = holding.comparison(lake, made)
         made = holding.settled(lake, made, against)
-        if seen is not None and seen != _shown(made, gold):
-            raise ReleaseRefused(
-                "what would be released now is not what was approved.", dataset=name, layer=Layer.OPEN,
-                remedy="run its DAG again, and approve what it shows.",
-            )
+        _useful(lake, made, started, gold)
+        _as_seen(lake, made, started, gold, seen)
         made = pseudonyms.keyed(lake.objects, made)
         version, breaking = _version(lake, made)
         last = listing.latest(lake.objects, name)
@@ -134,7 +133,7 @@ def preview(lake: Lake, name: str) -> dict[str, Any]:
     measured, held = build.privacy(made), made.held or {}
     changes = recipes.changes_since_last(lake, made) if made.exact is None or made.private else None
     attack, attacked = _foretold(lake, fresh)
-    refusal = _too_little(made) or attacked
+    refusal = _too_little(made) or attacked or epsilon.clash(lake.objects, contract)
     verdict = _verdict(lake, made, measured, attacked=attacked is not None)
     refused = str(refusal) if refusal else f"{name}: {verdict}" if verdict.startswith("FAILS") else None
     shown = (
@@ -174,6 +173,17 @@ def preview(lake: Lake, name: str) -> dict[str, Any]:
 def _shown(made: build.Draft, gold: dict[str, Any]) -> str:
     """Return a word for the rows a person is shown: of a table with noise, whose cells nobody sees, for gold's."""
     return made.content["rows"] if made.exact is None else str(gold["state"])
+
+
+def _as_seen(lake: Lake, made: build.Draft, started: float, gold: dict[str, Any], seen: str | None) -> None:
+    """Raise ReleaseRefused, and record it, where the rows are not those a person was shown."""
+    if seen is not None and seen != _shown(made, gold):
+        refusal = ReleaseRefused(
+            "what would be released now is not what was approved.", dataset=made.contract.name, layer=Layer.OPEN,
+            remedy="run its DAG again, and approve what it shows.",
+        )
+        _record_refusal(lake, made, refusal, started, gold)
+        raise refusal
 
 
 def _verdict(lake: Lake, made: build.Draft, measured: dict[str, Any], *, attacked: bool) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 
 import polars as pl
@@ -33,10 +34,21 @@ def run(lake: Lake, dataset: str, *, batch: str, undo: bool = False) -> list[Sta
                 f"there is no batch {batch}.", dataset=dataset, remedy=f"`lake batches {dataset}` lists what there is."
             )
         repairs = sorted(one.id for one in batches.values() if one.repairs == batch)
-        return [_retract(lake, contract, one, undo=undo) for one in (batch, *repairs)]
+        if undo:  # those that were withdrawn by themselves stay so
+            last = lake.judged("retract", dataset)
+            repairs = [one for one in repairs if one in last and json.loads(last[one]["extra"]).get("with") == batch]
+        else:
+            gone = lake.retracted(dataset)
+            repairs = [one for one in repairs if one not in gone]
+        return [
+            _retract(lake, contract, batch, undo=undo),
+            *[_retract(lake, contract, one, undo=undo, parent=batch) for one in repairs],
+        ]
 
 
-def _retract(lake: Lake, contract: Contract, batch: str, *, undo: bool) -> StageReport:
+def _retract(
+    lake: Lake, contract: Contract, batch: str, *, undo: bool, parent: str | None = None
+) -> StageReport:
     started = time.monotonic()
     known = (batch in lake.retracted(contract.name)) != undo
     if undo:
@@ -46,7 +58,10 @@ def _retract(lake: Lake, contract: Contract, batch: str, *, undo: bool) -> Stage
         return report
     rows = lake.count(Layer.SILVER, contract.name, batch)
     outcome: Outcome = "known" if known else "retracted"
-    report = StageReport("retract", contract.name, batch, outcome, withheld=rows, delivered=rows)
+    report = StageReport(
+        "retract", contract.name, batch, outcome, withheld=rows, delivered=rows,
+        extra={"with": parent} if parent else {},
+    )
     if not known:
         lake.record(report)  # first: whoever continues after a crash knows it is withdrawn
     if rows:

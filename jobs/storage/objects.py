@@ -77,8 +77,8 @@ class Store(Protocol):
     def read(self, name: PurePosixPath | str) -> bytes:
         """Return an object's bytes."""
 
-    def write(self, name: PurePosixPath | str, data: bytes) -> None:
-        """Write an object whole, replacing what was there."""
+    def write(self, name: PurePosixPath | str, data: bytes, mode: int | None = None) -> None:
+        """Write an object whole, replacing what was there; in a folder with rights `mode` if given."""
 
     def create(self, name: PurePosixPath | str, data: bytes, mode: int | None = None) -> bool:
         """Write an object, in a folder with rights `mode`, only if there is none; tell whether this call made it."""
@@ -166,11 +166,13 @@ class Folder:
         """Return an object's bytes."""
         return self.local(name).read_bytes()
 
-    def write(self, name: PurePosixPath | str, data: bytes) -> None:
-        """Write an object whole, replacing what was there."""
+    def write(self, name: PurePosixPath | str, data: bytes, mode: int | None = None) -> None:
+        """Write an object whole, replacing what was there; in a folder with rights `mode` if given."""
         target = self.local(name)
         with storage_errors(str(name)), self._part(target) as part:
             with part.open("xb") as stream:
+                if mode is not None:
+                    os.fchmod(stream.fileno(), mode)
                 stream.write(data)
                 _sync(stream.fileno())
             part.replace(target)

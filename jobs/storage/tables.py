@@ -155,9 +155,8 @@ class Lake:
 
     def version(self, layer: Layer, name: str) -> int:
         """Return a table's Delta version, -1 when it does not exist."""
-        if not self.has(layer, name):
-            return -1
-        return int(opened(self.folder(layer, name)).version())
+        table = self.table(layer, name)
+        return -1 if table is None else int(table.version())
 
     def fragmented(self, layer: Layer, name: str) -> bool:
         """Tell whether some partition of a table holds many small files."""
@@ -309,6 +308,7 @@ class Lake:
             if row["outcome"] == STARTED:
                 continue
             if row["stage"] == stage:
+                judged.pop(row["batch"], None)  # the order is that of the latest
                 judged[row["batch"]] = row
             elif stage == "conform" and row["outcome"] == "reinstated":
                 judged.pop(row["batch"], None)

@@ -16,6 +16,7 @@ from jobs.errors import ReleaseRefused
 from jobs.layers import Layer
 from jobs.onboarding.inspection import inspect
 from jobs.releases import approvals, build, epsilon, inputs, listing, recipes
+from jobs.releases.briefing import briefing
 from jobs.releases.verify import verify
 from jobs.settings import PROJECT
 from jobs.stages import publish
@@ -230,3 +231,16 @@ def test_the_population_of_the_register_can_be_counted_with_noise(tmp_path):
     made = build.draft(gold.lazy(), catalogue.contract("products/population"), catalogue)
     assert made.exact.filter(pl.col("people") > 0).rows() == [("330102", "1", "1980-1984", 300)]
     assert made.table.height == made.exact.height
+
+
+def test_an_approval_of_other_rows_spends_nothing_and_the_officer_can_read_what_noise_will_cost(noisy):
+    approvals.approve(noisy, NAME, by="officer@city.example")
+    shown = publish.preview(noisy, NAME)
+    assert "ε = " in briefing(shown)
+    assert "smallest group" not in briefing(shown)
+    with pytest.raises(ReleaseRefused, match="not what was approved"):
+        publish.run(noisy, NAME, approved_by="officer", seen="the rows of another day")
+    assert epsilon.spent(noisy.objects, noisy.catalogue.contract(NAME)) == 0
+    assert noisy.runs().filter(stage="publish", outcome="refused").height == 1
+    publish.run(noisy, NAME, approved_by="officer", seen=shown["content"])
+

@@ -5,7 +5,7 @@ from __future__ import annotations
 import polars as pl
 import pytest
 
-from jobs.errors import StorageError
+from jobs.errors import ReleaseRefused, StorageError
 from jobs.layers import Layer
 from jobs.privacy.keyring import KeyRing
 from jobs.releases import approvals, listing, pseudonyms, recipes
@@ -123,3 +123,15 @@ def test_a_long_name_still_has_a_purpose_of_its_own():
     first, second = (pseudonyms.purpose(f"health/{'visits_' * 12}{end}") for end in ("a", "b"))
     assert first != second
     assert max(len(first), len(second)) <= 64
+
+
+def test_a_release_that_would_shrink_below_its_floor_because_changes_wait_is_refused_and_says_how_many_are_left(
+    controlled,
+):
+    release(controlled)
+    put_gold(controlled, visits(county=41))  # every large group changes by fewer people than may be told
+    shown = publish.preview(controlled, NAME)
+    assert shown["kept"] == shown["rows"]
+    assert shown["verdict"].startswith("FAILS")
+    with pytest.raises(ReleaseRefused, match="utility floor"):
+        release(controlled)

@@ -15,7 +15,7 @@ import openpyxl
 import polars as pl
 import pytest
 
-from jobs.errors import RequestError, SourceError
+from jobs.errors import QualityGateError, RequestError, SourceError
 from jobs.layers import Layer
 from jobs.settings import Settings
 from jobs.stages import conform, give_back, land, load, mending, resolve, retract
@@ -80,6 +80,10 @@ def _mend(file: Path, target: Path, changes: dict[str, dict[str, Any]]) -> Path:
 def _hand_in(lake: Lake, batch: str, changes: dict[str, dict[str, Any]], version: str = "") -> Path:
     file = _returned(lake, batch)
     return _mend(file, lake.settings.drop_box / "civil_affairs/_repaired" / f"{file.stem}{version}.xlsx", changes)
+
+
+def _repaired(lake: Lake, batch: str) -> Path:
+    return lake.settings.drop_box / "civil_affairs/_repaired" / _returned(lake, batch).name
 
 
 def _open(lake: Lake) -> set[str]:
@@ -177,6 +181,64 @@ def test_another_datasets_workbook_is_refused(lake: Lake, batch: str) -> None:
         land.run(lake, "civil_affairs/social_organisations", mended=_returned(lake, batch))
 
 
+def test_rows_mended_to_the_same_cells_are_as_many_tickets(lake: Lake, batch: str) -> None:
+    twice = json.dumps({**BAD[0], "登记编号": "S-2", "姓名": "某乙"}, ensure_ascii=False) + "\n"
+    _deliver(lake, "deaths_20260110.jsonl", twice + json.dumps({**GOOD, "登记编号": "S-8"}, ensure_ascii=False) + "\n")
+    _judge(lake)
+    give_back.run(lake)
+    other = next(one.id for one in lake.batches(DATASET) if one.id != batch)
+    same = {"S-2": {"身份证号": GOOD["身份证号"], "姓名": "某丙"}}
+    for one in (batch, other):
+        _hand_in(lake, one, same)
+    _judge(lake)
+    assert _open(lake) == {"S-3"}
+    assert len(lake.batches(DATASET)) == 4
+    assert land.run(lake, DATASET, mended=_repaired(lake, batch))[0].batch == next(
+        one.id for one in lake.batches(DATASET) if one.repairs == batch
+    )
+
+
+def test_a_cell_too_long_for_a_workbook_is_what_was_delivered(lake: Lake, tmp_path: Path) -> None:
+    long = "长" * 33_000
+    bad = {**BAD[0], "死亡日期": long}
+    _deliver(lake, "deaths_20260110.jsonl", "".join(
+        json.dumps(row, ensure_ascii=False) + "\n" for row in (GOOD, bad)))
+    _judge(lake)
+    give_back.run(lake)
+    first = lake.batches(DATASET)[0].id
+    with pytest.raises(RequestError, match="no row of the workbook was changed"):
+        land.run(lake, DATASET, mended=_returned(lake, first))
+    mended = _mend(_returned(lake, first), tmp_path / "mended.xlsx", {"S-2": {"身份证号": GOOD["身份证号"]}})
+    land.run(lake, DATASET, mended=mended)
+    _judge(lake)
+    rows = mending.open_rows(lake, lake.catalogue.contract(DATASET))
+    assert json.loads(rows["_cells"][0])["死亡日期"] == long
+
+
+def test_a_withheld_delivery_comes_anew_as_a_whole(lake: Lake, tmp_path: Path) -> None:
+    _deliver(lake, "deaths_20260110.jsonl", "".join(
+        json.dumps({**BAD[0], "登记编号": f"S-{n}"}, ensure_ascii=False) + "\n" for n in range(10)))
+    land.run(lake, DATASET)
+    load.run(lake, DATASET)
+    with pytest.raises(QualityGateError):
+        conform.run(lake, DATASET)
+    assert give_back.run(lake) == []
+    assert _open(lake) == set()
+
+
+def test_a_workbook_under_another_name_is_taken_all_the_same(lake: Lake, batch: str) -> None:
+    target = lake.settings.drop_box / "civil_affairs/_repaired/副本 退回.xlsx"
+    _mend(_returned(lake, batch), target, {"S-2": {"身份证号": GOOD["身份证号"]}})
+    first = min(one.name for one in lake.catalogue.datasets() if one.department == "civil_affairs")
+    reports = land.run(lake, first)
+    if first == DATASET:
+        _judge(lake)
+        assert _open(lake) == {"S-3"}
+    else:
+        assert [report.outcome for report in reports] == ["refused"]
+        assert "names another dataset" in (target.parents[1] / "_returned/副本 退回.txt").read_text(encoding="utf-8")
+
+
 def test_a_snapshot_is_mended_at_its_source(lake: Lake, batch: str, tmp_path: Path) -> None:
     contract = lake.catalogue.contract(DATASET)
     snapshot = contract.model_copy(update={"load": contract.load.model_copy(update={"mode": "snapshot"})})
@@ -196,6 +258,7 @@ def test_a_data_engineer_does_the_same_by_hand(lake: Lake, batch: str, tmp_path:
     file = tmp_path / "rejected.xlsx"
     verb("rejected", DATASET, "--workbook", str(file))
     assert file.stat().st_mode & 0o077 == 0
+    assert _returned(lake, batch).stat().st_mode & 0o007 == 0
     mended = _mend(file, tmp_path / "mended.xlsx", {"S-2": {"身份证号": GOOD["身份证号"]}})
     told = json.loads(verb("repair", DATASET, str(mended), "--json"))
     assert (told["delivered"], told["accepted"], told["quarantined"]) == (1, 1, 0)
@@ -215,3 +278,10 @@ def test_a_withdrawn_delivery_takes_its_repairs_with_it(lake: Lake, batch: str) 
     conform.run(lake, DATASET)
     assert _silver(lake) == ["S-1", "S-2"]
     assert _open(lake) == {"S-3"}
+    repair = next(one.id for one in lake.batches(DATASET) if one.repairs)
+    for one in (repair, batch):
+        retract.run(lake, DATASET, batch=one)
+    retract.run(lake, DATASET, batch=batch, undo=True)
+    conform.run(lake, DATASET)
+    assert _silver(lake) == ["S-1"], "a repair that was withdrawn by itself stays so"
+    assert _open(lake) == {"S-2", "S-3"}
