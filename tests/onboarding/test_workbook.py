@@ -127,5 +127,5 @@ def test_a_workbook_that_cannot_be_written_is_one_error(written, schemas, codes,
     written(GOOD)
     types = load_catalogue(schemas).types
     result = precheck(tmp_path / "deaths.jsonl", deaths, types, codes, Limits(), date(2026, 3, 2))
-    with pytest.raises(StorageError, match="--out"):
+    with pytest.raises(StorageError, match="write it elsewhere"):
         write_workbook(result, deaths, tmp_path / "nowhere" / "x.xlsx", PROJECT / "expectations")
