@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 import polars as pl
@@ -108,7 +109,8 @@ def _clear_leftovers(lake: Lake) -> int:
     removed = 0
     for store in _stores(lake):
         for name in [*store.names(STAGING), *store.unfinished(Layer.LANDING)]:
-            if store.age(name) > LEFTOVER_AGE.total_seconds():
-                store.remove(name)
-                removed += 1
+            with suppress(FileNotFoundError):  # whoever it belonged to has just finished
+                if store.age(name) > LEFTOVER_AGE.total_seconds():
+                    store.remove(name)
+                    removed += 1
     return removed

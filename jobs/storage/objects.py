@@ -14,7 +14,7 @@ import shutil
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from typing import Protocol
 
@@ -131,6 +131,13 @@ def copy_in(source: Path, target: Path) -> tuple[int, str]:
     return size, digest.hexdigest()
 
 
+def _below(folder: Path) -> Iterator[tuple[Path, bool]]:
+    """Yield what is below a folder, each with whether it is a file; what goes while one looks is no error."""
+    for place, folders, files in os.walk(folder):
+        yield from ((Path(place, name), False) for name in folders)
+        yield from ((Path(place, name), True) for name in files)
+
+
 class Folder:
     """Keep objects in a folder; names are POSIX paths below it."""
 
@@ -244,21 +251,21 @@ class Folder:
 
     def states(self, prefix: PurePosixPath | str) -> dict[PurePosixPath, str]:
         """Return every object below a prefix, sorted, with its size and the moment it was written."""
-        folder = self.local(prefix)
-        found = sorted(path for path in folder.rglob("*") if path.is_file()) if folder.is_dir() else []
-        told = {path: path.stat() for path in found}
-        return {
-            PurePosixPath(path.relative_to(self.root).as_posix()): f"{state.st_size}.{state.st_mtime_ns}"
-            for path, state in told.items()
-        }
+        told: dict[PurePosixPath, str] = {}
+        for path, is_file in sorted(_below(self.local(prefix))):
+            with suppress(FileNotFoundError):  # gone meanwhile
+                if is_file:
+                    state = path.stat()
+                    name = PurePosixPath(path.relative_to(self.root).as_posix())
+                    told[name] = f"{state.st_size}.{state.st_mtime_ns}"
+        return told
 
     def unfinished(self, prefix: PurePosixPath | str, *, objects_only: bool = False) -> list[PurePosixPath]:
         """Return what interrupted writes left anywhere below a prefix: objects, and folders of them."""
-        folder = self.local(prefix)
-        found = folder.rglob(f"{_PART}*") if folder.is_dir() else ()
         return sorted(
             PurePosixPath(path.relative_to(self.root).as_posix())
-            for path in found if path.is_file() or not objects_only
+            for path, is_file in _below(self.local(prefix))
+            if path.name.startswith(_PART) and (is_file or not objects_only)
         )
 
     def age(self, name: PurePosixPath | str) -> float:

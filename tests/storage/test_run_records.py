@@ -9,6 +9,7 @@ from pathlib import Path
 from jobs.batch import StageReport
 from jobs.layers import Layer
 from jobs.settings import Settings
+from jobs.stages import maintain
 from jobs.storage.tables import MANY_FILES, Lake
 
 WRITERS = 5
@@ -50,3 +51,11 @@ def test_a_lake_that_looked_before_sees_what_others_recorded_since(tmp_path: Pat
         seen = one.runs()["batch"].to_list()
         assert seen == other.runs()["batch"].to_list()
         assert seen == [*(f"batch-{n}" for n in range(MANY_FILES)), "after"]
+
+
+def test_maintaining_goes_on_where_a_leftover_is_gone_before_it_is_looked_at(tmp_path: Path) -> None:
+    staging = tmp_path / "ops/staging"
+    staging.mkdir(parents=True)
+    (staging / "conform-of-another").symlink_to(tmp_path / "nowhere")  # listed, and not there any more
+    with Lake.open(Settings(root=tmp_path)) as lake:
+        assert maintain.run(lake)[0].outcome == "done"
