@@ -89,8 +89,10 @@ def run(people: int, days: int, seed: int, *, buckets: bool = False) -> int:
         finally:
             watching.set()
             watcher.join()
-        with Lake.open(settings) as lake:
+        with Lake.open(settings) as lake, ThreadPoolExecutor(1) as pool:
+            stopping = pool.submit(airflow.down, settings)  # it takes as long as the search for identifiers
             found = summary.collect(lake, settings.home / "city" / "truth")
+            stopping.result()
         summary.show(found, clock.seconds, clock.peak_bytes)
         for problem in [*failed, *found.problems]:
             clock.say(f"PROBLEM: {problem}")
@@ -163,7 +165,7 @@ class Rounds:
             quiet_since = None if busy else quiet_since or time.monotonic()
             if self.clock.seconds > LONGEST_SECONDS:
                 raise RequestError("the demonstration does not come to an end.", remedy="read Airflow's logs.")
-            time.sleep(POLL_SECONDS)
+            time.sleep(POLL_SECONDS if busy else POLL_SECONDS / 4)
 
     def _look(self) -> bool:
         """Report runs that ended; tell whether any goes on."""
