@@ -89,10 +89,8 @@ def run(people: int, days: int, seed: int, *, buckets: bool = False) -> int:
         finally:
             watching.set()
             watcher.join()
-        with Lake.open(settings) as lake, ThreadPoolExecutor(1) as pool:
-            stopping = pool.submit(airflow.down, settings)  # it takes as long as the search for identifiers
+        with Lake.open(settings) as lake:
             found = summary.collect(lake, settings.home / "city" / "truth")
-            stopping.result()
         summary.show(found, clock.seconds, clock.peak_bytes)
         for problem in [*failed, *found.problems]:
             clock.say(f"PROBLEM: {problem}")
