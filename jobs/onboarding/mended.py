@@ -10,11 +10,11 @@ import polars as pl
 from jobs.contract import Contract
 from jobs.errors import SourceError
 from jobs.onboarding.workbook import FILE, ROW, TICKET
+from jobs.sets.tickets import ORIGIN
 from jobs.storage.reading.limits import Limits
 from jobs.storage.reading.workbook import first_rows, sheet_names
 
 REJECTED = "退回"
-ORIGIN = ("_source_file", "_source_row")
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ def read_mended(file: Path, contract: Contract, limits: Limits) -> Mended:
     if not parts:
         raise _not_ours(contract, file, "the sheet of rejected rows is missing.")
     rows = pl.concat(parts)
-    twice = rows.select(pl.struct(ORIGIN).is_duplicated()).to_series()
+    twice = rows.select(pl.struct(list(ORIGIN)).is_duplicated()).to_series()
     if twice.any():
         raise SourceError(
             "two rows of the workbook have the same ticket.", dataset=contract.name, layer="landing",

@@ -18,7 +18,8 @@ from jobs.batch import Batch
 from jobs.contract import Contract, TypeSpec
 from jobs.errors import RequestError, SourceError
 from jobs.rows.codes import CodeBook
-from jobs.stages.conform import ORIGIN, account, judged_rows
+from jobs.sets.tickets import ORIGIN
+from jobs.stages.conform import account, judged_rows
 from jobs.storage.readers import Limits, dump_database, read
 
 COUNTED = ("_reasons", "_warnings", "_fingerprint")  # what the accounting needs of every row

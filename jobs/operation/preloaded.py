@@ -10,7 +10,7 @@ import os
 from contextlib import suppress
 from importlib import import_module
 
-STAGES = ("land", "load", "conform", "resolve", "desensitise", "publish", "maintain", "scan")
+STAGES = ("land", "load", "conform", "resolve", "desensitise", "publish", "maintain", "scan", "give_back")
 HEAVY = ("deltalake", "pandas", "pyarrow.parquet", "pypinyin", "scipy.sparse.csgraph")
 OTHERS = ("jobs.operation.tasks", "jobs.operation.enquiries", "jobs.portal.build", "airflow.sdk")
 

@@ -68,7 +68,7 @@ def keyed(objects: Store, made: Draft, *, fresh: bool = True) -> Draft:
     if not fresh:
         return made
     ring.ensure(name)
-    return with_key(made, ring.rotate(name) if known or _used(objects, made, ring, name) else ring.current(name))
+    return with_key(made, ring.rotate(name) if _used(objects, made, ring, name) else ring.current(name))
 
 
 def by_id(objects: Store, made: Draft, key_id: str) -> Draft:

@@ -6,7 +6,8 @@ from typing import Any
 
 import polars as pl
 
-TICKET: dict[str, Any] = {"_batch_id": pl.String, "_source_file": pl.String, "_source_row": pl.Int64}
+ORIGIN: dict[str, Any] = {"_source_file": pl.String, "_source_row": pl.Int64}
+TICKET: dict[str, Any] = {"_batch_id": pl.String, **ORIGIN}
 SAID: dict[str, Any] = {
     "_reasons": pl.List(pl.String), "_warnings": pl.List(pl.String), "_cells": pl.String, "_extra": pl.String,
 }

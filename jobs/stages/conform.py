@@ -22,6 +22,7 @@ from jobs.quality import gate
 from jobs.rows.codes import CodeBook
 from jobs.rows.judgement import judge, silver_schema
 from jobs.sets.deduplication import fingerprint
+from jobs.sets.tickets import ORIGIN, REJECTED
 from jobs.stages.load import bronze_schema
 from jobs.stages.pending import each
 from jobs.storage.batch_tables import FILE, LEFT, BatchTable, Writer, in_buckets, scan_files
@@ -29,7 +30,6 @@ from jobs.storage.locations import Location
 from jobs.storage.spreading import spread
 from jobs.storage.tables import Lake
 
-ORIGIN: dict[str, Any] = {"_source_file": pl.String, "_source_row": pl.Int64}
 LAKE_COLUMNS: dict[str, Any] = {
     "_batch_id": pl.String,
     **ORIGIN,
@@ -38,10 +38,6 @@ LAKE_COLUMNS: dict[str, Any] = {
     "_fingerprint": pl.String,
     "_warnings": pl.List(pl.String),
     "_extra": pl.String,
-}
-QUARANTINE: dict[str, Any] = {
-    "_batch_id": pl.String, **ORIGIN, "_reasons": pl.List(pl.String), "_warnings": pl.List(pl.String),
-    "_cells": pl.String, "_extra": pl.String,
 }
 DIVIDED = {"layer": pl.String, **FILE}
 BUCKET_ROWS = 500_000  # rows that meet in one task, about
@@ -102,7 +98,7 @@ def _conform(lake: Lake, contract: Contract, batch: Batch) -> StageReport:
             contract, types, lake.codes, batch,
             bronze=BatchTable(lake.folder(Layer.BRONZE, name), bronze_schema(contract)),
             silver=silver_table(lake, contract),
-            quarantine=BatchTable(lake.folder(Layer.QUARANTINE, name), QUARANTINE),
+            quarantine=BatchTable(lake.folder(Layer.QUARANTINE, name), REJECTED),
             folder=folder, buckets=1 + delivered // BUCKET_ROWS if much else 1,
         )
         judging.silver.check()

@@ -18,14 +18,16 @@ from jobs.batch import Batch, LandedFile
 from jobs.contract import Contract
 from jobs.errors import RequestError, SourceError
 from jobs.layers import Layer
-from jobs.onboarding.mended import ORIGIN, read_mended
+from jobs.onboarding.mended import read_mended
 from jobs.onboarding.workbook import CUT, MOST_CHARACTERS
 from jobs.sets.tickets import ATTEMPT, MENDED, REFUSED, REJECTED, SAID, WAITING, standing
+from jobs.sets.tickets import ORIGIN as PLACE
 from jobs.storage.objects import copy_in
 from jobs.storage.readers import Limits
 from jobs.storage.tables import Lake
 
 TICKETS, ROWS = "_tickets.json", "mended.jsonl"
+ORIGIN = tuple(PLACE)
 
 
 def open_rows(lake: Lake, contract: Contract) -> pl.DataFrame:

@@ -8,7 +8,7 @@ import pytest
 from jobs.errors import ReleaseRefused, StorageError
 from jobs.layers import Layer
 from jobs.privacy.keyring import KeyRing
-from jobs.releases import approvals, listing, pseudonyms, recipes
+from jobs.releases import approvals, build, listing, pseudonyms, recipes
 from jobs.releases.verify import verify
 from jobs.stages import publish
 from tests.releases.conftest import VISITS, put_gold, visits
@@ -135,3 +135,15 @@ def test_a_release_that_would_shrink_below_its_floor_because_changes_wait_is_ref
     assert shown["verdict"].startswith("FAILS")
     with pytest.raises(ReleaseRefused, match="utility floor"):
         release(controlled)
+
+
+def test_an_attempt_that_died_before_its_files_were_placed_leaves_its_key_to_the_next(controlled):
+    release(controlled)
+    put_gold(controlled, visits(county=60))
+    gold = controlled.scan(Layer.GOLD, NAME)
+    made = build.draft(gold, controlled.catalogue.contract(NAME), controlled.catalogue)
+    first = pseudonyms.keyed(controlled.objects, made)
+    again = pseudonyms.keyed(controlled.objects, made)
+    assert first.pseudonym_key == again.pseudonym_key
+    _, second = release(controlled)
+    assert second.manifest["keys"]["pseudonym"] == first.pseudonym_key

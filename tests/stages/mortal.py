@@ -58,10 +58,21 @@ class Countdown:
         setattr(kind, name, mortal)
 
 
+def run_all(lake: Lake, datasets: Sequence[str]) -> None:
+    """Land, load and conform datasets, resolve all registers and desensitise the first."""
+    for dataset in datasets:
+        land.run(lake, dataset)
+        load.run(lake, dataset)
+        conform.run(lake, dataset)
+    for register in lake.catalogue.registers:
+        resolve.run(lake, register)
+    desensitise.run(lake, datasets[0])
+
+
 def live(
     settings: Settings, number: int, moment: str, datasets: Sequence[str], *, again: bool = False
 ) -> tuple[int | None, int]:
-    """Land, load and conform datasets, resolve all registers and desensitise the first; or conform all batches again.
+    """Run all stages on datasets (`run_all`), or conform all their batches again.
 
     The process dies `before` or `after` its n-th durable write. Returns its exit code, and how many writes there were
     where it lived on.
@@ -89,11 +100,5 @@ def _live(
                 for batch in lake.batches(dataset):
                     conform.run(lake, dataset, batch=batch.id)
         else:
-            for dataset in datasets:
-                land.run(lake, dataset)
-                load.run(lake, dataset)
-                conform.run(lake, dataset)
-            for register in lake.catalogue.registers:
-                resolve.run(lake, register)
-            desensitise.run(lake, datasets[0])
+            run_all(lake, datasets)
     told.send(countdown.done)

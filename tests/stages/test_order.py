@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from jobs.settings import Settings
-from jobs.stages import conform, desensitise, land, load, resolve, retract
+from jobs.stages import conform, land, load, resolve, retract
 from jobs.storage.tables import Lake
 from jobs.synthesis import city
-from tests.stages.mortal import KILLED, live
+from tests.stages.mortal import KILLED, live, run_all
 from tests.stages.states import state
 
 DATASETS = ["public_security/household_register", "civil_affairs/deaths", "market_regulation/enterprise_registrations"]
@@ -46,24 +46,14 @@ def _files(raw: Path, dataset: str) -> list[Path]:
     return sorted((raw / Path(dataset).parent).glob(f"{Path(dataset).name}_*"))
 
 
-def _run_all(lake: Lake) -> None:
-    for dataset in DATASETS:
-        land.run(lake, dataset)
-        load.run(lake, dataset)
-        conform.run(lake, dataset)
-    for register in lake.catalogue.registers:
-        resolve.run(lake, register)
-    desensitise.run(lake, DATASETS[0])
-
-
 @pytest.fixture(scope="module")
 def undisturbed(
     tmp_path_factory: pytest.TempPathFactory, deliveries: Path, keys: Path, engine: str
 ) -> dict[str, object]:
     """The state of a lake that took everything in order, without a disturbance."""
     with Lake.open(_settings(tmp_path_factory.mktemp("calm"), deliveries, keys, engine)) as lake:
-        _run_all(lake)
-        _run_all(lake)  # a second run changes nothing, or the comparisons below fail
+        run_all(lake, DATASETS)
+        run_all(lake, DATASETS)  # a second run changes nothing, or the comparisons below fail
         reports = lake.runs()
         accounted = reports["accepted"] + reports["quarantined"] + reports["duplicates"] + reports["withheld"]
         assert (reports["delivered"] == accounted).all()
@@ -84,7 +74,7 @@ def test_days_and_datasets_in_any_order_with_repeats_give_the_same_lake(
                     load.run(lake, dataset)
                     conform.run(lake, dataset)
                     resolve.run(lake, chance.choice(["person", "organisation"]))
-            _run_all(lake)
+            run_all(lake, DATASETS)
             assert state(lake, DATASETS) == undisturbed, f"seed {seed}"
 
 
@@ -93,7 +83,7 @@ def test_a_register_taken_by_the_engines_workers_in_pieces_equals_one_taken_in_o
 ) -> None:
     settings = _settings(tmp_path / "lake", deliveries, keys, engine).model_copy(update={"engine_rows": 0})
     with Lake.open(settings) as lake:
-        _run_all(lake)
+        run_all(lake, DATASETS)
         assert state(lake, DATASETS) == undisturbed
 
 
@@ -145,7 +135,7 @@ def test_a_run_killed_again_and_again_before_and_after_its_writes_ends_the_same(
         deaths += 1
     assert deaths > 10
     with Lake.open(settings) as lake:
-        _run_all(lake)
+        run_all(lake, DATASETS)
         assert state(lake, DATASETS) == undisturbed
 
 
@@ -161,6 +151,6 @@ def test_a_run_killed_once_at_any_write_in_a_task_or_over_the_engine_ends_the_sa
             settings = _settings(folder, deliveries, keys, engine).model_copy(update={"engine_rows": rows})
             assert live(settings, number, moment, DATASETS)[0] == KILLED
             with Lake.open(settings) as lake:
-                _run_all(lake)
+                run_all(lake, DATASETS)
                 assert state(lake, DATASETS) == undisturbed, f"killed {moment} write {number} of {writes}"
             shutil.rmtree(folder)
