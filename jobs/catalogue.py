@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from jobs.contract import Contract, Join, ProductSource, Register, TypeSpec
+from jobs.contract import COUNTED, Contract, Join, ProductSource, Register, TypeSpec
 from jobs.errors import ContractError, RequestError
 
 M = TypeVar("M", bound=BaseModel)
@@ -258,6 +258,8 @@ def _contract_problems(contract: Contract, catalogue: Catalogue) -> Iterator[Fin
             yield here, "type code needs codes: (a list of schemas/codes).", "name the code list."
         if field.codes and not (catalogue.root / "codes" / f"{field.codes}.csv").is_file():
             yield (*here, "codes"), f"there is no code list {field.codes!r}.", f"add schemas/codes/{field.codes}.csv."
+        if spec.storage == "timestamp" and field.unit and field.unit not in COUNTED:
+            yield (*here, "unit"), f"a timestamp counts in {' or '.join(COUNTED)}, not {field.unit!r}.", ""
         for kind, target in field.legacy.items():
             if target not in fields:
                 yield (*here, "legacy", kind), f"{target!r} is no field.", "add the field, without from:."
@@ -320,6 +322,19 @@ def _entity_problems(contract: Contract, catalogue: Catalogue) -> Iterator[Findi
         for name in link.fields:
             if name not in register.fields:
                 yield here, f"{name!r} is no field of the register {register.name}.", ""
+        if register.keyed:
+            yield from _keyed_problems(contract, role, register, catalogue)
+
+
+def _keyed_problems(contract: Contract, role: str, register: Register, catalogue: Catalogue) -> Iterator[Finding]:
+    if contract.correctable(role):
+        what = "a later row of one record may be about another entity, which a keyed register cannot follow."
+        yield ("entities", role), what, "put the entity's key into load.key."
+    as_of = contract.fields.get(contract.load.as_of or "")
+    stored = catalogue.types[as_of.type].storage if as_of and as_of.type in catalogue.types else None
+    if register.as_of == "second" and stored != "timestamp":
+        what = f"the register {register.name} tells seconds apart, but load.as_of is no point in time."
+        yield ("load", "as_of"), what, "name a field of type timestamp."
 
 
 def _release_problems(contract: Contract) -> Iterator[Finding]:

@@ -28,6 +28,8 @@ THEMES = (
     "科技", "知识产权", "自然资源", "农业", "林业", "环境", "安监", "质量", "统计", "气象",
 )
 
+COUNTED = {"s": 1_000_000, "ms": 1_000}  # units in which a timestamp may count from 1970, in microseconds
+
 # Smallest group a released row may belong to, by mode of release (GB/T 42460-2023 annex D as implemented publicly).
 GROUP_THRESHOLD: dict[str, int] = {"public": 20, "controlled": 5, "enclave": 3}
 
@@ -90,8 +92,13 @@ class ContractField(Model):
     title: Text | None = None
     required: bool = False
     codes: Name | None = Field(default=None, description="code list of schemas/codes for type: code")
-    unit: str | None = None
+    unit: str | None = Field(
+        default=None, description="of bare amounts of money (万元); of a timestamp that counts from 1970: s or ms"
+    )
     currency: str | None = Field(default=None, pattern=r"^[A-Z]{3}$")
+    centenarians: bool = Field(
+        default=True, description="15-digit citizen numbers with sequence 996 to 999 are of people born before 1900"
+    )
     legacy: dict[Name, Name] = Field(
         default_factory=dict, description="older kind of identifier: field of this contract that receives it"
     )
@@ -268,6 +275,11 @@ class Contract(Model):
         names = [field.from_ for field in self.fields.values() if field.from_]
         return tuple(dict.fromkeys([*names, *self.load.deleted_when]))
 
+    def correctable(self, role: str) -> bool:
+        """Tell whether a later row of one record may be about another entity: the row key does not say about whom."""
+        key = self.load.key
+        return self.load.mode != "append" and bool(key) and not set(self.entities[role].key) <= set(key)
+
     @property
     def required_columns(self) -> tuple[str, ...]:
         """Return the source columns a delivery may not lack."""
@@ -331,11 +343,37 @@ class Register(Model):
     kinds: tuple[Name, ...] = Field(min_length=1, description="kinds of key, best first")
     lead: tuple[DatasetName, ...] = Field(default=(), description="sources whose claims anchor a contested key")
     fields: dict[Name, RegisterField] = Field(min_length=1)
-    clash: Clash
+    clash_: Clash | Literal["none"] = Field(
+        alias="clash", description="none: a keyed register, the key alone says who is who and no two keys are one party"
+    )
+    as_of: Literal["day", "second"] = Field(
+        default="day", description="how closely a keyed register tells what was said before and after"
+    )
     most_keys: int = Field(default=50, ge=2, description="an entity of more keys than this is held, never merged")
+
+    @property
+    def keyed(self) -> bool:
+        """Tell whether an entity is its key: nothing is judged, joined or held."""
+        return self.clash_ == "none"
+
+    @property
+    def clash(self) -> Clash:
+        """Return the conflict rule; a keyed register has none."""
+        assert isinstance(self.clash_, Clash)
+        return self.clash_
+
+    @model_validator(mode="after")
+    def _keyed(self) -> Register:
+        if self.keyed and len(self.kinds) != 1:
+            raise ValueError("a keyed register (clash: none) has one kind of key")
+        if not self.keyed and self.as_of != "day":
+            raise ValueError("as_of: second is for keyed registers (clash: none): the conflict rule knows days")
+        return self
 
     @model_validator(mode="after")
     def _clash_fields(self) -> Register:
+        if self.keyed:
+            return self
         clash = self.clash
         named = (clash.name, *clash.other, *clash.changing, clash.former, *(f for one in clash.alike for f in one))
         for name in filter(None, named):

@@ -198,15 +198,21 @@ def judged_rows(
     names = {layers.column_name(name): name for name in contract.source_columns}
     cells = cells.rename({bronze: name for bronze, name in names.items() if bronze in cells.columns})
     rows = judge(cells, contract, catalogue_types, codes, data_date)
-    raw = pl.struct(cells.select(contract.source_columns)).struct.json_encode()
     rejected = rows["_reasons"].list.len() > 0
     said = [*silver_schema(contract, catalogue_types), "_deleted", "_extra"]
     unread = _unread(cells, rows, contract)
     return rows.with_columns(
         pl.lit(data_date).alias("_data_date"),
         fingerprint(rows.with_columns(unread), [*said, *(one.name for one in unread)]).alias("_fingerprint"),
-        pl.when(rejected).then(cells.select(raw.alias("_cells"))["_cells"]).alias("_cells"),
+        _raw(cells.select(contract.source_columns), rejected).alias("_cells"),
     )
+
+
+def _raw(cells: pl.DataFrame, wanted: pl.Series) -> pl.Series:
+    """Return the cells of some rows as JSON, of the others null."""
+    places = wanted.arg_true()
+    texts = cells[places].select(pl.struct(pl.all()).struct.json_encode().alias("_cells"))["_cells"]
+    return pl.Series("_cells", dtype=pl.String).extend_constant(None, cells.height).scatter(places, texts)
 
 
 def _unread(cells: pl.DataFrame, rows: pl.DataFrame, contract: Contract) -> list[pl.Series]:

@@ -340,6 +340,11 @@ class Lake:
                         speaking[name].append(contract.name)
         return speaking
 
+    def ending(self, register: str) -> frozenset[str]:
+        """Return the lead datasets of a register by which an entity can end."""
+        leads = (self.catalogue.contract(name) for name in self.catalogue.registers[register].lead)
+        return frozenset(one.name for one in leads if one.load.deleted_when or one.load.mode == "snapshot")
+
     def batches(self, dataset: str) -> list[Batch]:
         """Return every landed batch of a dataset, by data date and id; a batch is landed once its manifest is."""
         folder = layers.landing_path(dataset)
