@@ -22,7 +22,7 @@ def run(data: Path, out: Path, cores: int) -> None:
         _, port = server.listening_address
         return SparkSession.builder.remote(f"sc://127.0.0.1:{port}").getOrCreate()
 
-    spark_sql.work(Meter("sail", data, out, cores, {"sail": version("pysail")}), opened)
+    spark_sql.work(Meter("sail", data, out, cores, {"sail": version("pysail")}), opened).stop()
     server.stop()
 
 

@@ -7,7 +7,10 @@ appended. A table with deletion vectors is no set of Parquet files: after the wo
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from jobs.benchmark import statements as sql
 from jobs.benchmark import tables
@@ -19,16 +22,21 @@ from jobs.benchmark.statements import SPARK
 
 
 def run(data: Path, out: Path, cores: int) -> None:
-    """Do the whole work; write the outputs and result.json."""
-    from importlib.metadata import version
-
+    """Do the whole work in a new Spark of this process."""
     phase = Meter("spark_merge", data, out, cores, {"spark": version("pyspark"), "delta": version("delta-spark")})
+    work(phase, lambda: sessions.with_delta(out, cores), sessions.shuffled_bytes).stop()
+
+
+def work(phase: Meter, opened: Callable[[], Any], shuffled: Callable[[Any], int] | None = None) -> Any:
+    """Do the whole work in a session of Spark with Delta; write the outputs, return the session."""
+    data, out = phase.data, phase.out
     register = tables.own_register(data, out / "work")
     table = f"delta.`{register}`"
     with phase(START):
-        spark = sessions.with_delta(out, cores)
+        spark = opened()
         spark.sql(f"ALTER TABLE {table} SET TBLPROPERTIES ('delta.enableDeletionVectors' = 'true')")
-    phase.shuffled = lambda: sessions.shuffled_bytes(spark)
+    if shuffled is not None:
+        phase.shuffled = lambda: shuffled(spark)
     with phase("ingest"):
         ingest(spark, data, out, phase.counts)
     with phase("resolve"):
@@ -49,8 +57,8 @@ def run(data: Path, out: Path, cores: int) -> None:
         export(spark, table, out, phase.counts)
     phase.finish({"register": register})
     write(spark, f"SELECT * FROM {table}", out / "register")
-    spark.stop()
     shutil.rmtree(out / "work")
+    return spark
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -16,20 +17,22 @@ from jobs.benchmark.statements import SPARK
 
 def run(data: Path, out: Path, cores: int) -> None:
     """Do the whole work in a new Spark of this process."""
-    import pyspark
+    phase = Meter("spark_sql", data, out, cores, {"spark": version("pyspark")})
+    work(phase, lambda: sessions.plain(out, cores), sessions.shuffled_bytes).stop()
 
-    work(Meter("spark_sql", data, out, cores, {"spark": pyspark.__version__}), lambda: sessions.plain(out, cores))
 
+def work(phase: Meter, opened: Callable[[], Any], shuffled: Callable[[Any], int] | None = None) -> Any:
+    """Do the whole work in a session of Spark or of what speaks its protocol; write the outputs, return the session.
 
-def work(phase: Meter, opened: Callable[[], Any]) -> None:
-    """Do the whole work in a session of Spark or of what speaks its protocol; write the outputs and result.json."""
+    `shuffled` asks a session how many bytes it shuffled.
+    """
     data, out = phase.data, phase.out
     register = tables.own_register(data, out)
     with phase(START):
         spark = opened()
         spark.sql("SELECT 1").collect()
-    if hasattr(type(spark), "_jvm") or hasattr(spark, "_jsparkSession"):  # Spark itself tells what it shuffled
-        phase.shuffled = lambda: sessions.shuffled_bytes(spark)
+    if shuffled is not None:
+        phase.shuffled = lambda: shuffled(spark)
     with phase("ingest"):
         ingest(spark, data, out, phase.counts)
     with phase("resolve"):
@@ -46,7 +49,7 @@ def work(phase: Meter, opened: Callable[[], Any]) -> None:
         view(spark, "held", *tables.files(register))
         export(spark, "held", out, phase.counts)
     phase.finish()
-    spark.stop()
+    return spark
 
 
 def view(spark: Any, name: str, *paths: str) -> None:
