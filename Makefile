@@ -2,7 +2,7 @@
 
 SHELL := bash
 .DEFAULT_GOAL := help
-.PHONY: help setup venv check types contracts lint test soak unit demo up down site portal clean
+.PHONY: help setup venv check types contracts lint test soak unit bench demo up down site portal clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' Makefile
@@ -34,6 +34,12 @@ soak: setup ## every point of death and many orders of arrival, for hours
 
 unit: venv ## run the tests that need no Java
 	.venv/bin/python -m pytest -m "not spark and not e2e"
+
+bench: ## the merge beside other engines; DATA=DIR or REGISTER=1e6 CHANGES=1e5, ENGINES=a,b REPEAT=3
+	@bash infra/setup.sh --peers
+	.venv/bin/lake bench $(if $(DATA),"$(DATA)") $(if $(REGISTER),--register $(REGISTER)) \
+	    $(if $(CHANGES),--changes $(CHANGES)) $(if $(ENGINES),--engines $(ENGINES)) \
+	    $(if $(REPEAT),--repeat $(REPEAT)) $(if $(OUT),--out "$(OUT)")
 
 demo: setup ## a synthetic city through Airflow and Spark to open datasets; STORAGE=minio keeps them in buckets
 ifeq ($(STORAGE),minio)

@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 from jobs.commands import (
+    benchmark,
     cases,
     contracts,
     deliveries,
@@ -54,7 +55,7 @@ PANELS = {
     "Privacy (no Java needed)": (privacy.risk, exposure.attack, privacy.anonymise, exposure.scan, privacy.keys),
     "Operation": (
         operation.demo, operation.up, operation.down, operation.engine, operation.setup_storage, operation.runs,
-        operation.synth, operation.score,
+        operation.synth, operation.score, benchmark.bench,
     ),
 }
 
