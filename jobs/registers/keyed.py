@@ -107,10 +107,12 @@ def _heard(rows: pl.DataFrame, said: pl.DataFrame, terms: Terms) -> pl.DataFrame
     changed = {"_changed": pl.any_horizontal("_changed", *wins.values())}
     if dataset in terms.ending:
         again = ends & pl.col("_status").ne_missing(ENDED)  # of equal moments the end counts
-        stands = (moment.is_not_null() & _after([(moment, pl.col("_standing_as_of"))], tie=again)).fill_null(value=False)
+        newer = _after([(moment, pl.col("_standing_as_of"))], tie=again)
+        stands = (moment.is_not_null() & newer).fill_null(value=False)
         changed = {
             "_changed": changed["_changed"] | stands,
-            "_status": pl.when(stands & ends).then(pl.lit(ENDED)).when(stands).then(pl.lit(ACTIVE)).otherwise("_status"),
+            "_status": pl.when(stands).then(pl.when(ends).then(pl.lit(ENDED)).otherwise(pl.lit(ACTIVE)))
+            .otherwise("_status"),
             "_standing_as_of": pl.when(stands).then(moment).otherwise("_standing_as_of"),
         }
     for name, win in wins.items():

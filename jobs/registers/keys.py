@@ -56,20 +56,16 @@ def identified(
     texts = rows.select(key.alias(str(at)) for at, (_, key) in enumerate(found))
     ids = [pseudonyms(texts[str(at)], register_key, kind) for at, (kind, _) in enumerate(found)]
     named = list(zip([kind for kind, _ in found], ids, strict=True))
-    first = pl.DataFrame(ids).select(
-        pl.coalesce(pl.all()).alias("_key_id"),
-        pl.coalesce(pl.when(pl.col(ids[at].name).is_not_null()).then(pl.lit(kind)) for at, (kind, _) in enumerate(found))
-        .alias("_kind"),
-    )
+    kinds = [pl.when(pl.col(one.name).is_not_null()).then(pl.lit(kind)) for kind, one in named]
+    first = pl.DataFrame(ids).select(pl.coalesce(pl.all()).alias("_key_id"), pl.coalesce(kinds).alias("_kind"))
     return first if register.keyed else first.with_columns(_listed(named).alias("_keys"))
 
 
 def _listed(named: Sequence[tuple[str, pl.Series]]) -> pl.Series:
     """Return the keys of each row that are not null as one list (`KEYS`), in the order given."""
     rows = pl.int_range(len(named[0][1]), eager=True).alias("row")
-    every = pl.concat(
-        pl.DataFrame([rows, ids.alias("id")]).drop_nulls().with_columns(pl.lit(kind).alias("kind")) for kind, ids in named
-    ).sort("row", maintain_order=True)
+    parts = (pl.DataFrame([rows, ids.alias("id")]).with_columns(pl.lit(kind).alias("kind")) for kind, ids in named)
+    every = pl.concat(parts).drop_nulls("id").sort("row", maintain_order=True)
     counts = rows.to_frame().join(every.group_by("row").len(), on="row", how="left", maintain_order="left")["len"]
     ends = np.concatenate([[0], counts.fill_null(0).cum_sum().to_numpy()])
     keys = every.select(pl.struct("kind", "id").alias("key"))["key"].to_arrow()

@@ -87,7 +87,7 @@ def _place(file: tuple[int, str], *, work: Work, register_key: bytes) -> pl.Data
     if rows[kind].null_count():
         where = f"{Path(path).name}, row {rows[kind].is_null().arg_max() or 0}"
         raise SourceError("a row has no key.", dataset=work.register.name, where=where, remedy=f"fill {kind}.")
-    ids = entity_ids(pl.Series([kind]).extend_constant(kind, rows.height - 1), rows[kind], register_key)
+    ids = entity_ids(pl.repeat(kind, rows.height, eager=True), rows[kind], register_key)
     rows = rows.with_columns(
         ids, pl.lit(kind).alias("_kind"), pl.lit(ACTIVE).alias("_status"), pl.lit(None).alias("_standing_as_of")
     ).select(pl.col(name).cast(stored) for name, stored in schema.items())

@@ -159,4 +159,4 @@ def test_an_entity_that_was_removed_begins_anew() -> None:
 ])  # fmt: skip
 def test_a_declaration_that_cannot_be_kept_is_refused(declared, what) -> None:
     with pytest.raises(ValueError, match=what):
-        Register.model_validate({**REGISTER.model_dump(by_alias=True, exclude={"clash_": True}), "clash": "none", **declared})
+        Register.model_validate({**REGISTER.model_dump(by_alias=True), **declared})
