@@ -397,8 +397,10 @@ def _columns_of(part: ProductSource | Join, catalogue: Catalogue) -> dict[str, s
     """Return the columns of a register or a dataset's silver, with how each is stored."""
     stored = {name: spec.storage for name, spec in catalogue.types.items()}
     if part.register_:
-        known = {name: stored.get(one.type, "") for name, one in catalogue.registers[part.register_].fields.items()}
-        told = {f"{name}_source": "text" for name in known} | {f"{name}_as_of": "date" for name in known}
+        register = catalogue.registers[part.register_]
+        known = {name: stored.get(one.type, "") for name, one in register.fields.items()}
+        moment = "timestamp" if register.as_of == "second" else "date"
+        told = {f"{name}_source": "text" for name in known} | {f"{name}_as_of": moment for name in known}
         return {**known, **told, "_entity_id": "text", "_kind": "text", "_status": "text"}
     known = {name: stored.get(one.type, "") for name, one in catalogue.contracts[str(part.dataset)].fields.items()}
     money = {f"{name}_currency": "text" for name, storage in known.items() if storage == "money"}

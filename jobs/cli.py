@@ -46,7 +46,7 @@ PANELS = {
     "Identifiers and codes (no Java needed)": (identification.identify, identification.code),
     "Registers": (
         entities.entity, entities.resolve, entities.why, entities.history, cases.cases, cases.decide, linking.link,
-        linking.match,
+        linking.match, entities.open_register,
     ),
     "Open data": (
         publishing.approve, publishing.preview, publishing.release, publishing.releases, publishing.diff,

@@ -9,11 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import polars as pl
 
 from jobs.contract import Register, RegisterField, TypeSpec
+from jobs.registers.claims import claim_schema
 from jobs.registers.fold import ACTIVE, ENDED, REMOVED, register_schema
 
 SPEAKER = ("_dataset", "_role", "_batch_id")
@@ -36,6 +39,11 @@ class Terms:
     def schema(self) -> dict[str, Any]:
         """Return the columns of a register row."""
         return register_schema(self.register, self.types)
+
+    @property
+    def claim_schema(self) -> dict[str, Any]:
+        """Return the columns of a claim."""
+        return claim_schema(self.register, self.types)
 
     def nobody(self) -> pl.DataFrame:
         """Return no register row."""
@@ -89,6 +97,21 @@ def refolded(opening: pl.DataFrame, claims: pl.DataFrame, current: pl.DataFrame,
         for name, kind in schema.items()
     )
     return pl.concat([changed.select(list(schema)), emptied]).sort("_entity_id")
+
+
+def merged_on(day: date, opening: pl.DataFrame, claims: pl.DataFrame, terms: Terms) -> pl.DataFrame:
+    """Return rows as they were on a day in China: of what was said by then. Arguments and columns as `refolded`."""
+    end: Any = day + timedelta(days=1)
+    if terms.register.as_of == "second":
+        end = datetime.combine(end, time(0), ZoneInfo("Asia/Shanghai")).astimezone(UTC)
+    fields = list(terms.register.fields)
+    rows = opening.with_columns(
+        pl.when(pl.col(f"{name}_as_of") < end).then(f"{name}{part}").alias(f"{name}{part}")
+        for name in fields for part in ("", "_source", "_as_of")
+    )
+    rows = rows.filter(pl.any_horizontal(pl.col(f"{name}_source").is_not_null() for name in fields))
+    said = claims.filter(pl.col("_as_of") < end)
+    return pl.concat([rows, merged(rows, said, terms)]).unique("_entity_id", keep="last")
 
 
 def _heard(rows: pl.DataFrame, said: pl.DataFrame, terms: Terms) -> pl.DataFrame:

@@ -29,7 +29,6 @@ from jobs.registers.assertions import ALIKE, CONTRADICTION, NEAR, difference, in
 from jobs.registers.assertions import SCHEMA as ASSERTION
 from jobs.registers.cases import cases
 from jobs.registers.identities import identities
-from jobs.registers.keyed import Terms
 from jobs.registers.keys import kind_ranks
 from jobs.registers.reopening import joined
 from jobs.stages.conform import silver_table
@@ -153,8 +152,7 @@ def _merge(step: Step) -> int:
     for name, rows in _fewer(step, claims).items():
         work.put(rows.select("_key_id").unique().collect(engine="streaming"), "less", name)
     tables = Tables(claims, ledger.versions_log(), ledger.snapshot_log(), ledger.opening)
-    terms = Terms(work.register, work.types, lake.feeders(ledger.register), lake.ending(ledger.register))
-    task = partial(merge, work=work, terms=terms, tables=tables)
+    task = partial(merge, work=work, terms=lake.terms(ledger.register), tables=tables)
     written = step.spread(task, work.parts, WRITTEN)
     lake.check_lease()
     for name, log in ((CLAIMS, claims.log), (VERSIONS, tables.versions)):

@@ -131,12 +131,16 @@ class Ledger:
         return newest(rows).filter(pl.col("_status") != REMOVED)
 
     def counts(self) -> dict[str, int]:
-        """Return how many entities live, how many of their claims wait, and how many are contested."""
+        """Return how many entities live, how many claims are about them, how many wait, how many are contested."""
         if not self.lake.has(REGISTERS, self.versions):
             return {}
+        if self._register.keyed:
+            living = self.scan_current().select(pl.len()).collect().item()
+            claims = self.claims_in_force().all().select(pl.len()).collect().item()
+            return {"entities": living, "claims": claims, "held": 0, "contested": 0}
         return self.scan_current().select(
-            pl.len().alias("entities"), pl.col("_held").list.len().sum().alias("held"),
-            (pl.col("_status") == "contested").sum().alias("contested"),
+            pl.len().alias("entities"), pl.col("_claims").sum().alias("claims"),
+            pl.col("_held").list.len().sum().alias("held"), (pl.col("_status") == "contested").sum().alias("contested"),
         ).collect().row(0, named=True)
 
     @property

@@ -14,7 +14,7 @@ from jobs.catalogue import load_catalogue
 from jobs.contract import Register
 from jobs.registers.claims import claim_schema
 from jobs.registers.fold import ACTIVE, ENDED, REMOVED
-from jobs.registers.keyed import Terms, merged, newest_of_delivery, refolded
+from jobs.registers.keyed import Terms, merged, merged_on, newest_of_delivery, refolded
 from jobs.settings import PROJECT
 
 LEAD, OTHER, THIRD = "a/lead", "b/other", "c/third"
@@ -160,3 +160,17 @@ def test_an_entity_that_was_removed_begins_anew() -> None:
 def test_a_declaration_that_cannot_be_kept_is_refused(declared, what) -> None:
     with pytest.raises(ValueError, match=what):
         Register.model_validate({**REGISTER.model_dump(by_alias=True), **declared})
+
+
+@given(claims, st.sampled_from(DAYS))
+def test_a_day_in_the_past_is_what_was_said_by_then(found, day) -> None:
+    then = merged_on(day, TERMS.nobody(), frame(found), TERMS)
+    assert told(then) == oracle([one for one in spoken(found) if one["_as_of"] <= day])
+
+
+def test_a_value_of_the_opening_that_is_younger_than_a_day_was_not_so_then() -> None:
+    opened = pl.DataFrame([{
+        "_entity_id": "A", "_kind": "resident_id", "_status": ACTIVE, "owner": "p", "owner_source": LEAD,
+        "owner_as_of": DAYS[0], "use": "r", "use_source": LEAD, "use_as_of": DAYS[2],
+    }], schema=TERMS.schema)  # fmt: skip
+    assert merged_on(DAYS[1], opened, frame([]), TERMS).select("owner", "use").rows() == [("p", None)]
