@@ -129,7 +129,8 @@ def _judge(file: str, *, judging: Judging) -> pl.DataFrame:
     """Judge the records of one file of bronze; leave them in buckets, so that equal rows meet in one."""
     batch, schema = judging.batch, judging.judged
     with ExitStack() as stack:
-        writers = [stack.enter_context(Writer(judging.folder / str(n), schema)) for n in range(judging.buckets)]
+        places = (judging.folder / str(number) for number in range(judging.buckets))
+        writers = [stack.enter_context(Writer(place, schema, passing=True)) for place in places]
         for cells in judging.bronze.slices(file, batch.id):
             rows = judged_rows(
                 cells, contract=judging.contract, catalogue_types=judging.types, codes=judging.codes,

@@ -10,7 +10,7 @@ import functools
 import multiprocessing
 import os
 import signal
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -70,9 +70,10 @@ def run_all(lake: Lake, datasets: Sequence[str]) -> None:
 
 
 def live(
-    settings: Settings, number: int, moment: str, datasets: Sequence[str], *, again: bool = False
+    settings: Settings, number: int, moment: str, datasets: Sequence[str], *, again: bool = False,
+    work: Callable[[Lake], None] | None = None,
 ) -> tuple[int | None, int]:
-    """Run all stages on datasets (`run_all`), or conform all their batches again.
+    """Run all stages on datasets (`run_all`), or conform all their batches again, or do other work.
 
     The process dies `before` or `after` its n-th durable write. Returns its exit code, and how many writes there were
     where it lived on.
@@ -80,7 +81,7 @@ def live(
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([__name__, "pandas", "scipy.sparse.csgraph"])
     receiver, sender = context.Pipe(duplex=False)
-    process = context.Process(target=_live, args=(settings, number, moment, tuple(datasets), again, sender))
+    process = context.Process(target=_live, args=(settings, number, moment, tuple(datasets), again, work, sender))
     process.start()
     sender.close()
     process.join()
@@ -88,14 +89,17 @@ def live(
 
 
 def _live(
-    settings: Settings, number: int, moment: str, datasets: Sequence[str], again: bool, told: Connection
+    settings: Settings, number: int, moment: str, datasets: Sequence[str], again: bool,
+    work: Callable[[Lake], None] | None, told: Connection,
 ) -> None:
     countdown = Countdown(number, moment)
     for kind, names in DURABLE:
         for name in names:
             countdown.wrap(kind, name)
     with Lake.open(settings) as lake:
-        if again:
+        if work is not None:
+            work(lake)
+        elif again:
             for dataset in datasets:
                 for batch in lake.batches(dataset):
                     conform.run(lake, dataset, batch=batch.id)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import polars as pl
@@ -16,6 +17,7 @@ from jobs.settings import Settings
 from jobs.stages import conform, land, load, maintain, open_register, resolve, retract
 from jobs.storage.ledgers import Ledger
 from jobs.storage.tables import Lake
+from tests.stages.mortal import KILLED, live
 
 FIELDS = ("name", "ethnic", "division", "address", "phone", "marital", "insured")
 KNOWN, OTHER, NEW = "11010519491231002X", "110105194912310054", "110105195001010012"
@@ -155,6 +157,44 @@ def test_the_engines_workers_make_the_same_register(tmp_path: Path, settings: Se
             resolve.run(lake, "person")
             found.append(state(lake))
     assert found[0].equals(found[1])
+
+
+def _open_and_resolve(lake: Lake, old: Path) -> None:
+    """Open the register where it is not yet, take in what waits, withdraw a delivery, take that in too."""
+    if not Ledger(lake, "person").plans():
+        open_register.run(lake, "person", [old])
+    resolve.run(lake, "person")
+    batch = lake.batches("hi/extract")[0].id
+    if batch not in lake.retracted("hi/extract"):
+        retract.run(lake, "hi/extract", batch=batch)
+    resolve.run(lake, "person")
+
+
+def test_killed_before_and_after_every_write_the_next_run_ends_as_if_nothing_had_happened(
+    tmp_path: Path, settings: Settings, soak: bool
+) -> None:
+    with Lake.open(at(settings, tmp_path / "given")) as lake:
+        for dataset, rows in NEWS.items():
+            deliver(lake, dataset, tmp_path / dataset, rows)
+    work = partial(_open_and_resolve, old=old_register(tmp_path))
+
+    def lake_of(name: str) -> Settings:
+        shutil.copytree(tmp_path / "given", tmp_path / name)
+        return Settings(schemas=settings.schemas, root=tmp_path / name)
+
+    calm = lake_of("calm")
+    ended, writes = live(calm, 0, "never", [], work=work)
+    assert ended == 0
+    with Lake.open(calm) as lake:
+        wanted = state(lake)
+    points = [(number, moment) for number in range(1, writes + 1) for moment in ("before", "after")]
+    for number, moment in points if soak else points[:: max(1, len(points) // 20)]:
+        mortal = lake_of(f"{moment}{number}")
+        assert live(mortal, number, moment, [], work=work)[0] == KILLED
+        with Lake.open(mortal) as lake:
+            work(lake)
+            assert state(lake).equals(wanted), (number, moment)
+            assert lake.judged("resolve", "person")["commit-3"]["outcome"] == "done"
 
 
 def test_what_cannot_open_a_register_is_refused_and_leaves_it_closed(tmp_path: Path, settings: Settings) -> None:
