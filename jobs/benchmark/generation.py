@@ -72,8 +72,9 @@ def _write(folder: Path, rows: int, cores: int, made: Callable[[int, int], pl.Da
 def register_rows(people: Population, start: int, end: int) -> pl.DataFrame:
     """Return people `start` to before `end` as the register has them, by key."""
     n = np.arange(start, end)
-    n = n[np.argsort(people.keys(n).body)]
-    keys, zero = people.keys(n), np.zeros(len(n), np.int64)
+    keys = people.keys(n)
+    order = np.argsort(keys.body)
+    n, keys, zero = n[order], keys.ordered(order), np.zeros(len(n), np.int64)
     values = {
         "name": people.names(n), "ethnic": people_of.ethnic_groups(n), "division": people.divisions(keys.county),
         "address": people.addresses(n, keys.county, zero), "phone": people_of.phones(n, zero),

@@ -42,11 +42,10 @@ class Usage:
     shuffled: int | None = None
 
     def since(self, before: Usage) -> Usage:
-        """Return the difference of two moments; `rss` stays that of the later one."""
-        shuffled = None if self.shuffled is None else self.shuffled - (before.shuffled or 0)
-        return replace(
-            self, seconds=self.seconds - before.seconds, cpu=self.cpu - before.cpu, read=self.read - before.read,
-            written=self.written - before.written, shuffled=shuffled,
+        """Return the difference of two moments' CPU and bytes."""
+        return Usage(
+            cpu=self.cpu - before.cpu, read=self.read - before.read, written=self.written - before.written,
+            shuffled=None if self.shuffled is None else self.shuffled - (before.shuffled or 0),
         )
 
 
@@ -75,12 +74,15 @@ class Meter:
         watcher = threading.Thread(target=self._watch, args=(peak, ended), daemon=True)
         before = self._now()
         watcher.start()
+        began = time.perf_counter()  # what measuring itself takes is outside
         try:
             yield
         finally:
+            seconds = time.perf_counter() - began
             ended.set()
             watcher.join()
-        self.phases[phase] = replace(self._now().since(before), rss=max(peak[0], self._resident(self._family())))
+        used, resident = self._now().since(before), self._resident(self._family())
+        self.phases[phase] = replace(used, seconds=seconds, rss=max(peak[0], resident))
 
     def finish(self, places: Mapping[str, Path] | None = None) -> None:
         """Write OUT/result.json: the phases, their sums, counts, bytes of the files that this run wrote.
@@ -137,7 +139,7 @@ class Meter:
                 read += max(int(moved["rchar"]), int(moved["read_bytes"]))
                 written += max(int(moved["wchar"]), int(moved["write_bytes"]))
         shuffled = None if self.shuffled is None else self.shuffled()
-        return Usage(time.perf_counter(), ticks / _TICKS, 0, read, written, shuffled)
+        return Usage(cpu=ticks / _TICKS, read=read, written=written, shuffled=shuffled)
 
 
 def stored(path: Path) -> int:

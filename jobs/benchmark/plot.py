@@ -7,7 +7,7 @@ from html import escape
 from math import ceil, floor, log10
 from typing import Any
 
-_WIDE, _TALL, _LEFT, _TOP, _FOOT = 460, 300, 60, 40, 50
+_WIDE, _TALL, _LEFT, _RIGHT, _TOP, _FOOT = 480, 300, 60, 40, 40, 50
 _COLOURS = ("#31507a", "#b5403a", "#2a7f62", "#a66a00", "#6a4c93", "#4a4a4a", "#0086a8")
 _AXES = {"register": "people in the register", "changes": "change rows"}
 
@@ -50,7 +50,7 @@ def _chart(points: Sequence[Point], axis: str, colours: Mapping[str, str], shift
         sizes, times = _ends([size for _, size, *_ in points]), _ends([seconds for *_, seconds in points])
 
         def x(size: float) -> float:
-            return _LEFT + (log10(size) - sizes[0]) / (sizes[1] - sizes[0]) * (_WIDE - _LEFT - 20)
+            return _LEFT + (log10(size) - sizes[0]) / (sizes[1] - sizes[0]) * (_WIDE - _LEFT - _RIGHT)
 
         def y(seconds: float) -> float:
             return _TALL - _FOOT - (log10(seconds) - times[0]) / (times[1] - times[0]) * (_TALL - _FOOT - _TOP)
@@ -61,13 +61,20 @@ def _chart(points: Sequence[Point], axis: str, colours: Mapping[str, str], shift
             drawn.append(f'<text x="{at:.1f}" y="{floor_ + 18}" text-anchor="middle">{10.0**power:,.0f}</text>')
         for power in range(times[0], times[1] + 1):
             at = y(10.0**power)
-            drawn.append(f'<line x1="{_LEFT}" x2="{_WIDE - 20}" y1="{at:.1f}" y2="{at:.1f}" stroke="#ddd"/>')
+            drawn.append(f'<line x1="{_LEFT}" x2="{_WIDE - _RIGHT}" y1="{at:.1f}" y2="{at:.1f}" stroke="#ddd"/>')
             drawn.append(f'<text x="{_LEFT - 6}" y="{at + 4:.1f}" text-anchor="end">{10.0**power:g}</text>')
         lines: dict[tuple[str, float], list[tuple[float, float]]] = {}
         for name, size, other, seconds in points:
             lines.setdefault((name, other), []).append((size, seconds))
+        several = len({other for _, other in lines}) > 1
         for (name, other), run in lines.items():
             places = " ".join(f"{x(size):.1f},{y(seconds):.1f}" for size, seconds in sorted(run))
+            if several:  # which line is which
+                size, seconds = max(run)
+                drawn.append(
+                    f'<text x="{x(size) - 7:.1f}" y="{y(seconds) - 6:.1f}" text-anchor="end" font-size="9" '
+                    f'fill="{colours[name]}">{other:,.0f}</text>'
+                )
             drawn.append(f'<polyline points="{places}" fill="none" stroke="{colours[name]}" stroke-width="1.5"/>')
             drawn += [
                 f'<circle cx="{x(size):.1f}" cy="{y(seconds):.1f}" r="4" fill="{colours[name]}"><title>'

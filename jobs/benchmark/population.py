@@ -78,6 +78,12 @@ class Keys:
     birth: pl.Series
     body: Ints
 
+    def ordered(self, order: Ints) -> Keys:
+        """Return them in another order."""
+        return Keys(
+            self.id18.gather(order), self.county[order], self.sex[order], self.birth.gather(order), self.body[order]
+        )
+
 
 class Population:
     """A register's people 0 to size - 1, county by county, and newcomers beyond."""

@@ -145,4 +145,4 @@ def markdown(document: Mapping[str, Any]) -> str:
         same = len(set(sums.values())) == 1
         told = next(iter(sums.values())) if same else "; ".join(f"{engine}: {value}" for engine, value in sums.items())
         lines.append(f"| {output} | {found['verdict']} | {told} |")
-    return "\n".join(lines) + "\n"
+    return "\n".join([*lines, "", "![seconds by size](report.svg)"]) + "\n"

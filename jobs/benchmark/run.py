@@ -9,8 +9,8 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ ENGINES = {  # name: the package it needs beside the lake's own, if any
     LAKE: None, "duckdb": None, "polars": None, "delta_rs": None, "sail": "pysail", "spark_sql": None,
     "spark_merge": None,
 }
-LONGEST_SECONDS = 3 * 3600.0
+LONGEST_SECONDS, POLL_SECONDS = 3 * 3600.0, 0.05
 REFUSED = 2
 NOT_INSTALLED = "not installed"
 
@@ -82,6 +82,7 @@ def take_turns(
 def _turn(taken: Turns, data: Path, out: Path, cores: int) -> None:
     folder, log = out / taken.engine, out / f"{taken.engine}.log"
     shutil.rmtree(folder, ignore_errors=True)
+    taken.out = None
     command = [sys.executable, "-m", module(taken.engine), str(data), str(folder), "--cores", str(cores)]
     environment = {
         **os.environ, "POLARS_MAX_THREADS": str(cores), "LAKE_ENGINE_CORES": str(cores),
@@ -94,14 +95,14 @@ def _turn(taken: Turns, data: Path, out: Path, cores: int) -> None:
             start_new_session=True,
         )
         try:
-            code = process.wait(LONGEST_SECONDS)
-        except subprocess.TimeoutExpired:
-            taken.note = f"stopped after {LONGEST_SECONDS / 3600:.0f} h"
-            return
+            in_time = _ended(process.pid)
         finally:
-            with suppress(ProcessLookupError):  # what an engine left behind would run in the next one's time
-                os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+            # What an engine left behind would run in the next one's time. Not yet waited for, it still owns its number.
+            os.killpg(process.pid, signal.SIGKILL)
+            code = process.wait()
+    if not in_time:
+        taken.note = f"stopped after {LONGEST_SECONDS / 3600:.0f} h"
+        return
     if code != 0:
         taken.note = _why(code, log)
         return
@@ -114,6 +115,16 @@ def _turn(taken: Turns, data: Path, out: Path, cores: int) -> None:
         return
     taken.results.append(result)
     taken.out = folder
+
+
+def _ended(pid: int) -> bool:
+    """Wait until a child has ended, but leave it to be waited for; return False when it takes too long."""
+    deadline = time.monotonic() + LONGEST_SECONDS
+    while os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(POLL_SECONDS)
+    return True
 
 
 def _why(code: int, log: Path) -> str:

@@ -33,6 +33,7 @@ def bench(
     """Merge the same changes into the same register with the lake and its peers; report seconds and agreement.
 
     Without DATA a data set of --register people and --changes rows is made; `generate DATA` makes one and stops.
+    Ends with 1 when engines disagree; one that fails or is not installed is a row that says so.
 
     Example: lake bench --register 1e6 --changes 1e5
     """
@@ -52,10 +53,12 @@ def bench(
         session.make(data, register, changes, cores, say)
     named = [name.strip() for name in engines.split(",") if name.strip()] if engines else None
     document, rows, columns = session.run(data, target, named, repeat, cores, beside or [], keep=keep, say=say)
+    differ = any(found["verdict"] == "DIFFER" for found in document["checksums"].values())
     if json:
         emit(document)
-        return
+        raise typer.Exit(int(differ))
     table(rows, columns, f"{document['data']['register']:,} people, {document['data']['changes']:,} change rows")
     for output, found in document["checksums"].items():
         typer.echo(f"{output:20} {found['verdict']}")
     typer.echo(f"{target}/report.md, report.json, report.svg")
+    raise typer.Exit(int(differ))

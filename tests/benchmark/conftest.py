@@ -14,7 +14,7 @@ PEOPLE, CHANGES = 20_000, 5_000
 
 @pytest.fixture(scope="session")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("benchmark") / "data"
+    folder = tmp_path_factory.mktemp("benchmark") / "a data set"
     generate(folder, PEOPLE, CHANGES)
     return folder
 
@@ -22,5 +22,6 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def turns(data: Path) -> dict[str, Turns]:
     """One turn each; outputs are kept."""
-    taken = take_turns(data, data.parent / "outputs", ["duckdb", "polars", "delta_rs", "sail"], 1, 2, lambda _: None)
+    engines = ["duckdb", "polars", "delta_rs", "sail"]
+    taken = take_turns(data, data.parent / "all outputs", engines, 1, 2, lambda _: None)
     return {turn.engine: turn for turn in taken}

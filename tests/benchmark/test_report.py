@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 from xml.etree import ElementTree
 
+import polars as pl
 import pytest
 
 from jobs.benchmark import run as runs
 from jobs.benchmark.plot import plot
+from jobs.benchmark.report import row
 from jobs.benchmark.rules import PHASES
 from jobs.benchmark.run import take_turns
 from jobs.errors import RequestError
@@ -98,6 +101,19 @@ def test_an_engine_that_fails_or_is_not_there_is_a_row_that_says_so(
     assert duckdb.results
     assert not duckdb.note
     assert len(said) == 3
+
+
+def test_an_engine_that_breaks_off_shows_no_cell_but_where_its_log_is(data: Path, tmp_path: Path) -> None:
+    broken = tmp_path / "broken"
+    shutil.copytree(data, broken)
+    pl.DataFrame({"rec_id": ["110101199001011237"]}).write_parquet(broken / "extract_ca" / "part-00000.parquet")
+    (taken,) = take_turns(broken, tmp_path / "out", ["duckdb"], 2, 2, lambda _: None)
+    assert taken.note == f"failed (exit code 1): see {tmp_path / 'out' / 'duckdb.log'}"
+    assert not taken.results
+    shown = row(taken, [])
+    assert set(shown) >= FIELDS
+    assert shown["agree"] is None
+    assert shown["note"] == taken.note
 
 
 def test_a_wrong_request_is_refused_with_a_remedy(data: Path, tmp_path: Path) -> None:

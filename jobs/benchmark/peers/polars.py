@@ -230,7 +230,7 @@ def _export(register: Path, out: Path, counts: dict[str, int]) -> None:
 def _sha256(text: pl.Expr) -> pl.Expr:
     """Return SHA-256 in hexadecimal, by the native plugin where it is installed, as a user of Polars would."""
     try:
-        import polars_hash  # type: ignore[import-not-found,unused-ignore]  # noqa: F401 (adds the namespace `chash`)
+        import polars_hash  # noqa: F401 (adds the namespace `chash`)
     except ImportError:
         return text.map_batches(
             lambda values: pl.Series([hashlib.sha256(value.encode()).hexdigest() for value in values]),

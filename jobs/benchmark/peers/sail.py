@@ -12,7 +12,7 @@ from jobs.benchmark.peers import spark_sql
 
 def run(data: Path, out: Path, cores: int) -> None:
     """Do the whole work in a server of this process; needs the package `pysail`."""
-    from pysail.spark import SparkConnectServer  # type: ignore[import-not-found,unused-ignore]
+    from pysail.spark import SparkConnectServer
     from pyspark.sql import SparkSession
 
     server: Any = SparkConnectServer("127.0.0.1", 0)
