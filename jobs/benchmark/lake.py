@@ -22,7 +22,7 @@ import polars as pl
 from jobs import layers
 from jobs.batch import StageReport
 from jobs.benchmark.measuring import START, Meter, main
-from jobs.benchmark.rules import BATCH_AT, DEPARTMENTS, FIELDS, HISTORY, REASONS, REGISTER
+from jobs.benchmark.rules import BATCH_AT, DEPARTMENTS, EXPORTING, FIELDS, HISTORY, REASONS, REGISTER
 from jobs.layers import Layer
 from jobs.privacy.keyring import secret
 from jobs.registers.keys import entity_ids
@@ -46,7 +46,8 @@ def run(data: Path, out: Path, cores: int) -> None:
     os.environ.setdefault("LAKE_ENGINE_CORES", str(cores))
     schemas = declared(data, out / "schemas")
     own = Settings(root=out / "engine", schemas=schemas, spark=None)
-    meter = Meter("lake", data, out, cores, {"delta": version("deltalake"), "polars": pl.__version__})
+    versions = {"delta": version("deltalake"), "polars": pl.__version__, "spark": version("pyspark")}
+    meter = Meter("lake", data, out, cores, versions, without=("resolve", EXPORTING))
     try:
         with meter(START):
             engine = server.start(own)
@@ -69,8 +70,8 @@ def run(data: Path, out: Path, cores: int) -> None:
                 (report,) = resolve.run(lake, REGISTER_NAME)
             made: dict[str, int] = report.extra["versions"]  # type: ignore[assignment]
             meter.counts |= {"register": int(str(report.extra["entities"])), "versions": sum(made.values())}
-            versions = layers.table_path(Layer.REGISTERS, f"{REGISTER_NAME}_versions")
-            meter.finish({"register": out / "lake" / versions})
+            log = layers.table_path(Layer.REGISTERS, f"{REGISTER_NAME}_versions")
+            meter.finish({"register": out / "lake" / log})
             _for_the_referee(lake, data, out)
     finally:
         server.stop(own)

@@ -20,7 +20,7 @@ from pathlib import Path
 
 import psutil
 
-from jobs.benchmark.rules import OUTPUTS
+from jobs.benchmark.rules import EXPORTING, OUTPUTS
 from jobs.errors import LakeError, RequestError
 
 SAMPLE_SECONDS = 0.05
@@ -54,7 +54,7 @@ class Meter:
     """Measure the phases of one engine's work.
 
     `roots` are processes outside this one's tree that work for it, such as a server that was running already;
-    `shuffled` asks the engine for the bytes it shuffled so far.
+    `without` are phases that the engine does not have. `shuffled` asks the engine for the bytes it shuffled so far.
     """
 
     engine: str
@@ -63,6 +63,7 @@ class Meter:
     cores: int
     versions: dict[str, str]
     roots: Sequence[int] = ()
+    without: Sequence[str] = ()
     shuffled: Callable[[], int] | None = None
     phases: dict[str, Usage] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
@@ -89,17 +90,14 @@ class Meter:
 
         `places` names outputs that stand elsewhere than in OUT while they are measured.
         """
-        work = [usage for phase, usage in self.phases.items() if phase != START]
-        shuffled = [usage.shuffled for usage in work if usage.shuffled is not None]
-        total = Usage(
-            sum(usage.seconds for usage in work), sum(usage.cpu for usage in work),
-            max(usage.rss for usage in self.phases.values()), sum(usage.read for usage in work),
-            sum(usage.written for usage in work), sum(shuffled) if shuffled else None,
-        )
+        work = {phase: usage for phase, usage in self.phases.items() if phase != START}
+        merged = _summed([usage for phase, usage in work.items() if phase != EXPORTING])
+        total = _summed(list(work.values())) if EXPORTING in work else None
         stands = {name: self.out / name for name in OUTPUTS} | dict(places or {})
         document = {
             "engine": self.engine, "data": str(self.data), "cores": self.cores, "versions": self.versions,
-            "phases": {name: asdict(usage) for name, usage in self.phases.items()}, "total": asdict(total),
+            "phases": {name: asdict(usage) for name, usage in self.phases.items()},
+            "merged": asdict(merged), "total": asdict(total) if total else None, "without": self.without,
             "counts": self.counts, "stored": {name: stored(path) for name, path in stands.items()},
         }
         (self.out / "result.json").write_text(json.dumps(document, indent=1), encoding="utf-8")
@@ -140,6 +138,15 @@ class Meter:
                 written += max(int(moved["wchar"]), int(moved["write_bytes"]))
         shuffled = None if self.shuffled is None else self.shuffled()
         return Usage(cpu=ticks / _TICKS, read=read, written=written, shuffled=shuffled)
+
+
+def _summed(usages: Sequence[Usage]) -> Usage:
+    shuffled = [usage.shuffled for usage in usages if usage.shuffled is not None]
+    return Usage(
+        sum(usage.seconds for usage in usages), sum(usage.cpu for usage in usages),
+        max(usage.rss for usage in usages), sum(usage.read for usage in usages),
+        sum(usage.written for usage in usages), sum(shuffled) if shuffled else None,
+    )
 
 
 def stored(path: Path) -> int:

@@ -1,4 +1,4 @@
-"""The benchmark's picture: total seconds against the size of register and changes, as SVG that stands alone."""
+"""The benchmark's picture: seconds to the merged register by size of register and of changes, as SVG of its own."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ Point = tuple[str, float, float, float]  # engine, size on the axis, the other s
 def plot(documents: Sequence[Mapping[str, Any]]) -> str:
     """Return both charts of all reports given; a line joins an engine's runs that have the other size in common."""
     rows = [
-        (engine["engine"], document["data"], engine["seconds"]["total"])
+        (engine["engine"], document["data"], engine["seconds"]["to_merged"])
         for document in documents
         for engine in document["engines"]
-        if engine["seconds"].get("total")
+        if engine["seconds"].get("to_merged")
     ]
     engines = list(dict.fromkeys(name for name, *_ in rows))
     colours = {name: _COLOURS[place % len(_COLOURS)] for place, name in enumerate(engines)}
@@ -38,7 +38,8 @@ def plot(documents: Sequence[Mapping[str, Any]]) -> str:
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {wide} {tall}" width="{wide}" height="{tall}" '
         'role="img" '
-        'aria-label="total seconds of each engine by size" font-family="system-ui, sans-serif" font-size="12">'
+        'aria-label="seconds of each engine to the merged register by size" font-family="system-ui, sans-serif" '
+        'font-size="12">'
         f'<rect width="{wide}" height="{tall}" fill="#fff"/>{"".join(parts)}</svg>\n'
     )
 

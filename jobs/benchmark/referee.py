@@ -7,7 +7,7 @@ and the exclusive or and the sum modulo 2^64 of the low halves of the rows' MD5.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,8 +36,12 @@ class Verdict:
         return AGREE if len(self.checksums) > 1 else ALONE
 
 
-def judge(outputs: Mapping[str, Path], cores: int = 2) -> list[Verdict]:
+def judge(
+    outputs: Mapping[str, Path], cores: int = 2, without: Mapping[str, Collection[str]] | None = None
+) -> list[Verdict]:
     """Compare the outputs of engines (name: folder); one verdict for each output.
+
+    `without` names outputs that an engine does not make: those are not asked for.
 
     What most engines wrote is taken for right; where two checksums have as many engines, all of them differ.
     """
@@ -45,7 +49,10 @@ def judge(outputs: Mapping[str, Path], cores: int = 2) -> list[Verdict]:
     with duckdb.connect() as db:
         db.execute(f"SET threads={cores}; SET preserve_insertion_order=false")
         for output in OUTPUTS:
-            found = {engine: _checksum(db, folder / output) for engine, folder in outputs.items()}
+            found = {
+                engine: _checksum(db, folder / output) for engine, folder in outputs.items()
+                if output not in (without or {}).get(engine, ())
+            }
             verdicts.append(Verdict(output, found, _differing(found)))
     return verdicts
 
@@ -55,7 +62,8 @@ def agreement(verdicts: list[Verdict], engine: str) -> str:
     wrong = [verdict.output for verdict in verdicts if engine in verdict.differing]
     if wrong:
         return f"{DIFFER}: {', '.join(wrong)}"
-    return AGREE if all(verdict.word != ALONE for verdict in verdicts) else ALONE
+    mine = [verdict for verdict in verdicts if engine in verdict.checksums]
+    return AGREE if all(verdict.word != ALONE for verdict in mine) else ALONE
 
 
 def _differing(found: Mapping[str, str]) -> tuple[str, ...]:

@@ -23,7 +23,8 @@ MEASURES = {  # column of the report: measure of a result, divisor, decimals
     "cpu_s": ("cpu", 1, 2), "rss_gb": ("rss", 1 << 30, 2), "bytes_read": ("read", 1, 0),
     "bytes_written": ("written", 1, 0), "bytes_shuffled": ("shuffled", 1, 0),
 }
-TABLE = ("engine", START, *PHASES, "total", *MEASURES, "agree")
+MERGED, TOTAL = "to_merged", "total"
+TABLE = ("engine", START, *PHASES, MERGED, TOTAL, *MEASURES, "agree")
 
 
 def report(turns: Sequence[Turns], verdicts: Sequence[Verdict], data: Path, cores: int, command: str) -> dict[str, Any]:
@@ -44,12 +45,13 @@ def row(taken: Turns, verdicts: Sequence[Verdict]) -> dict[str, Any]:
     if taken.results:
         phases = list(taken.results[0]["phases"])
         used = {phase: [result["phases"][phase] for result in taken.results] for phase in phases}
-        totals = [result["total"] for result in taken.results]
+        merged = [result["merged"] for result in taken.results]
+        totals = [result["total"] for result in taken.results if result["total"]]
         found["seconds"] = {phase: _middle(usages, "seconds", 1, 3) for phase, usages in used.items()}
-        found["seconds"]["total"] = _middle(totals, "seconds", 1, 3)
+        found["seconds"] |= {MERGED: _middle(merged, "seconds", 1, 3), TOTAL: _middle(totals, "seconds", 1, 3)}
         found["phase_cpu_s"] = {phase: _middle(usages, "cpu", 1, 2) for phase, usages in used.items()}
         for name, (measure, divisor, decimals) in MEASURES.items():
-            found[name] = _middle(totals, measure, divisor, decimals)
+            found[name] = _middle(merged, measure, divisor, decimals)
         found |= {key: taken.results[-1].get(key) for key in ("counts", "stored", "versions")}
     else:
         found |= {"seconds": {}, **dict.fromkeys(MEASURES)}
@@ -97,7 +99,7 @@ def flat(document: Mapping[str, Any]) -> list[dict[str, Any]]:
     rows = []
     for engine in document["engines"]:
         shown: dict[str, Any] = {"engine": engine["engine"]}
-        for phase in (START, *PHASES, "total"):
+        for phase in (START, *PHASES, MERGED, TOTAL):
             seconds = engine["seconds"].get(phase)
             shown[phase] = None if seconds is None else f"{seconds:.2f}"
         for name in MEASURES:
@@ -129,8 +131,8 @@ def markdown(document: Mapping[str, Any]) -> str:
         f"({there['cpu']}), {there['memory_gb']} GB, {there['system']}, Python {there['python']}, load "
         f"{' '.join(map(str, there['load']))}. " + ", ".join(f"{name} {version}" for name, version in versions.items()),
         "",
-        "Seconds by phase, medians; starting an engine is no part of the total. CPU, memory and bytes are those of the "
-        "whole process tree.",
+        "Seconds by phase, medians; starting an engine is no part of a sum. CPU, memory and bytes are those of the "
+        "whole process tree until the register is merged (`to merged`); an engine without export has no total.",
         "",
         "| " + " | ".join(column.replace("_", " ") for column in TABLE) + " |",
         "|" + "---|" * len(TABLE),

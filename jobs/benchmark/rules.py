@@ -25,8 +25,9 @@ CHECKS = "10X98765432"
 WIDE, NARROW = "０１２３４５６７８９Ｘｘ　 -", "0123456789XX"  # what stands beyond NARROW is taken away
 REASONS = ("E_NULL", "E_LEN", "E_CHAR", "E_DIV", "E_DATE", "E_CHECK")  # in the order they are asked
 
-PHASES = ("ingest", "resolve", "merge", "export")
-OUTPUTS = ("register", "history", "quarantine.parquet", "export")
+EXPORTING = "export"  # a phase and what it writes
+PHASES = ("ingest", "resolve", "merge", EXPORTING)
+OUTPUTS = ("register", "history", "quarantine.parquet", EXPORTING)
 
 
 class Policy(StrEnum):

@@ -39,6 +39,11 @@ class Turns:
     note: str = ""
     out: Path | None = None
 
+    @property
+    def without(self) -> frozenset[str]:
+        """Return the phases that the engine does not have."""
+        return frozenset(self.results[-1]["without"]) if self.results else frozenset()
+
 
 def module(engine: str) -> str:
     """Return the module that is an engine; the lake's own stands beside its peers."""
@@ -74,7 +79,7 @@ def take_turns(
         for taken in turns:
             if not taken.note:
                 _turn(taken, data, out, cores)
-                last = taken.note or f"{taken.results[-1]['total']['seconds']:.1f} s"
+                last = taken.note or f"{taken.results[-1]['merged']['seconds']:.1f} s to the merged register"
                 say(f"{taken.engine} {round_}/{repeat}: {last}")
     return turns
 
@@ -110,7 +115,7 @@ def _turn(taken: Turns, data: Path, out: Path, cores: int) -> None:
         result = json.loads((folder / "result.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         result = {}
-    if any(phase not in result.get("phases", {}) for phase in PHASES):
+    if {*result.get("phases", {}), *result.get("without", ())} < set(PHASES):
         taken.note = f"wrote no whole result.json: see {log}"
         return
     taken.results.append(result)

@@ -37,7 +37,8 @@ def run(
     """
     others = [_read(path) for path in beside]
     turns = take_turns(data, out / "outputs", engines or default_engines(), repeat, cores, say)
-    verdicts = referee.judge({taken.engine: taken.out for taken in turns if taken.out is not None}, cores)
+    outputs = {taken.engine: taken.out for taken in turns if taken.out is not None}
+    verdicts = referee.judge(outputs, cores, {taken.engine: taken.without for taken in turns})
     command = " ".join(["lake", *sys.argv[1:]])
     document = report.report(turns, verdicts, data, cores, command)
     (out / "report.json").write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
