@@ -2,18 +2,20 @@
 
 The register is the keyed one of `schemas`, opened once for a data set with the data set's register; each run works on a
 copy of that lake whose data files are hard links. What is measured is what a delivery costs: `ingest` lands, loads and
-conforms the extracts; `merge` is one resolve of the register, claims and versions written and accounted for, so that
-there is no phase `resolve`. Before, the engine starts and a small batch goes through another lake, as in one that has
-run a day. After, the tables are written once more in the peers' form for the referee, which is no part of any phase.
-No export of the lake follows changes yet, so none is measured.
+conforms the extracts, departments side by side as a scheduler does; `merge` is one resolve of the register, claims and
+versions written and accounted for, so that there is no phase `resolve`. Before, the engine starts and a small batch goes
+through another lake, as in one that has run a day. After, the tables are written once more in the peers' form for the
+referee, which is no part of any phase. No export of the lake follows changes yet, so none is measured.
 """
 
 from __future__ import annotations
 
 import hashlib
+import multiprocessing
 import os
 import shutil
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from importlib.metadata import version
 from pathlib import Path
 
@@ -56,16 +58,16 @@ def run(data: Path, out: Path, cores: int) -> None:
         def at(root: Path, engine_rows: int = ENGINE_ROWS) -> Settings:
             return Settings(root=root, schemas=schemas, spark=spark, engine_rows=engine_rows)
 
-        base = opened(data, at)
-        warm_up(data, out / "warm", at)
-        copied(base, out / "lake")
-        with Lake.open(at(out / "lake")) as lake:
-            meter.roots = [engine.pid]
+        copied(opened(data, at), out / "lake")
+        meter.roots = [engine.pid]
+        context = multiprocessing.get_context("spawn")  # processes of their own, as a scheduler's tasks are
+        with ProcessPoolExecutor(cores, context) as pool, Lake.open(at(out / "lake")) as lake:
+            warm_up(data, out / "warm", at, pool)
             with meter("ingest"):
-                for name in DEPARTMENTS:
-                    report = _taken(lake, name, sorted((data / f"extract_{name}").glob("*.parquet")))
-                    meter.counts["read"] = meter.counts.get("read", 0) + report.delivered
-                    meter.counts["quarantined"] = meter.counts.get("quarantined", 0) + report.quarantined
+                given = {name: sorted((data / f"extract_{name}").glob("*.parquet")) for name in DEPARTMENTS}
+                reports = list(pool.map(_taken, [at(out / "lake")] * len(given), given, given.values()))
+            meter.counts["read"] = sum(report.delivered for report in reports)
+            meter.counts["quarantined"] = sum(report.quarantined for report in reports)
             with meter("merge"):
                 (report,) = resolve.run(lake, REGISTER_NAME)
             made: dict[str, int] = report.extra["versions"]  # type: ignore[assignment]
@@ -119,25 +121,28 @@ def _as_register(rows: pl.DataFrame) -> pl.DataFrame:
     return rows.select(pl.col("id18").alias(KIND), *told)
 
 
-def warm_up(data: Path, folder: Path, at: Callable[[Path, int], Settings]) -> None:
-    """Let a small batch go all the way through another lake, in the same engine."""
+def warm_up(data: Path, folder: Path, at: Callable[[Path, int], Settings], pool: ProcessPoolExecutor) -> None:
+    """Let a small batch go all the way through another lake, in the same engine and by the same processes."""
     given = folder / "given"
     for name in DEPARTMENTS:
         (given / name).mkdir(parents=True)
         part = min((data / f"extract_{name}").glob("*.parquet"))
         pl.scan_parquet(part).head(WARM_ROWS).collect().write_parquet(given / name / part.name)
-    with Lake.open(at(folder / "lake", 0)) as lake:
-        for name in DEPARTMENTS:
-            _taken(lake, name, sorted((given / name).glob("*.parquet")))
+    files = {name: sorted((given / name).glob("*.parquet")) for name in DEPARTMENTS}
+    settings = at(folder / "lake", 0)
+    list(pool.map(_taken, [settings] * len(files), files, files.values()))
+    with Lake.open(settings) as lake:
         resolve.run(lake, REGISTER_NAME)
     shutil.rmtree(folder)
 
 
-def _taken(lake: Lake, name: str, files: list[Path]) -> StageReport:
-    land.run(lake, f"{name}/extract", files=files)
-    load.run(lake, f"{name}/extract")
-    (report,) = conform.run(lake, f"{name}/extract")
-    return report
+def _taken(settings: Settings, name: str, files: list[Path]) -> StageReport:
+    """Land, load and conform one department's extract."""
+    with Lake.open(settings) as lake:
+        land.run(lake, f"{name}/extract", files=files)
+        load.run(lake, f"{name}/extract")
+        (report,) = conform.run(lake, f"{name}/extract")
+        return report
 
 
 def copied(base: Path, folder: Path) -> None:

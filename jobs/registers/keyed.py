@@ -52,9 +52,18 @@ class Terms:
 
 def newest_of_delivery(claims: pl.DataFrame) -> pl.DataFrame:
     """Return of each delivery's rows about one entity in one role the newest: by moment, then file and row."""
-    return pl.concat(
-        [claims.clear(), *(_newest(said) for said in claims.partition_by(*SPEAKER, maintain_order=True))]
-    )
+    return pl.concat([claims.clear(), *(_newest(said) for said in _by_speaker(claims))])
+
+
+def _by_speaker(claims: pl.DataFrame) -> list[pl.DataFrame]:
+    """Return the claims of each delivery and role; they are few, so that looking through for each is cheap."""
+    speakers = claims.select(SPEAKER).unique(maintain_order=True)
+    if speakers.height < 2:
+        return [claims] if claims.height else []
+    return [
+        claims.filter(pl.all_horizontal(pl.col(name) == value for name, value in zip(SPEAKER, one, strict=True)))
+        for one in speakers.iter_rows()
+    ]
 
 
 def _newest(said: pl.DataFrame) -> pl.DataFrame:
@@ -68,23 +77,23 @@ def merged(current: pl.DataFrame, claims: pl.DataFrame, terms: Terms) -> pl.Data
 
     `current` are register rows (`Terms.schema`, one per entity) of at least the claims' entities that have one; a
     removed one counts as none. `claims` are claims of a keyed register, of one delivery and role at most one per
-    entity (`newest_of_delivery`). Same columns, by id.
+    entity (`newest_of_delivery`). Same columns, in any order.
     """
     known = current.filter(pl.col("_status") != REMOVED)
     new = claims.select(_entity_id="_key_id", _kind="_kind").unique("_entity_id", keep="any")
     new = new.join(known, on="_entity_id", how="anti")
     rows = pl.concat([known, new], how="diagonal").with_columns(_changed=pl.col("_status").is_null())
-    for said in claims.partition_by(*SPEAKER, maintain_order=True):
+    for said in _by_speaker(claims):
         rows = _heard(rows, said, terms)
     changed = rows.filter("_changed").with_columns(pl.col("_status").fill_null(ACTIVE))
-    return changed.select(list(terms.schema)).sort("_entity_id")
+    return changed.select(list(terms.schema))
 
 
 def refolded(opening: pl.DataFrame, claims: pl.DataFrame, current: pl.DataFrame, terms: Terms) -> pl.DataFrame:
     """Return the rows of entities whose claims became fewer that differ from the current ones.
 
     `opening` are the rows the register was opened with, `claims` all that are left, `current` the rows as they are, of
-    the same entities. One about which nothing is left is `removed`. Same columns, by id.
+    the same entities. One about which nothing is left is `removed`. Same columns, in any order.
     """
     schema = terms.schema
     found = pl.concat([opening.select(list(schema)), merged(opening, claims, terms)])
@@ -96,7 +105,7 @@ def refolded(opening: pl.DataFrame, claims: pl.DataFrame, current: pl.DataFrame,
         pl.col(name) if name in kept else pl.lit(REMOVED if name == "_status" else None, kind).alias(name)
         for name, kind in schema.items()
     )
-    return pl.concat([changed.select(list(schema)), emptied]).sort("_entity_id")
+    return pl.concat([changed.select(list(schema)), emptied])
 
 
 def merged_on(day: date, opening: pl.DataFrame, claims: pl.DataFrame, terms: Terms) -> pl.DataFrame:
