@@ -19,11 +19,13 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import settings as hypothesis_settings
 
-from jobs.rows.codes import CodeBook
-from jobs.settings import PROJECT, Settings
-
 if TYPE_CHECKING:
+    from jobs.rows.codes import CodeBook
     from tests.object_store import Server
+
+# The project is imported where it is needed: the process that hands out the tests needs none of it, and the tests of
+# the pure core need no engine and no store.
+PROJECT = Path(__file__).parents[1]
 
 NEEDS_ENGINE = {"spark", "e2e"}
 KEPT_SETTINGS = {"LAKE_CI", "LAKE_DEBUG", "LAKE_JARS", "LAKE_MAVEN_URL", "LAKE_ENGINE_MEMORY", "LAKE_ENGINE_CORES"}
@@ -31,7 +33,7 @@ ABSENT = "NOT HERE:"
 
 
 # The same examples on every machine and every run; many more of them with --soak.
-hypothesis_settings.register_profile("lake", derandomize=True, max_examples=15, deadline=None)
+hypothesis_settings.register_profile("lake", derandomize=True, max_examples=12, deadline=None)
 hypothesis_settings.register_profile("soak", hypothesis_settings.get_profile("lake"), max_examples=500)
 hypothesis_settings.load_profile("lake")
 
@@ -64,6 +66,8 @@ def schemas() -> Path:
 @pytest.fixture(scope="session")
 def codes(schemas: Path) -> CodeBook:
     """The project's code lists."""
+    from jobs.rows.codes import CodeBook
+
     return CodeBook.load(schemas / "codes")
 
 
@@ -82,7 +86,8 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
     Its clients share one session, as those of a lake's own engine do: a session each would leave a worker behind each.
     """
-    from jobs.storage import engine as server  # here and below: the pure core's tests load neither engine nor store
+    from jobs.settings import Settings
+    from jobs.storage import engine as server
 
     settings = Settings(root=tmp_path_factory.mktemp("engine"), spark=None)
     try:
@@ -96,6 +101,7 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def missing_part() -> str | None:
     """Return what the engine lacks on this machine, with the remedy; None when nothing."""
     from jobs.errors import EngineError
+    from jobs.settings import Settings
     from jobs.storage import engine as server
     from jobs.storage import jars
 

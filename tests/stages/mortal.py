@@ -1,13 +1,11 @@
 """Run stages in a process that kills itself (SIGKILL) before or after its n-th durable write.
 
-The product's code knows nothing of this: the methods that write durably are wrapped here, in a process of their own,
-forked from one that has imported the stages and done nothing else.
+The product's code knows nothing of this: the methods that write durably are wrapped here, in a process of their own.
 """
 
 from __future__ import annotations
 
 import functools
-import multiprocessing
 import os
 import signal
 from collections.abc import Sequence
@@ -22,6 +20,7 @@ from jobs.storage.ledgers import Ledger
 from jobs.storage.logs import Log
 from jobs.storage.objects import Folder
 from jobs.storage.tables import Lake
+from tests.forks import forked
 
 KILLED = -signal.SIGKILL
 DURABLE = (
@@ -77,14 +76,8 @@ def live(
     The process dies `before` or `after` its n-th durable write. Returns its exit code, and how many writes there were
     where it lived on.
     """
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([__name__, "pandas", "scipy.sparse.csgraph"])
-    receiver, sender = context.Pipe(duplex=False)
-    process = context.Process(target=_live, args=(settings, number, moment, tuple(datasets), again, sender))
-    process.start()
-    sender.close()
-    process.join()
-    return process.exitcode, receiver.recv() if process.exitcode == 0 else 0
+    ended, writes = forked(_live, settings, number, moment, tuple(datasets), again)
+    return ended, writes or 0
 
 
 def _live(
