@@ -3,48 +3,25 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import sys
-from multiprocessing.connection import Connection
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from jobs.releases import approvals
 from jobs.releases.verify import read_log, verify
-from jobs.settings import Settings
 from jobs.stages import publish
-from jobs.storage.tables import Lake
-from tests.forks import forked
+from tests.forks import ending
 from tests.releases.conftest import put_gold, visits
 
 NAME, OPEN = "health/visits", "open/health__visits"
 
 
-def run(lake: Lake, last: int, what: str) -> tuple[int | None, int | None]:
-    """Publish or withdraw in a process that ends at its last durable step; return its exit code and its steps."""
-    return forked(_run, lake.settings, last, what)
-
-
-def _run(settings: Settings, last: int, what: str, told: Connection) -> None:
-    steps = []
-
-    def count(event: str, arguments: tuple[Any, ...]) -> None:
-        # A file becomes durable by being renamed or linked into place (the second path), and goes by being removed.
-        if event in ("os.rename", "os.link", "os.remove") and "/open/" in str(arguments[event != "os.remove"]):
-            steps.append(event)
-            if len(steps) == last:
-                os._exit(9)
-
-    with Lake.open(settings) as lake:
-        sys.addaudithook(count)
-        if what == "publish":
-            publish.run(lake, NAME, approved_by="officer")
-        else:
-            publish.withdraw(lake, NAME, ["1.0.0"], reason="an error", by="officer")
-    told.send(len(steps))
+WORK = {
+    "publish": partial(publish.run, name=NAME, approved_by="officer"),
+    "withdraw": partial(publish.withdraw, name=NAME, versions=["1.0.0"], reason="an error", by="officer"),
+}
 
 
 @pytest.fixture
@@ -61,21 +38,22 @@ def chosen(steps: int) -> list[int]:
     return sorted({1 + round(n * (steps - 1) / 4) for n in range(5)})
 
 
-@pytest.mark.parametrize("what", ["publish", "withdraw"])
+@pytest.mark.parametrize("what", WORK)
 def test_killed_at_any_durable_step_nothing_is_half_there(prepared, tmp_path, what):
     lake, before = prepared, tmp_path / "before"
+    run = partial(ending, lake.settings, WORK[what], "/open/")
     shutil.copytree(lake.settings.root, before)
-    ended, steps = run(lake, 0, what)
+    ended, steps = run(0)
     assert ended == 0
     assert steps > 5
     expected = state(lake)
     for step in chosen(steps):
         shutil.rmtree(lake.settings.root)
         shutil.copytree(before, lake.settings.root)
-        assert run(lake, step, what) == (9, None)
+        assert run(step) == (9, None)
         for folder in versions(lake):
             assert verify(folder).problems == [], (step, folder.name)
-        assert run(lake, 0, what)[0] == 0
+        assert run(0)[0] == 0
         assert state(lake) == expected, step
         assert not lake.objects.unfinished("open")
         assert all(verify(folder).problems == [] for folder in versions(lake))
