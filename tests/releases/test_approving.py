@@ -50,7 +50,7 @@ print("FOUND" + json.dumps(told))
 
 @pytest.fixture(scope="module")
 def airflow_says() -> ModuleType:
-    """What Airflow is told a failure or a skip by; importing it takes seconds, which every process of tests would spend."""
+    """What Airflow is told by; importing it takes seconds, which every process of tests would spend."""
     return import_module("airflow.sdk.exceptions")
 
 
