@@ -17,7 +17,7 @@ from jobs.settings import Settings
 from jobs.stages import conform, land, load, maintain, open_register, resolve, retract
 from jobs.storage.ledgers import Ledger
 from jobs.storage.tables import Lake
-from tests.stages.mortal import KILLED, live
+from tests.stages.mortal import KILLED, live, open_and_resolve
 
 FIELDS = ("name", "ethnic", "division", "address", "phone", "marital", "insured")
 KNOWN, OTHER, NEW = "11010519491231002X", "110105194912310054", "110105195001010012"
@@ -159,24 +159,13 @@ def test_the_engines_workers_make_the_same_register(tmp_path: Path, settings: Se
     assert found[0].equals(found[1])
 
 
-def _open_and_resolve(lake: Lake, old: Path) -> None:
-    """Open the register where it is not yet, take in what waits, withdraw a delivery, take that in too."""
-    if not Ledger(lake, "person").plans():
-        open_register.run(lake, "person", [old])
-    resolve.run(lake, "person")
-    batch = lake.batches("hi/extract")[0].id
-    if batch not in lake.retracted("hi/extract"):
-        retract.run(lake, "hi/extract", batch=batch)
-    resolve.run(lake, "person")
-
-
 def test_killed_before_and_after_every_write_the_next_run_ends_as_if_nothing_had_happened(
     tmp_path: Path, settings: Settings, soak: bool
 ) -> None:
     with Lake.open(at(settings, tmp_path / "given")) as lake:
         for dataset, rows in NEWS.items():
             deliver(lake, dataset, tmp_path / dataset, rows)
-    work = partial(_open_and_resolve, old=old_register(tmp_path))
+    work = partial(open_and_resolve, register="person", old=old_register(tmp_path), dataset="hi/extract")
 
     def lake_of(name: str) -> Settings:
         shutil.copytree(tmp_path / "given", tmp_path / name)
