@@ -2,10 +2,10 @@
 
 The register is the keyed one of `schemas`, opened once for a data set with the data set's register; each run works on a
 copy of that lake whose data files are hard links. Measured is what a delivery costs: `ingest` lands, loads and conforms
-the extracts, departments side by side as a scheduler does; `merge` is one resolve of the register, claims and
-versions written and accounted for, so that there is no phase `resolve`. Before, the engine starts and a small batch goes
-through another lake, as in one that has run a day. After, the tables are written once more in the peers' form for the
-referee, which is no part of any phase. No export of the lake follows changes yet, so none is measured.
+the extracts, departments side by side as a scheduler does; `merge` is one resolve of the register, claims and versions
+written and accounted for, so that there is no phase `resolve`. Before, the engine starts and a small batch goes through
+another lake, as in one that has run a day. After, the tables are written once more in the form of the peers, for the
+referee; that is no part of any phase. No export of the lake follows changes yet, so none is measured.
 """
 
 from __future__ import annotations

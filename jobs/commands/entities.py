@@ -199,7 +199,7 @@ def _field(lake: Lake, desk: Desk, entity: str, field: str, *, unmask: bool) -> 
 
 def open_register(
     register: Annotated[str, typer.Argument(help="a keyed register that has no commit yet")],
-    files: Annotated[list[Path], typer.Argument(exists=True, dir_okay=False, help="Parquet files")],
+    files: Annotated[list[Path], typer.Argument(help="Parquet files")],
     json: AsJson = False,
 ) -> None:
     """Fill a keyed register with the rows of the one before it, each value with its source and moment.

@@ -10,9 +10,9 @@ from typing import Any
 
 import polars as pl
 
-from jobs.contract import Register
 from jobs.errors import RequestError
 from jobs.layers import Layer
+from jobs.register import Register
 from jobs.registers.assertions import OWN_RULES, PERSON, SAME, UNDO, in_force, rulings
 from jobs.registers.assertions import SCHEMA as ASSERTION
 from jobs.registers.claims import compared

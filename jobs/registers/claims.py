@@ -8,7 +8,8 @@ from typing import Any
 
 import polars as pl
 
-from jobs.contract import Contract, Register, TypeSpec
+from jobs.contract import Contract, TypeSpec
+from jobs.register import Register
 from jobs.registers.keys import KEYS, has_key, identified, keys_in
 from jobs.registers.naming import NAMES, sounding, written
 from jobs.registers.nearness import near_marks

@@ -8,7 +8,8 @@ from typing import Any
 
 import polars as pl
 
-from jobs.contract import Register, TypeSpec
+from jobs.contract import TypeSpec
+from jobs.register import Register
 from jobs.registers.claims import claim_schema, field_schema, moment
 from jobs.sets.deduplication import fingerprint
 

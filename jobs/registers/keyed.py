@@ -15,7 +15,8 @@ from zoneinfo import ZoneInfo
 
 import polars as pl
 
-from jobs.contract import Register, RegisterField, TypeSpec
+from jobs.contract import TypeSpec
+from jobs.register import Register, RegisterField
 from jobs.registers.claims import claim_schema
 from jobs.registers.fold import ACTIVE, ENDED, REMOVED, register_schema
 

@@ -8,7 +8,8 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
-from jobs.contract import Contract, EntityLink, Register
+from jobs.contract import Contract, EntityLink
+from jobs.register import Register
 from jobs.rows.coarsening import pseudonyms
 
 UNKEYED = "unkeyed"

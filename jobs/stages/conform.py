@@ -250,6 +250,9 @@ def fingerprint_of(contract: Contract, types: Mapping[str, TypeSpec], codes: Cod
         mode="json", include={"source", "load", "fields", "expect", "entities"},
         exclude={"fields": {"__all__": {"special"}}},
     )
+    for name, field in contract.fields.items():
+        if field.centenarians:
+            deciding["fields"][name].pop("centenarians")
     used = {field.type: types[field.type].model_dump(mode="json") for field in contract.fields.values()}
     lists = sorted({field.codes for field in contract.fields.values() if field.codes and codes.has(field.codes)})
     told = [deciding, used, *[codes.table(name).write_csv() for name in lists]]

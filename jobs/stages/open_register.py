@@ -68,7 +68,9 @@ def run(lake: Lake, register: str, files: Sequence[Path]) -> StageReport:
 
 
 def _checked(file: Path, kind: str, lake: Lake, register: str) -> int:
-    """Return how many rows a file has; raise SourceError when a column is missing."""
+    """Return how many rows a file has; raise SourceError when it or a column is missing."""
+    if not file.is_file():
+        raise SourceError("there is no such file.", dataset=register, where=file.name)
     with reading(file.name):
         scanned = pl.scan_parquet(file)
         names = scanned.collect_schema().names()

@@ -21,10 +21,10 @@ import polars as pl
 
 from jobs import layers
 from jobs.batch import StageReport
-from jobs.contract import Register
 from jobs.errors import RequestError, StorageError
 from jobs.layers import Layer
 from jobs.privacy.keyring import secret
+from jobs.register import Register
 from jobs.registers.assertions import ALIKE, CONTRADICTION, NEAR, difference, in_force, parties_of, rulings
 from jobs.registers.assertions import SCHEMA as ASSERTION
 from jobs.registers.cases import cases

@@ -13,7 +13,8 @@ from typing import Any
 
 import polars as pl
 
-from jobs.contract import Contract, Register, TypeSpec
+from jobs.contract import Contract, TypeSpec
+from jobs.register import Register
 from jobs.registers.assertions import SCHEMA, Ruling
 from jobs.registers.claims import claims as claims_of
 from jobs.registers.claims import needed, once

@@ -18,8 +18,8 @@ from typing import Any
 import polars as pl
 
 from jobs import layers
-from jobs.contract import Register
 from jobs.layers import Layer
+from jobs.register import Register
 from jobs.registers.claims import SNAPSHOTS, claim_schema, corrected, standing, with_absences
 from jobs.registers.fold import REMOVED, register_schema
 from jobs.registers.nearness import MARKS

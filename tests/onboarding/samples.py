@@ -6,10 +6,11 @@ import shutil
 from datetime import date
 from pathlib import Path
 
-from jobs.catalogue import Catalogue, check_references, read_catalogue
+from jobs.catalogue import Catalogue, read_catalogue
 from jobs.contract import Contract
 from jobs.onboarding.draft import draft
 from jobs.onboarding.precheck import precheck
+from jobs.references import check_references
 from jobs.rows.codes import CodeBook
 from jobs.rows.examples import check_examples
 from jobs.rows.protection import gold_schema

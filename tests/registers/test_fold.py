@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobs.contract import Register, TypeSpec
+from jobs.contract import TypeSpec
+from jobs.register import Register
 from jobs.registers.claims import compared, mark
 from jobs.registers.fold import changes, fold, placed_schema, valid_on
 from jobs.registers.judging import judge

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jobs.catalogue import load_catalogue
-from jobs.contract import Register
+from jobs.register import Register
 from jobs.registers.claims import claim_schema
 from jobs.registers.fold import ACTIVE, ENDED, REMOVED
 from jobs.registers.keyed import Terms, merged, merged_on, newest_of_delivery, refolded
