@@ -2,7 +2,9 @@
 
 SHELL := bash
 .DEFAULT_GOAL := help
-.PHONY: help setup venv check types contracts lint test soak unit demo up down site portal clean
+# Compiled Python is kept even where the shell forbids it: the tests start many processes that load the same modules.
+unexport PYTHONDONTWRITEBYTECODE
+.PHONY: help setup venv check types contracts lint test core soak unit bench demo up down site portal clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' Makefile
@@ -17,7 +19,7 @@ check: venv ## lint, types, contracts: seconds, no Java; names everything that i
 	@$(MAKE) --no-print-directory --keep-going --jobs 2 types contracts lint
 
 types:
-	.venv/bin/mypy
+	.venv/bin/mypy --num-workers 2
 
 contracts:
 	.venv/bin/lake check
@@ -29,11 +31,20 @@ lint:
 test: setup site ## run all tests, two files of them at a time
 	.venv/bin/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
-soak: setup ## every point of death and many orders of arrival, for hours
-	.venv/bin/python -m pytest --soak tests/stages/test_order.py
+core: venv ## run the tests of the pure core: seconds, no Java
+	.venv/bin/python -m pytest --quiet --numprocesses 2 tests/rows tests/sets tests/registers
+
+soak: setup ## every point of death, many orders of arrival, many more examples, for hours
+	.venv/bin/python -m pytest --soak tests/stages/test_order.py tests/rows tests/sets tests/registers tests/privacy
 
 unit: venv ## run the tests that need no Java
 	.venv/bin/python -m pytest -m "not spark and not e2e"
+
+bench: ## the merge beside other engines; DATA=DIR or REGISTER=1e6 CHANGES=1e5, ENGINES=a,b REPEAT=3
+	@bash infra/setup.sh --peers
+	.venv/bin/lake bench $(if $(DATA),"$(DATA)") $(if $(REGISTER),--register $(REGISTER)) \
+	    $(if $(CHANGES),--changes $(CHANGES)) $(if $(ENGINES),--engines $(ENGINES)) \
+	    $(if $(REPEAT),--repeat $(REPEAT)) $(if $(OUT),--out "$(OUT)")
 
 demo: setup ## a synthetic city through Airflow and Spark to open datasets; STORAGE=minio keeps them in buckets
 ifeq ($(STORAGE),minio)

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Make .venv from uv.lock, then look for Java and fetch the engine's pinned jars. Quick when nothing changed.
-# Usage: infra/setup.sh [--no-java]
+# Usage: infra/setup.sh [--no-java | --peers]  (--peers: what the benchmark's other engines take, too)
 set -euo pipefail
 unset CDPATH
 cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.."
@@ -78,6 +78,16 @@ make_environment() {
     printf '%s\n' "$wanted" >.venv/.setup
 }
 
+# An engine that has no package for this machine is a row of the benchmark that says so.
+add_peers() {
+    local uv
+    .venv/bin/python -c 'import polars_hash, pysail' 2>/dev/null && return
+    uv=$(find_uv .venv/bin/python)
+    echo "fetching the benchmark's other engines" >&2
+    UV_PROJECT_ENVIRONMENT=.venv UV_PYTHON_DOWNLOADS=never "$uv" sync --frozen --quiet --inexact --group benchmark \
+        --python .venv/bin/python || echo "some of them could not be had" >&2
+}
+
 check_java() {
     local java remedy="install openjdk-17-jre-headless, or set JAVA_HOME" told version
     java=java
@@ -107,6 +117,9 @@ main() {
     make_environment
     if [[ "${1:-}" != "--no-java" ]]; then
         .venv/bin/python -m jobs.storage.jars
+    fi
+    if [[ "${1:-}" == "--peers" ]]; then
+        add_peers
     fi
 }
 

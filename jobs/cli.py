@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 from jobs.commands import (
+    benchmark,
     cases,
     contracts,
     deliveries,
@@ -45,7 +46,7 @@ PANELS = {
     "Identifiers and codes (no Java needed)": (identification.identify, identification.code),
     "Registers": (
         entities.entity, entities.resolve, entities.why, entities.history, cases.cases, cases.decide, linking.link,
-        linking.match,
+        linking.match, entities.open_register,
     ),
     "Open data": (
         publishing.approve, publishing.preview, publishing.release, publishing.releases, publishing.diff,
@@ -54,7 +55,7 @@ PANELS = {
     "Privacy (no Java needed)": (privacy.risk, exposure.attack, privacy.anonymise, exposure.scan, privacy.keys),
     "Operation": (
         operation.demo, operation.up, operation.down, operation.engine, operation.setup_storage, operation.runs,
-        operation.synth, operation.score,
+        operation.synth, operation.score, benchmark.bench,
     ),
 }
 

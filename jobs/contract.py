@@ -28,6 +28,8 @@ THEMES = (
     "科技", "知识产权", "自然资源", "农业", "林业", "环境", "安监", "质量", "统计", "气象",
 )
 
+COUNTED = {"s": 1_000_000, "ms": 1_000}  # units in which a timestamp may count from 1970, in microseconds
+
 # Smallest group a released row may belong to, by mode of release (GB/T 42460-2023 annex D as implemented publicly).
 GROUP_THRESHOLD: dict[str, int] = {"public": 20, "controlled": 5, "enclave": 3}
 
@@ -90,8 +92,13 @@ class ContractField(Model):
     title: Text | None = None
     required: bool = False
     codes: Name | None = Field(default=None, description="code list of schemas/codes for type: code")
-    unit: str | None = None
+    unit: str | None = Field(
+        default=None, description="of bare amounts of money (万元); of a timestamp that counts from 1970: s or ms"
+    )
     currency: str | None = Field(default=None, pattern=r"^[A-Z]{3}$")
+    centenarians: bool = Field(
+        default=True, description="15-digit citizen numbers with sequence 996 to 999 are of people born before 1900"
+    )
     legacy: dict[Name, Name] = Field(
         default_factory=dict, description="older kind of identifier: field of this contract that receives it"
     )
@@ -100,6 +107,13 @@ class ContractField(Model):
     special: Special | None = Field(
         default=None, description="kind of sensitive personal information it tells (PIPL art. 28): of grade 4"
     )
+
+
+    def deciding(self) -> dict[str, Any]:
+        """Return what decides a field's values and what may leave; words the language got later, only where used."""
+        left_out = {"special": None, "centenarians": True}
+        unused = {name for name, value in left_out.items() if getattr(self, name) == value}
+        return self.model_dump(mode="json", exclude={"title", *unused})
 
 
 class Expectation(Model):
@@ -268,6 +282,11 @@ class Contract(Model):
         names = [field.from_ for field in self.fields.values() if field.from_]
         return tuple(dict.fromkeys([*names, *self.load.deleted_when]))
 
+    def correctable(self, role: str) -> bool:
+        """Tell whether a later row of one record may be about another entity: the row key does not say about whom."""
+        key = self.load.key
+        return self.load.mode != "append" and bool(key) and not set(self.entities[role].key) <= set(key)
+
     @property
     def required_columns(self) -> tuple[str, ...]:
         """Return the source columns a delivery may not lack."""
@@ -285,63 +304,6 @@ class Contract(Model):
         if self.release is None:
             return ()
         return tuple(c for c in self.published if c not in self.release.not_identifying)
-
-
-class RegisterField(Model):
-    """Describe one field of a register and who is believed about it."""
-
-    type: Name
-    title: Text
-    codes: Name | None = None
-    policy: Literal["preferred", "latest"] = Field(
-        default="preferred", description="preferred: source rank before date; latest: date before source rank"
-    )
-    prefer: tuple[DatasetName, ...] = Field(default=(), description="most believed source first; the rest are equal")
-    null: Literal["no_claim", "clears"] = "no_claim"
-
-
-class Clash(Model):
-    """Say when two claims under one key speak of two different parties.
-
-    Two contradictions among `name`, `other` and `changing`, or a wholly unlike name from a source that is not the lead.
-    """
-
-    name: Name = Field(description="field whose values must be wholly unlike to contradict each other")
-    other: tuple[Name, ...] = Field(min_length=1, description="fields fixed for life: a difference is a contradiction")
-    changing: tuple[Name, ...] = Field(
-        default=(), description="fields that change in a life: the lead's own change of them is history"
-    )
-    former: Name | None = Field(
-        default=None, description="field with an earlier name, under which a party may still go"
-    )
-    most_parties: int = Field(
-        default=4, ge=1, description="more parties than this under one key: it stands for nobody, all its rows wait"
-    )
-    alike: tuple[tuple[Name, ...], ...] = Field(
-        default=(), description="fields that, when all are equal, suggest that two keys are one party's"
-    )
-
-
-class Register(Model):
-    """Describe a base register: its keys, its fields, whom it believes, when it refuses to merge."""
-
-    name: Name
-    title: Text
-    description: Text
-    kinds: tuple[Name, ...] = Field(min_length=1, description="kinds of key, best first")
-    lead: tuple[DatasetName, ...] = Field(default=(), description="sources whose claims anchor a contested key")
-    fields: dict[Name, RegisterField] = Field(min_length=1)
-    clash: Clash
-    most_keys: int = Field(default=50, ge=2, description="an entity of more keys than this is held, never merged")
-
-    @model_validator(mode="after")
-    def _clash_fields(self) -> Register:
-        clash = self.clash
-        named = (clash.name, *clash.other, *clash.changing, clash.former, *(f for one in clash.alike for f in one))
-        for name in filter(None, named):
-            if name not in self.fields:
-                raise ValueError(f"clash names {name}, which is no field of the register")
-        return self
 
 
 class TypeSpec(Model):

@@ -14,30 +14,32 @@ from collections import Counter
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings as hypothesis_settings
 
-from jobs.errors import EngineError
-from jobs.operation.object_store import program
-from jobs.rows.codes import CodeBook
-from jobs.settings import PROJECT, Settings
-from jobs.storage import engine as server
-from jobs.storage import jars
-from tests.object_store import Server
+if TYPE_CHECKING:
+    from jobs.rows.codes import CodeBook
+    from tests.object_store import Server
+
+# The project is imported where it is needed: the process that hands out the tests needs none of it, and the tests of
+# the pure core need no engine and no store.
+PROJECT = Path(__file__).parents[1]
 
 NEEDS_ENGINE = {"spark", "e2e"}
 KEPT_SETTINGS = {"LAKE_CI", "LAKE_DEBUG", "LAKE_JARS", "LAKE_MAVEN_URL", "LAKE_ENGINE_MEMORY", "LAKE_ENGINE_CORES"}
 ABSENT = "NOT HERE:"
 
 
-# The same examples on every machine and every run.
-hypothesis_settings.register_profile("lake", derandomize=True, max_examples=40, deadline=None)
+# The same examples on every machine and every run; many more of them with --soak.
+hypothesis_settings.register_profile("lake", derandomize=True, max_examples=12, deadline=None)
+hypothesis_settings.register_profile("soak", hypothesis_settings.get_profile("lake"), max_examples=500)
 hypothesis_settings.load_profile("lake")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--soak", action="store_true", help="every order and every point of death, for hours")
+    parser.addoption("--soak", action="store_true", help="every point of death, many orders and examples, for hours")
 
 
 @pytest.fixture(scope="session")
@@ -47,6 +49,8 @@ def soak(request: pytest.FixtureRequest) -> bool:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("--soak"):
+        hypothesis_settings.load_profile("soak")
     # A shell may point at a real lake; no test may touch it.
     for name in list(os.environ):
         if name.startswith("LAKE_") and name not in KEPT_SETTINGS:
@@ -62,6 +66,8 @@ def schemas() -> Path:
 @pytest.fixture(scope="session")
 def codes(schemas: Path) -> CodeBook:
     """The project's code lists."""
+    from jobs.rows.codes import CodeBook
+
     return CodeBook.load(schemas / "codes")
 
 
@@ -80,6 +86,9 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
     Its clients share one session, as those of a lake's own engine do: a session each would leave a worker behind each.
     """
+    from jobs.settings import Settings
+    from jobs.storage import engine as server
+
     settings = Settings(root=tmp_path_factory.mktemp("engine"), spark=None)
     try:
         running = server.start(settings)
@@ -91,6 +100,11 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @cache
 def missing_part() -> str | None:
     """Return what the engine lacks on this machine, with the remedy; None when nothing."""
+    from jobs.errors import EngineError
+    from jobs.settings import Settings
+    from jobs.storage import engine as server
+    from jobs.storage import jars
+
     try:
         server.java(Settings())
         jars.paths(Settings())
@@ -108,12 +122,16 @@ def missing_server() -> str | None:
 
 def missing_store() -> str | None:
     """Return what the tests of a real object store lack on this machine, with the remedy; None when nothing."""
+    from jobs.operation.object_store import program
+
     return None if program() else "there is no object store's server. Remedy: `infra/minio.sh` builds it."
 
 
 @pytest.fixture(scope="session")
 def minio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A real object store of the tests' own; a lake in it has buckets of its own."""
+    from tests.object_store import Server
+
     server = Server(tmp_path_factory.mktemp("minio"))
     server.start()
     try:

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from jobs.catalogue import check_references, load_catalogue, read_catalogue
+from jobs.catalogue import load_catalogue, read_catalogue
 from jobs.contract import json_schema
 from jobs.errors import ContractError, RequestError
+from jobs.references import check_references
 from jobs.settings import PROJECT
 from jobs.source import Source
 

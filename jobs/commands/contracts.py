@@ -50,8 +50,9 @@ def check(
 
 def _graded(schemas: Path) -> list[dict[str, Any]]:
     """Return the grades of what parses; nothing while a type is missing, which is a problem of its own."""
-    from jobs.catalogue import check_references, read_catalogue
+    from jobs.catalogue import read_catalogue
     from jobs.privacy.grades import table as graded
+    from jobs.references import check_references
 
     catalogue, problems = read_catalogue(schemas)
     return [] if problems or check_references(catalogue) else graded(catalogue)

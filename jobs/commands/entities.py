@@ -1,9 +1,10 @@
-"""Verbs about the registers: entity, resolve, why, history."""
+"""Verbs about the registers: entity, resolve, why, history, open-register."""
 
 from __future__ import annotations
 
 import re
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -82,8 +83,8 @@ def entity(
             raise typer.Exit(1)
         values = shown(lake.catalogue, declared.name, {n: row[n] for n in declared.fields}, unmask=unmask)
     document: dict[str, Any] = {
-        "entity": found, "register": declared.name, "status": row["_status"], "claims": row["_claims"],
-        "held": row["_held"] or [],
+        "entity": found, "register": declared.name, "status": row["_status"], "claims": row.get("_claims"),
+        "held": row.get("_held") or [],
         "fields": {
             name: {"value": values[name], "source": row[f"{name}_source"], "as_of": row[f"{name}_as_of"]}
             for name in declared.fields
@@ -92,7 +93,8 @@ def entity(
     if json:
         emit(document)
         return
-    say(f"{declared.name} {found} · {row['_status']} · {row['_claims']} claims · {len(document['held'])} held")
+    held = [] if declared.keyed else [f"{document['claims']} claims", f"{len(document['held'])} held"]
+    say(" · ".join([f"{declared.name} {found}", str(row["_status"]), *held]))
     table([{"field": n, **v} for n, v in document["fields"].items()], ("field", "value", "source", "as_of"))
 
 
@@ -195,6 +197,28 @@ def _field(lake: Lake, desk: Desk, entity: str, field: str, *, unmask: bool) -> 
     return {"entity": entity, "register": name, "field": field, "rule": rule, "claims": told, "before": before}
 
 
+def open_register(
+    register: Annotated[str, typer.Argument(help="a keyed register that has no commit yet")],
+    files: Annotated[list[Path], typer.Argument(help="Parquet files")],
+    json: AsJson = False,
+) -> None:
+    """Fill a keyed register with the rows of the one before it, each value with its source and moment.
+
+    Columns: the key under its kind's name, the fields, and for each FIELD_source (a dataset) and FIELD_as_of.
+
+    Example: lake open-register parcel old_register.parquet
+    """
+    from jobs.stages import open_register as stage
+    from jobs.storage.tables import Lake
+
+    with Lake.open() as lake:
+        report = stage.run(lake, register, files)
+    if json:
+        emit(report.extra)
+    else:
+        say(f"{register}: {report.extra['entities']} entities in {report.seconds:.0f} s")
+
+
 def history(entity: Entity, register: RegisterOption = None, json: AsJson = False) -> None:
     """Show an entry's versions, oldest first: commit by commit, what changed, and where its id went.
 
@@ -211,7 +235,7 @@ def history(entity: Entity, register: RegisterOption = None, json: AsJson = Fals
     for version in versions.iter_rows(named=True):
         changed = [name for name in fields if version[name] != before[name]]
         rows.append({"commit": version["_commit"], "status": version["_status"], "changed": ", ".join(changed),
-                     "became": version["_became"]})
+                     "became": version.get("_became")})
         before = {name: version[name] for name in fields}
     rows += [
         {"commit": move["_commit"], "status": f"id {move['state']}", "changed": move["why"] or "",

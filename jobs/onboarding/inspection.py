@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from jobs.catalogue import Problem, check_references, read_catalogue
+from jobs.catalogue import Problem, read_catalogue
 from jobs.contract import json_schema
 from jobs.errors import ContractError
 from jobs.privacy import grades
 from jobs.quality.rulebook import read_rules
+from jobs.references import check_references
 from jobs.releases import cells
 from jobs.releases.approvals import check_file
 from jobs.rows.coarsening import method_named

@@ -92,4 +92,4 @@ def database_url(file: Path) -> str:
 
     # SQLite reads its file name as a URI of its own inside SQLAlchemy's, so it is quoted for both.
     location = f"file:{quote(str(file.resolve()))}"
-    return URL.create("sqlite", database=location, query={"mode": "ro", "uri": "true"}).render_as_string()
+    return str(URL.create("sqlite", database=location, query={"mode": "ro", "uri": "true"}))

@@ -10,15 +10,16 @@ from typing import Any
 
 import polars as pl
 
-from jobs.contract import Register
 from jobs.errors import RequestError
 from jobs.layers import Layer
+from jobs.register import Register
 from jobs.registers.assertions import OWN_RULES, PERSON, SAME, UNDO, in_force, rulings
 from jobs.registers.assertions import SCHEMA as ASSERTION
 from jobs.registers.claims import compared
 from jobs.registers.fold import REMOVED, fold, valid_on
 from jobs.registers.identities import ACTIVE, AMBIGUOUS, HELD, REDIRECT
 from jobs.registers.judging import judge
+from jobs.registers.keyed import merged_on
 from jobs.registers.resolution import Resolution, placed, resolved
 from jobs.storage.court import Court
 from jobs.storage.ledgers import Ledger
@@ -73,6 +74,10 @@ class Desk:
         return _answer(key, HELD if status == "contested" else ACTIVE, key, None, None)
 
     def _resolve_on(self, key: str, as_of: date, known_at: int | None) -> dict[str, Any]:
+        if self.register.keyed:
+            if self._keyed_on(key, as_of, known_at).height:
+                return _answer(key, ACTIVE, key, None, None)
+            return _answer(key, UNKNOWN, None, None, "nothing was claimed of it by then.")
         found = self.on(key, as_of, known_at)
         rows = found.identities.map.filter(pl.col("id") == key)
         if rows.height:
@@ -90,6 +95,13 @@ class Desk:
         claims = valid_on(self.ledger.claims_under(keys, known_at), as_of)
         handed = entries.filter(~pl.col("rule").is_in(OWN_RULES)).select(list(ASSERTION))
         return resolved(claims, handed, self.register)
+
+    def _keyed_on(self, key: str, as_of: date, known_at: int | None) -> pl.DataFrame:
+        """Return a keyed register's row of an entity as it was on a day."""
+        opened = self.ledger.versions_log().among([key]).filter(pl.col("_commit") == self.ledger.opening).collect()
+        terms = self.lake.terms(self.register.name)
+        claims = self.ledger.claims_under([key], known_at)
+        return merged_on(as_of, opened.select(list(terms.schema)), claims.select(list(terms.claim_schema)), terms)
 
     def _around(self, key: str, known_at: int | None) -> tuple[pl.DataFrame, list[str]]:
         """Return the ledger's entries that lead from an id to others, step by step, and all ids met."""
@@ -112,6 +124,8 @@ class Desk:
 
     def claims_of(self, entity: str) -> pl.DataFrame:
         """Return the claims behind an entity, whether each waits."""
+        if self.register.keyed:
+            return self.ledger.claims_under([entity]).with_columns(_waits=pl.lit(value=False))
         keys = [entity, *self.court.members([entity])["id"], *self.court.keys_of_parties([entity])]
         decided = rulings(in_force(self.court.entries(among=keys)))
         judged, _ = judge(self.ledger.claims_under(keys), self.register, decided)
@@ -123,6 +137,8 @@ class Desk:
         """Return an entity's register row, now, as known at a commit or as it was on a day; None when there is none."""
         if as_of is None:
             rows = self.ledger.scan_current(known_at, among=[entity]).collect()
+        elif self.register.keyed:
+            rows = self._keyed_on(entity, as_of, known_at)
         else:
             claims = self.on(entity, as_of, known_at).placed.filter(pl.col("_entity_id") == entity)
             feeders = self.lake.feeders(self.register.name)

@@ -94,12 +94,12 @@ def show(found: Found, seconds: float, peak_bytes: int) -> None:
 
 
 def _register(ledger: Ledger) -> dict[str, Any]:
-    rows = ledger.scan_current().select("_status", "_claims", pl.col("_held").list.len().alias("held")).collect()
-    states = dict(rows.group_by("_status").len().iter_rows())
+    rows = ledger.scan_current().group_by("_status").len().collect()
+    states, waiting = dict(rows.iter_rows()), ledger.counts()
     return {
-        "register": ledger.register, "entities": rows.height,
+        "register": ledger.register, "entities": int(rows["len"].sum()),
         **{state: states.get(state, 0) for state in ("active", "ended", "contested")},
-        "claims": int(rows["_claims"].sum()), "held": int(rows["held"].sum()),
+        "claims": waiting.get("claims", 0), "held": waiting.get("held", 0),
     }
 
 

@@ -8,7 +8,8 @@ from typing import Any
 
 import polars as pl
 
-from jobs.contract import Contract, Register, TypeSpec
+from jobs.contract import Contract, TypeSpec
+from jobs.register import Register
 from jobs.registers.keys import KEYS, has_key, identified, keys_in
 from jobs.registers.naming import NAMES, sounding, written
 from jobs.registers.nearness import near_marks
@@ -32,6 +33,8 @@ ORIGIN: dict[str, Any] = {
     "_withdrawn": pl.Boolean,
 }
 
+_JUDGED = ("_keys", "_evidence", "_alike", "_record")  # what only a conflict rule looks at
+
 
 def field_schema(register: Register, types: Mapping[str, TypeSpec]) -> dict[str, Any]:
     """Return the register's fields with their stored types; an amount of money is in yuan."""
@@ -40,12 +43,21 @@ def field_schema(register: Register, types: Mapping[str, TypeSpec]) -> dict[str,
 
 def claim_schema(register: Register, types: Mapping[str, TypeSpec]) -> dict[str, Any]:
     """Return a claim's columns: where it comes from, then the register's fields."""
+    if register.keyed:
+        origin = {name: kind for name, kind in ORIGIN.items() if name not in _JUDGED}
+        return {**origin, "_as_of": moment(register), **field_schema(register, types)}
     return {**ORIGIN, **field_schema(register, types)}
+
+
+def moment(register: Register) -> pl.DataType:
+    """Return the type of a register's as-of: a day, or a point in time."""
+    return pl.Datetime("us", "UTC") if register.as_of == "second" else pl.Date()
 
 
 def fresh_schema(register: Register, types: Mapping[str, TypeSpec]) -> dict[str, Any]:
     """Return the columns of claims just made: their keys' marks as well, which only the index of marks keeps."""
-    return {**claim_schema(register, types), "_near": pl.List(pl.String)}
+    near = {} if register.keyed else {"_near": pl.List(pl.String)}
+    return {**claim_schema(register, types), **near}
 
 
 def claims(
@@ -67,21 +79,23 @@ def claims(
         says = pl.any_horizontal([pl.col(field).is_not_null() for field in link.fields.values()] or [pl.lit(False)])
         speaking = rows.filter(has_key(link) | says)
         subject = identified(speaking, contract, role, register, register_key)
-        as_of = day_of(speaking, contract.load.as_of) if contract.load.as_of else pl.lit(None, pl.Date)
         leads = contract.name in register.lead
+        judged = [] if register.keyed else [
+            subject["_keys"],
+            _near(speaking, contract, role, register, subject["_kind"], register_key),
+            _records(speaking, contract, role, register_key),
+        ]
         found.append(
             speaking.select(
                 subject["_key_id"],
                 subject["_kind"],
-                subject["_keys"],
-                _near(speaking, contract, role, register, subject["_kind"], register_key),
-                _records(speaking, contract, role, register_key),
+                *judged,
                 pl.lit(contract.name).alias("_dataset"),
                 pl.lit(role).alias("_role"),
                 "_batch_id",
                 "_source_file",
                 "_source_row",
-                pl.coalesce(as_of, "_data_date").alias("_as_of"),
+                pl.coalesce(_as_of(speaking, contract, register), _midnight(register)).alias("_as_of"),
                 pl.col("_data_date").alias("_delivered_on"),
                 (pl.col("_deleted") & pl.lit(leads)).alias("_withdrawn"),
                 *[
@@ -93,6 +107,8 @@ def claims(
     if not found:
         return pl.DataFrame(schema=wanted)
     rows = pl.concat(found)
+    if register.keyed:
+        return rows.select(pl.col(name).cast(kind) for name, kind in wanted.items())
     plain = _names_written(rows, register)
     return rows.with_columns(
         _marks(rows, compared(register), register_key, "_evidence", partial=True),
@@ -101,6 +117,32 @@ def claims(
              for at, fields in enumerate(register.clash.alike)] or [pl.lit(None, pl.String)]
         ).list.drop_nulls().alias("_alike"),
     ).select(pl.col(name).cast(kind) for name, kind in wanted.items())
+
+
+def _as_of(rows: pl.DataFrame, contract: Contract, register: Register) -> pl.Expr:
+    name = contract.load.as_of
+    if name is None:
+        return pl.lit(None, moment(register))
+    return pl.col(name) if register.as_of == "second" else day_of(rows, name)
+
+
+def _midnight(register: Register) -> pl.Expr:
+    """Return the delivery's day, as a point in time its beginning in China."""
+    day = pl.col("_data_date")
+    if register.as_of == "day":
+        return day
+    return day.cast(pl.Datetime("us")).dt.replace_time_zone("Asia/Shanghai").dt.convert_time_zone("UTC")
+
+
+def needed(contract: Contract, register: Register) -> list[str]:
+    """Return the columns of silver that claims on a register are made of."""
+    load = contract.load
+    names = [*load.key, *([load.as_of] if load.as_of else [])]
+    for link in contract.entities.values():
+        if link.register_ == register.name:
+            names += [*link.key, *link.fields.values(), *(f"{name}_currency" for name in link.fields.values())]
+    lake = ("_batch_id", "_source_file", "_source_row", "_data_date", "_deleted", "_fingerprint")
+    return list(dict.fromkeys([*names, *lake]))
 
 
 def once(claims: pl.DataFrame) -> pl.DataFrame:
@@ -160,12 +202,6 @@ def with_absences(claims: pl.LazyFrame, snapshots: pl.DataFrame) -> pl.LazyFrame
     return pl.concat([claims, withdrawn.drop("_next_batch", "_next_on")])
 
 
-def correctable(contract: Contract, role: str) -> bool:
-    """Tell whether a later row of one record may be about another entity: the row key does not say whom it is about."""
-    key = contract.load.key
-    return contract.load.mode != "append" and bool(key) and not set(contract.entities[role].key) <= set(key)
-
-
 RECORD_ORDER = ("_as_of", "_delivered_on", "_batch_id", "_source_row", "_key_id")
 
 
@@ -187,7 +223,7 @@ def _near(
 
 def _records(rows: pl.DataFrame, contract: Contract, role: str, register_key: bytes) -> pl.Series:
     """Return keyed fingerprints of the row keys; null where the row key itself says whom the row is about."""
-    if not correctable(contract, role):
+    if not contract.correctable(role):
         return pl.Series("_record", [None] * rows.height, pl.String)
     cells = rows.select(pl.col(name).cast(pl.String) for name in contract.load.key)
     marks = [

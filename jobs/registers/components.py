@@ -105,7 +105,8 @@ def merge(graph: Graph, left: Ints, right: Ints, at: Ints, *, decided: bool) -> 
         begins = np.flatnonzero(groups_of(label[parts[0]]))
         foes = _foes(graph, careful[whole[graph.pairs[:, 0]]] & told_apart)
         of_best_kind = (best == 0) & exclusive
-        for piece in zip(*[np.split(array, begins[1:]) for array in parts], strict=True):
+        pieces = [np.split(array, begins[1:]) for array in parts]
+        for piece in zip(*pieces, strict=True):
             refused += _careful(graph, joined, *piece, of_best_kind=of_best_kind, foes=foes)
     graph.group = joined[graph.group]
     return refused

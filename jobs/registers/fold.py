@@ -8,8 +8,9 @@ from typing import Any
 
 import polars as pl
 
-from jobs.contract import Register, TypeSpec
-from jobs.registers.claims import claim_schema, field_schema
+from jobs.contract import TypeSpec
+from jobs.register import Register
+from jobs.registers.claims import claim_schema, field_schema, moment
 from jobs.sets.deduplication import fingerprint
 
 ACTIVE, ENDED, CONTESTED, REMOVED = "active", "ended", "contested", "removed"
@@ -17,6 +18,8 @@ ACTIVE, ENDED, CONTESTED, REMOVED = "active", "ended", "contested", "removed"
 _ORIGIN = {"_dataset": pl.String, "_batch_id": pl.String, "_source_file": pl.String, "_source_row": pl.Int64}
 HELD = pl.List(pl.Struct(_ORIGIN))
 
+
+KEYED: dict[str, Any] = {"_entity_id": pl.String, "_kind": pl.String, "_status": pl.String}
 
 # Where the id map puts a claim, and whether it waits there.
 PLACED: dict[str, Any] = {"_entity_id": pl.String, "_entity_kind": pl.String, "_waits": pl.Boolean}
@@ -31,9 +34,10 @@ def register_schema(register: Register, types: Mapping[str, TypeSpec]) -> dict[s
     """Return a register row's columns: id, state, then each field with its source and as-of date."""
     fields: dict[str, Any] = {}
     for name, kind in field_schema(register, types).items():
-        fields |= {name: kind, f"{name}_source": pl.String, f"{name}_as_of": pl.Date}
-    state = {"_entity_id": pl.String, "_kind": pl.String, "_status": pl.String}
-    return {**state, **fields, "_claims": pl.Int64, "_held": HELD, "_became": pl.String, "_fingerprint": pl.String}
+        fields |= {name: kind, f"{name}_source": pl.String, f"{name}_as_of": moment(register)}
+    if register.keyed:
+        return {**KEYED, "_standing_as_of": moment(register), **fields}
+    return {**KEYED, **fields, "_claims": pl.Int64, "_held": HELD, "_became": pl.String, "_fingerprint": pl.String}
 
 
 def fold(

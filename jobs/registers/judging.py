@@ -10,7 +10,7 @@ from typing import Any
 
 import polars as pl
 
-from jobs.contract import Register
+from jobs.register import Register
 from jobs.registers.assertions import (
     ARITHMETIC,
     CLASH,

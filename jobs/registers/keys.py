@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import polars as pl
+import pyarrow as pa
 
-from jobs.contract import Contract, EntityLink, Register
+from jobs.contract import Contract, EntityLink
+from jobs.register import Register
 from jobs.rows.coarsening import pseudonyms
 
 UNKEYED = "unkeyed"
@@ -51,16 +54,23 @@ def identified(
     found = keys_in(contract, role, register)
     present = pl.any_horizontal([pl.col(name).is_not_null() for name in link.key])
     found.append((UNKEYED, pl.when(~present).then(_own(contract, role))))
-    ids = rows.select(key.alias(str(at)) for at, (_, key) in enumerate(found))
-    ids = pl.DataFrame([pseudonyms(ids[str(at)], register_key, kind).alias(str(at)) for at, (kind, _) in
-                        enumerate(found)])
-    entries = [
-        pl.when(pl.col(str(at)).is_not_null()).then(pl.struct(pl.lit(kind).alias("kind"), pl.col(str(at)).alias("id")))
-        for at, (kind, _) in enumerate(found)
-    ]
-    keys = ids.select(pl.concat_list(entries).list.drop_nulls().cast(KEYS).alias("_keys"))
-    first = pl.col("_keys").list.first().struct
-    return keys.select(first.field("id").alias("_key_id"), first.field("kind").alias("_kind"), "_keys")
+    texts = rows.select(key.alias(str(at)) for at, (_, key) in enumerate(found))
+    ids = [pseudonyms(texts[str(at)], register_key, kind) for at, (kind, _) in enumerate(found)]
+    named = list(zip([kind for kind, _ in found], ids, strict=True))
+    kinds = [pl.when(pl.col(one.name).is_not_null()).then(pl.lit(kind)) for kind, one in named]
+    first = pl.DataFrame(ids).select(pl.coalesce(pl.all()).alias("_key_id"), pl.coalesce(kinds).alias("_kind"))
+    return first if register.keyed else first.with_columns(_listed(named).alias("_keys"))
+
+
+def _listed(named: Sequence[tuple[str, pl.Series]]) -> pl.Series:
+    """Return the keys of each row that are not null as one list (`KEYS`), in the order given."""
+    rows = pl.int_range(len(named[0][1]), eager=True).alias("row")
+    parts = (pl.DataFrame([rows, ids.alias("id")]).with_columns(pl.lit(kind).alias("kind")) for kind, ids in named)
+    every = pl.concat(parts).drop_nulls("id").sort("row", maintain_order=True)
+    counts = rows.to_frame().join(every.group_by("row").len(), on="row", how="left", maintain_order="left")["len"]
+    ends = np.concatenate([[0], counts.fill_null(0).cum_sum().to_numpy()])
+    keys = every.select(pl.struct("kind", "id").alias("key"))["key"].to_arrow()
+    return pl.Series("_keys", pa.LargeListArray.from_arrays(pa.array(ends, pa.int64()), keys)).cast(KEYS)
 
 
 def _own(contract: Contract, role: str) -> pl.Expr:

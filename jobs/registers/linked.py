@@ -8,7 +8,7 @@ from typing import Any
 
 import polars as pl
 
-from jobs.contract import Register
+from jobs.register import Register
 from jobs.registers.assertions import SAME, UNSURE, assertion, frame, pair, taken_back
 from jobs.registers.claims import compared
 from jobs.registers.clashes import Said, clashing

@@ -18,7 +18,7 @@ import numpy.typing as npt
 import polars as pl
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
-from jobs.contract import Register
+from jobs.register import Register
 from jobs.registers.assertions import NEAR, UNSURE, assertion, frame, pair
 from jobs.registers.naming import sounding
 from jobs.rows.coarsening import base32

@@ -6,7 +6,7 @@ import json
 
 import polars as pl
 
-from jobs.contract import Register
+from jobs.register import Register
 from jobs.registers.assertions import CONTRADICTION, PERSON, SAME, UNSURE, assertion, frame
 from jobs.registers.clashes import Said, clashing
 from jobs.registers.judging import spelled, statements

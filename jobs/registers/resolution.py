@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from jobs.contract import Register
+from jobs.register import Register
 from jobs.registers.assertions import ALIKE, UNSURE, assertion, frame, in_force, pair, rulings
 from jobs.registers.cases import SHARED, cases
 from jobs.registers.identities import AMBIGUOUS, Identities, identities

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from jobs.contract import PEOPLE, Contract, ContractField, Register
+from jobs.contract import PEOPLE, Contract, ContractField
 from jobs.errors import ReleaseRefused
 from jobs.layers import Layer
 from jobs.privacy.attack import WHOM, Linkage, Views, blame, document, infer, link
 from jobs.privacy.keyring import lake_key, secret
 from jobs.privacy.risk.verdict import THRESHOLDS
+from jobs.register import Register
 from jobs.registers.fold import CONTESTED
 from jobs.registers.keys import identified
 from jobs.releases.build import SUBJECT, Draft

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from jobs.catalogue import Catalogue
-from jobs.contract import Contract, Register
+from jobs.contract import Contract
 from jobs.privacy.keyring import secret
+from jobs.register import Register
 from jobs.registers.keys import PARTS, entity_ids
 from jobs.rows.protection import protection_of
 from jobs.storage.court import Court

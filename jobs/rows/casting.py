@@ -17,7 +17,7 @@ from jobs.contract import Contract, ContractField, TypeSpec
 from jobs.errors import ContractError
 from jobs.rows.cleaning import TEXT_LIMIT, blank_placeholders, clean_free_text, clean_key, clean_text
 from jobs.rows.codes import CodeBook
-from jobs.rows.dates import out_of_range, read_dates, read_timestamps
+from jobs.rows.dates import counted_timestamps, out_of_range, read_dates, read_timestamps
 from jobs.rows.identifiers import KINDS, judged
 from jobs.rows.money import AMOUNT, read_money
 from jobs.rows.names import clean_address, clean_organisation_name, clean_person_name, clean_phone
@@ -165,9 +165,9 @@ def _date(cells: pl.Series, _spec: ContractField, _codes: CodeBook, on: date) ->
     return Cast(found["date"], reasons, {"time_dropped": marks["dropped"]})
 
 
-def _timestamp(cells: pl.Series, _spec: ContractField, _codes: CodeBook, on: date) -> Cast:
+def _timestamp(cells: pl.Series, spec: ContractField, _codes: CodeBook, on: date) -> Cast:
     cleaned = clean_key(cells)
-    stamps = read_timestamps(cleaned)
+    stamps = counted_timestamps(cleaned, spec.unit) if spec.unit else read_timestamps(cleaned)
     outside = out_of_range(stamps, on)
     not_one = cleaned.is_not_null() & stamps.is_null()
     return Cast(stamps.set(outside, None), {"not_a_timestamp": not_one, "out_of_range": outside})
@@ -204,7 +204,7 @@ def _looked_up(cells: pl.Series, distinct: pl.Series, found: pl.Series, rule: st
 
 
 def _identifier(cells: pl.Series, spec: ContractField, codes: CodeBook, on: date) -> Cast:
-    found = judged(spec.type, blank_placeholders(cells), codes, on)
+    found = judged(spec.type, blank_placeholders(cells), codes, on, centenarians=spec.centenarians)
     reasons, warnings = found.masks(rejecting=True), found.masks(rejecting=False)
     moved = found.legacy.is_in(list(spec.legacy)).fill_null(value=False)
     if moved.any():

@@ -9,7 +9,10 @@ from zoneinfo import ZoneInfo
 
 import polars as pl
 
+from jobs.contract import COUNTED
+
 FIRST_YEAR = 1850  # nobody and no firm in a living register is older
+MOST_COUNTED = 10**12 * 9  # more would not fit; as milliseconds it is the year 2255
 YEARS_AHEAD = 100  # permits and leases end in the future, but not in 9999
 _ZONE = ZoneInfo("Asia/Shanghai")
 _SPREADSHEET_EPOCH = date(1899, 12, 30)  # day 0 of the 1900 date system, its false 1900-02-29 included
@@ -63,6 +66,13 @@ def read_timestamps(cleaned: pl.Series) -> pl.Series:
     table = pl.DataFrame({"cell": rest, "stamp": read})
     found = pl.DataFrame({"cell": cleaned}).join(table, on="cell", how="left", maintain_order="left")
     return stamps.fill_null(found["stamp"])
+
+
+def counted_timestamps(cleaned: pl.Series, unit: str) -> pl.Series:
+    """Return cleaned cells that count seconds (`s`) or milliseconds (`ms`) since 1970 as points in time in UTC."""
+    count = cleaned.cast(pl.Int64, strict=False)
+    count = count.set((count.abs() >= MOST_COUNTED).fill_null(value=False), None)
+    return (count * COUNTED[unit]).cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
 
 
 def out_of_range(dates: pl.Series, data_date: date) -> pl.Series:

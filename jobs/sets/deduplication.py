@@ -21,15 +21,14 @@ def fingerprint(rows: pl.DataFrame, fields: Sequence[str]) -> pl.Series:
     equal fingerprints on any machine, in any column order, and a new column that is still empty changes
     nothing.
     """
-    parts = [_part(rows[name], name) for name in sorted(fields)]
-    texts = pl.DataFrame(parts).select(pl.concat_str(pl.all()).alias("text"))["text"] if parts else None
-    if texts is None or rows.is_empty():
+    if not fields or rows.is_empty():
         return pl.Series("fingerprint", [""] * rows.height, dtype=pl.String)
-    return pl.Series(
-        "fingerprint",
-        [hashlib.blake2b(text.encode(), digest_size=16).hexdigest() for text in texts.to_list()],
-        dtype=pl.String,
-    )
+    texts = rows.select(
+        pl.concat_str([_part(_canonical(rows[name]), name) for name in sorted(fields)]).cast(pl.Binary).alias("text")
+    )["text"]
+    blake2b = hashlib.blake2b
+    digests = [blake2b(text, digest_size=16).digest() for text in texts.to_list()]
+    return pl.Series("fingerprint", digests, dtype=pl.Binary).bin.encode("hex")
 
 
 def telling_fields(rows: pl.DataFrame) -> list[str]:
@@ -76,11 +75,10 @@ def day_of(rows: pl.DataFrame, name: str) -> pl.Expr:
     return pl.col(name)
 
 
-def _part(values: pl.Series, name: str) -> pl.Series:
-    text = _canonical(values)
+def _part(text: pl.Series, name: str) -> pl.Expr:
     if text.str.contains(_SEPARATOR, literal=True).any():
         text = text.str.replace_all(_SEPARATOR, _SEPARATOR * 2, literal=True)
-    return (f"{_SEPARATOR}{name}=" + text).fill_null("").alias(name)
+    return pl.concat_str(pl.lit(f"{_SEPARATOR}{name}="), text).fill_null("")
 
 
 def _canonical(values: pl.Series) -> pl.Series:

@@ -129,7 +129,8 @@ def _judge(file: str, *, judging: Judging) -> pl.DataFrame:
     """Judge the records of one file of bronze; leave them in buckets, so that equal rows meet in one."""
     batch, schema = judging.batch, judging.judged
     with ExitStack() as stack:
-        writers = [stack.enter_context(Writer(judging.folder / str(n), schema)) for n in range(judging.buckets)]
+        places = (judging.folder / str(number) for number in range(judging.buckets))
+        writers = [stack.enter_context(Writer(place, schema, passing=True)) for place in places]
         for cells in judging.bronze.slices(file, batch.id):
             rows = judged_rows(
                 cells, contract=judging.contract, catalogue_types=judging.types, codes=judging.codes,
@@ -198,15 +199,21 @@ def judged_rows(
     names = {layers.column_name(name): name for name in contract.source_columns}
     cells = cells.rename({bronze: name for bronze, name in names.items() if bronze in cells.columns})
     rows = judge(cells, contract, catalogue_types, codes, data_date)
-    raw = pl.struct(cells.select(contract.source_columns)).struct.json_encode()
     rejected = rows["_reasons"].list.len() > 0
     said = [*silver_schema(contract, catalogue_types), "_deleted", "_extra"]
     unread = _unread(cells, rows, contract)
     return rows.with_columns(
         pl.lit(data_date).alias("_data_date"),
         fingerprint(rows.with_columns(unread), [*said, *(one.name for one in unread)]).alias("_fingerprint"),
-        pl.when(rejected).then(cells.select(raw.alias("_cells"))["_cells"]).alias("_cells"),
+        _raw(cells.select(contract.source_columns), rejected).alias("_cells"),
     )
+
+
+def _raw(cells: pl.DataFrame, wanted: pl.Series) -> pl.Series:
+    """Return the cells of some rows as JSON, of the others null."""
+    places = wanted.arg_true()
+    texts = cells[places].select(pl.struct(pl.all()).struct.json_encode().alias("_cells"))["_cells"]
+    return pl.Series("_cells", dtype=pl.String).extend_constant(None, cells.height).scatter(places, texts)
 
 
 def _unread(cells: pl.DataFrame, rows: pl.DataFrame, contract: Contract) -> list[pl.Series]:
@@ -243,6 +250,9 @@ def fingerprint_of(contract: Contract, types: Mapping[str, TypeSpec], codes: Cod
         mode="json", include={"source", "load", "fields", "expect", "entities"},
         exclude={"fields": {"__all__": {"special"}}},
     )
+    for name, field in contract.fields.items():
+        if field.centenarians:
+            deciding["fields"][name].pop("centenarians")
     used = {field.type: types[field.type].model_dump(mode="json") for field in contract.fields.values()}
     lists = sorted({field.codes for field in contract.fields.values() if field.codes and codes.has(field.codes)})
     told = [deciding, used, *[codes.table(name).write_csv() for name in lists]]

@@ -9,6 +9,7 @@ the engine's workers, interval of ids by interval.
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -20,10 +21,10 @@ import polars as pl
 
 from jobs import layers
 from jobs.batch import StageReport
-from jobs.contract import Register
-from jobs.errors import RequestError
+from jobs.errors import RequestError, StorageError
 from jobs.layers import Layer
 from jobs.privacy.keyring import secret
+from jobs.register import Register
 from jobs.registers.assertions import ALIKE, CONTRADICTION, NEAR, difference, in_force, parties_of, rulings
 from jobs.registers.assertions import SCHEMA as ASSERTION
 from jobs.registers.cases import cases
@@ -35,6 +36,7 @@ from jobs.storage import identification as tasks
 from jobs.storage.batch_tables import FILE_ROWS
 from jobs.storage.court import Court, case_changes, map_changes
 from jobs.storage.identification import Delivered, Work
+from jobs.storage.keyed import CLAIMS, VERSIONS, WRITTEN, Tables, merge
 from jobs.storage.ledgers import REGISTERS, Claims, Commit, Ledger, accepted
 from jobs.storage.logs import PART, intervals
 from jobs.storage.spreading import COUNT, spread
@@ -74,7 +76,13 @@ def _next(lake: Lake, ledger: Ledger) -> Commit | None:
     decisions = sorted(handed_in - ledger.decisions())
     if not add and not remove and not decisions:
         return None
-    return Commit(len(ledger.plans()) + 1, tuple(add), tuple(remove), tuple(decisions))
+    number = len(ledger.plans()) + 1
+    if ledger.versions_log().last >= number:
+        raise StorageError(
+            "the register holds rows of a commit that nobody planned.", dataset=ledger.register, layer=REGISTERS,
+            remedy="an opening that was interrupted is done again by `lake open-register`.",
+        )
+    return Commit(number, tuple(add), tuple(remove), tuple(decisions))
 
 
 def _carry_out(lake: Lake, ledger: Ledger, commit: Commit) -> StageReport:
@@ -83,13 +91,18 @@ def _carry_out(lake: Lake, ledger: Ledger, commit: Commit) -> StageReport:
     register = lake.catalogue.registers[ledger.register]
     court = Court(lake, register.name)
     with _working(lake, ledger, register, commit) as step:
-        _enter_claims(step)
-        claims = ledger.claims_in_force(commit.number)
-        keys = _touched(step, court, claims)
-        _assert(step, court, claims, keys)
-        _identify(court, register, commit)
-        _write_versions(step, court, claims, keys)
-    report = _account(lake, ledger, court, commit, started)
+        if register.keyed:
+            before = _entities(lake, register.name)
+            living = {"entities": before + _merge(step)}
+        else:
+            _enter_claims(step)
+            claims = ledger.claims_in_force(commit.number)
+            keys = _touched(step, court, claims)
+            _assert(step, court, claims, keys)
+            _identify(court, register, commit)
+            _write_versions(step, court, claims, keys)
+            living = ledger.counts()
+    report = _account(lake, ledger, court, commit, living, started)
     lake.record(report)  # first: a commit that is done is accounted for
     lake.check_lease()
     ledger.write_commit(commit, "done")
@@ -120,16 +133,62 @@ def _working(lake: Lake, ledger: Ledger, register: Register, commit: Commit) -> 
     changed = [*commit.add, *commit.remove]
     rows = sum(int(lake.judged("conform", dataset)[batch]["accepted"]) for dataset, batch, _ in changed)
     engine = lake.much(rows)
-    pieces = -(-(ledger.claims_log().rows + rows) // FILE_ROWS) if engine else 1
+    known = ledger.snapshot_log() if register.keyed else ledger.claims_log()
+    pieces = -(-(known.rows + rows) // FILE_ROWS) if engine else 1
     parts = tuple(intervals(max(pieces, lake.settings.engine_cores if engine else 1)))
     with lake.workspace(f"resolve-{register.name}-{commit.number}", shared=engine) as folder:
         work = Work(register, dict(lake.catalogue.types), commit.number, folder, parts)
         yield Step(lake, ledger, commit, work, engine)
 
 
+def _merge(step: Step) -> int:
+    """Enter the claims of a keyed register and write the versions they make: one task for each interval of ids.
+
+    Returns by how many entities the register grows.
+    """
+    lake, ledger, work = step.lake, step.ledger, step.work
+    _make_claims(step)
+    claims = ledger.claims_in_force(work.number)
+    for name, rows in _fewer(step, claims).items():
+        work.put(rows.select("_key_id").unique().collect(engine="streaming"), "less", name)
+    tables = Tables(claims, ledger.versions_log(), ledger.snapshot_log(), ledger.opening)
+    task = partial(merge, work=work, terms=lake.terms(ledger.register), tables=tables)
+    written = step.spread(task, work.parts, WRITTEN)
+    lake.check_lease()
+    for name, log in ((CLAIMS, claims.log), (VERSIONS, tables.versions)):
+        log.commit(written.filter(pl.col("log") == name).select(list(PART)), work.number)
+    return int(written["grown"].sum())
+
+
+def _fewer(step: Step, claims: Claims) -> dict[str, pl.LazyFrame]:
+    """Return the claims that leave with a commit, and those of snapshots whose silence it changes."""
+    found = {}
+    if step.commit.remove:
+        batches = [(dataset, batch) for dataset, batch, _ in step.commit.remove]
+        gone = pl.LazyFrame(batches, schema=["_dataset", "_batch_id"], orient="row")
+        before = step.ledger.claims_in_force(step.commit.number - 1)
+        found["gone"] = before.scan().join(gone, on=["_dataset", "_batch_id"], how="semi")
+    if silent := _before_changed_snapshots(step, claims):
+        found["silent"] = claims.log.scan().filter(pl.col("_batch_id").is_in(silent))
+    return found
+
+
 def _enter_claims(step: Step) -> None:
     """Put the claims of joining batches into the log; those of leaving ones stay, and are not in force any more."""
     lake, work, log = step.lake, step.work, step.ledger.claims_log()
+    _make_claims(step)
+    parts = step.spread(partial(tasks.enter, work=work, log=log), work.parts, PART)
+    lake.check_lease()
+    log.commit(parts, step.commit.number)
+    marks = step.ledger.marks_log()
+    parts = step.spread(partial(tasks.index, work=work, marks=marks), work.parts, PART)
+    lake.check_lease()
+    marks.commit(parts, step.commit.number)
+
+
+def _make_claims(step: Step) -> None:
+    """Leave the claims of joining batches for the next step."""
+    lake, work = step.lake, step.work
     delivered: list[Delivered] = []
     for dataset in sorted({dataset for dataset, _, _ in step.commit.add}):
         wanted = [batch for name, batch, _ in step.commit.add if name == dataset]
@@ -142,26 +201,13 @@ def _enter_claims(step: Step) -> None:
             ]
     key = secret(lake.objects, "register")
     step.spread(partial(tasks.claim, work=work, register_key=key), delivered, COUNT)
-    parts = step.spread(partial(tasks.enter, work=work, log=log), work.parts, PART)
-    lake.check_lease()
-    log.commit(parts, step.commit.number)
-    marks = step.ledger.marks_log()
-    parts = step.spread(partial(tasks.index, work=work, marks=marks), work.parts, PART)
-    lake.check_lease()
-    marks.commit(parts, step.commit.number)
 
 
 def _touched(step: Step, court: Court, claims: Claims) -> pl.DataFrame:
     """Return the keys a commit touches: of claims that come or go, of their records' other claims, of decisions."""
     ledger, commit, work = step.ledger, step.commit, step.work
-    if commit.remove:
-        before = ledger.claims_in_force(commit.number - 1)
-        gone = pl.LazyFrame(
-            [(dataset, batch) for dataset, batch, _ in commit.remove], schema=["_dataset", "_batch_id"], orient="row"
-        )
-        tasks.touch(before.scan().join(gone, on=gone.collect_schema().names(), how="semi").collect(), work, "gone")
-    if silent := _before_changed_snapshots(step, claims):
-        tasks.touch(claims.log.scan().filter(pl.col("_batch_id").is_in(silent)).collect(), work, "silent")
+    for name, rows in _fewer(step, claims).items():
+        tasks.touch(rows.collect(), work, name)
     if ledger.correctable:
         tasks.touch(tasks.sharing_records(claims.all(), work), work, "shared")
     decided = court.handed_in().filter(pl.col("id").is_in(list(commit.decisions)))
@@ -237,17 +283,20 @@ def _write_versions(step: Step, court: Court, claims: Claims, keys: pl.DataFrame
     log.commit(parts, work.number)
 
 
-def _account(lake: Lake, ledger: Ledger, court: Court, commit: Commit, started: float) -> StageReport:
+def _entities(lake: Lake, register: str) -> int:
+    """Return how many entities a keyed register had after its last commit."""
+    reports = list(lake.judged("resolve", register).values())
+    return int(json.loads(reports[-1]["extra"]).get("entities", 0)) if reports else 0
+
+
+def _account(
+    lake: Lake, ledger: Ledger, court: Court, commit: Commit, living: Mapping[str, int], started: float
+) -> StageReport:
     """Count what a commit did: claims taken, decisions taken up, entities changed, rows held, cases."""
     versions: dict[str, int] = {}
-    living: dict[str, int] = {}
     if lake.has(REGISTERS, ledger.versions):
-        log = lake.scan(REGISTERS, ledger.versions).filter(pl.col("_commit") == commit.number)
+        log = ledger.versions_log().scan(after=commit.number - 1)
         versions = dict(sorted(log.group_by("_status").len().collect().iter_rows()))
-        living = ledger.scan_current().select(
-            pl.len().alias("entities"), pl.col("_held").list.len().sum().alias("held"),
-            (pl.col("_status") == "contested").sum().alias("contested"),
-        ).collect().row(0, named=True)
     states = dict(sorted(court.cases().group_by("state").len().iter_rows()))
     return StageReport(
         "resolve", ledger.register, f"commit-{commit.number}", seconds=time.monotonic() - started,

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 Rows = TypeVar("Rows", pl.DataFrame, pl.LazyFrame)
 BATCH, ROW = "_batch_id", "_source_row"
 FILE_ROWS = 1_000_000  # at most, so that whoever reads one file needs little memory
+SAMPLED = 1_000  # rows that tell whether a column's values repeat
 SLICE_ROWS = 50_000  # rows that a task holds in memory at once
 FILE: dict[str, Any] = {"path": pl.String, "size": pl.Int64, "rows": pl.Int64}
 LEFT: dict[str, Any] = {"bucket": pl.Int64, **FILE}  # what a task left in buckets; `path` is an address
@@ -36,10 +37,14 @@ LEFT: dict[str, Any] = {"bucket": pl.Int64, **FILE}  # what a task left in bucke
 
 @dataclass
 class Writer:
-    """Write rows of one schema into a folder as Parquet files of limited size; a folder without rows gets none."""
+    """Write rows of one schema into a folder as Parquet files of limited size; a folder without rows gets none.
+
+    What is read again soon and then removed is `passing`: written fast rather than small.
+    """
 
     folder: Location
     schema: Mapping[str, Any]
+    passing: bool = False
     parts: list[tuple[str, int, int]] = field(default_factory=list)
     _open: pq.ParquetWriter | None = None
     _sink: pa.NativeFile | None = None
@@ -56,7 +61,8 @@ class Writer:
         if self._open is None:
             self._name = f"part-{uuid.uuid4().hex}.zstd.parquet"
             self._sink = self.folder.create(self._name)
-            self._open = pq.ParquetWriter(self._sink, table.schema, compression="zstd", compression_level=1)
+            packing = {"compression": "lz4"} if self.passing else {"compression": "zstd", "compression_level": 1}
+            self._open = pq.ParquetWriter(self._sink, table.schema, use_dictionary=_repeating(table), **packing)
         self._open.write_table(table)
         self._rows += table.num_rows
         if self._rows >= FILE_ROWS:
@@ -168,6 +174,15 @@ class BatchTable:
         if fresh := [one for one in schema.fields if one.name not in known]:
             table.alter.add_columns(fresh)
         return table
+
+
+def _repeating(rows: pa.Table) -> list[str]:
+    """Return the columns of text whose values repeat, by the first ones; for others a dictionary only costs time."""
+    import pyarrow.compute as pc
+
+    first = rows.slice(0, SAMPLED)
+    texts = [one.name for one in rows.schema if pa.types.is_string(one.type) or pa.types.is_large_string(one.type)]
+    return [name for name in texts if pc.count_distinct(first[name]).as_py() * 2 < first.num_rows ]
 
 
 def in_buckets(left: pl.DataFrame) -> list[list[str]]:

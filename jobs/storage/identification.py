@@ -13,10 +13,11 @@ from typing import Any
 
 import polars as pl
 
-from jobs.contract import Contract, Register, TypeSpec
+from jobs.contract import Contract, TypeSpec
+from jobs.register import Register
 from jobs.registers.assertions import SCHEMA, Ruling
 from jobs.registers.claims import claims as claims_of
-from jobs.registers.claims import once
+from jobs.registers.claims import needed, once
 from jobs.registers.fold import REMOVED, changes, placed_schema, register_schema
 from jobs.registers.judging import judge
 from jobs.registers.nearness import MARKS, near, neighbours, sharing
@@ -25,7 +26,7 @@ from jobs.registers.resolution import findings, placed, suggestions
 from jobs.storage.batch_tables import BatchTable, scan_files
 from jobs.storage.ledgers import Claims, newest
 from jobs.storage.locations import Location
-from jobs.storage.logs import Interval, Log
+from jobs.storage.logs import GROUP_ROWS, Interval, Log
 
 Rulings = Mapping[str, Ruling]
 Types = Mapping[str, TypeSpec]
@@ -47,9 +48,9 @@ class Work:
     parts: tuple[Interval, ...]
 
     def put(self, rows: pl.DataFrame, name: str, part: object) -> None:
-        """Leave rows of one part for the next step."""
+        """Leave rows of one part for the next step, written fast rather than small."""
         with (self.folder / name).create(f"{part}.parquet") as file:
-            rows.write_parquet(file, compression="zstd", compression_level=1)
+            rows.write_parquet(file, compression="lz4", row_group_size=GROUP_ROWS)
 
     def found(self, name: str, schema: Mapping[str, Any], part: object = "*") -> pl.LazyFrame:
         """Return what a step left, of one part or of all."""
@@ -69,7 +70,9 @@ class Delivered:
 
 def claim(part: Delivered, *, work: Work, register_key: bytes) -> pl.DataFrame:
     """Leave the claims that some rows of silver make; return how many (`rows`)."""
-    rows = pl.concat(part.silver.read(file, part.batch) for file in part.files).collect()
+    silver = pl.concat(part.silver.read(file, part.batch) for file in part.files)
+    columns = [name for name in needed(part.contract, work.register) if name in part.silver.schema]
+    rows = silver.select(columns).collect()
     found = claims_of(rows, part.contract, work.register, work.types, register_key)
     work.put(found.sort("_key_id"), "fresh", part.number)
     return pl.DataFrame({"rows": [found.height]})

@@ -18,10 +18,9 @@ from typing import Any
 import polars as pl
 
 from jobs import layers
-from jobs.contract import Register
 from jobs.layers import Layer
+from jobs.register import Register
 from jobs.registers.claims import SNAPSHOTS, claim_schema, corrected, standing, with_absences
-from jobs.registers.claims import correctable as is_correctable
 from jobs.registers.fold import REMOVED, register_schema
 from jobs.registers.nearness import MARKS
 from jobs.storage.growing import Growing
@@ -131,6 +130,25 @@ class Ledger:
             rows = pl.concat([snapshot.scan() if ids is None else snapshot.among(ids), rows])
         return newest(rows).filter(pl.col("_status") != REMOVED)
 
+    def counts(self) -> dict[str, int]:
+        """Return how many entities live, how many claims are about them, how many wait, how many are contested."""
+        if not self.lake.has(REGISTERS, self.versions):
+            return {}
+        if self._register.keyed:
+            living = self.scan_current().select(pl.len()).collect().item()
+            claims = self.claims_in_force().all().select(pl.len()).collect().item()
+            return {"entities": living, "claims": claims, "held": 0, "contested": 0}
+        return self.scan_current().select(
+            pl.len().alias("entities"), pl.col("_claims").sum().alias("claims"),
+            pl.col("_held").list.len().sum().alias("held"), (pl.col("_status") == "contested").sum().alias("contested"),
+        ).collect().row(0, named=True)
+
+    @property
+    def opening(self) -> int:
+        """Return the commit by which the register was opened with rows from elsewhere, 0 for none."""
+        first = self.plans()[:1]
+        return 1 if first and first[0][1] and not (first[0][0].add or first[0][0].decisions) else 0
+
     def versions_log(self) -> Log:
         """Return the log of versions as it stands."""
         return self._log(self.versions)
@@ -212,7 +230,7 @@ class Ledger:
     def correctable(self) -> bool:
         """Tell whether a later row of one record may be about somebody else."""
         return any(
-            link.register_ == self.register and is_correctable(contract, role)
+            link.register_ == self.register and contract.correctable(role)
             for contract in self.lake.catalogue.feeding(self.register)
             for role, link in contract.entities.items()
         )

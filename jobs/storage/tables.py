@@ -40,6 +40,8 @@ if TYPE_CHECKING:
     from deltalake import DeltaTable
     from pyspark.sql import SparkSession
 
+    from jobs.registers.keyed import Terms
+
 COUNTS = ("delivered", "accepted", "quarantined", "duplicates", "withheld")
 RUNS = {
     **dict.fromkeys(("stage", "dataset", "batch", "outcome"), pl.String()), **dict.fromkeys(COUNTS, pl.Int64()),
@@ -339,6 +341,15 @@ class Lake:
                     if contract.name not in speaking[name]:
                         speaking[name].append(contract.name)
         return speaking
+
+    def terms(self, register: str) -> Terms:
+        """Return by what rule claims win in a keyed register."""
+        from jobs.registers.keyed import Terms
+
+        declared = self.catalogue.registers[register]
+        leads = (self.catalogue.contract(name) for name in declared.lead)
+        ending = frozenset(one.name for one in leads if one.load.deleted_when or one.load.mode == "snapshot")
+        return Terms(declared, dict(self.catalogue.types), self.feeders(register), ending)
 
     def batches(self, dataset: str) -> list[Batch]:
         """Return every landed batch of a dataset, by data date and id; a batch is landed once its manifest is."""

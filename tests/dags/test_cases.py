@@ -8,7 +8,6 @@ from typing import Any
 
 import polars as pl
 import pytest
-from airflow.sdk.exceptions import AirflowSkipException
 
 from jobs.operation.tasks import answered, case_text, perform, site, waiting_cases
 from jobs.storage.court import Court
@@ -24,6 +23,8 @@ def case(lake_folder: Path) -> str:
 
 
 def test_waiting_cases_are_named_by_id_alone_and_none_skips_the_task(case: str) -> None:
+    from airflow.sdk.exceptions import AirflowSkipException  # takes seconds, which every process of tests would spend
+
     assert waiting_cases("person", 5) == [case]
     with pytest.raises(AirflowSkipException):
         waiting_cases("organisation", 5)

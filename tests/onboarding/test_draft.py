@@ -10,6 +10,7 @@ import random
 import sqlite3
 import zipfile
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +18,13 @@ import openpyxl
 import polars as pl
 import pytest
 
+from jobs.catalogue import Catalogue
+from jobs.contract import Contract
 from jobs.errors import LakeError, RequestError
 from jobs.onboarding.draft import draft
 from jobs.rows.coarsening import method_named
 from jobs.rows.protection import protection_of
-from tests.onboarding.samples import checked, write
+from tests.onboarding.samples import checked, onboard, write
 
 HEADER = ["身份证号", "姓名", "性别", "接种日期", "疫苗名称", "剂次", "接种单位", "联系电话", "行政区划", "奇怪的列"]
 WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
@@ -151,10 +154,22 @@ LAYOUTS: dict[str, Callable[[Path], Path]] = {
 }
 
 
+@pytest.fixture(scope="module")
+def drafts(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], tuple[Path, Contract, Catalogue, str]]:
+    """Draft a layout's contract once for all that is asked about it; returns its sample, too."""
+
+    @cache
+    def drafted(layout: str) -> tuple[Path, Contract, Catalogue, str]:
+        folder = tmp_path_factory.mktemp(layout)
+        sample = LAYOUTS[layout](folder)
+        return sample, *onboard(sample, folder)
+
+    return drafted
+
+
 @pytest.mark.parametrize("layout", LAYOUTS)
-def test_a_layout_never_seen_before_is_onboarded_by_its_draft_alone(layout: str, tmp_path, onboarded) -> None:
-    sample = LAYOUTS[layout](tmp_path)
-    contract, catalogue, _ = onboarded(sample)
+def test_a_layout_never_seen_before_is_onboarded_by_its_draft_alone(layout: str, drafts) -> None:
+    sample, contract, catalogue, _ = drafts(layout)
     assert set(HEADER) <= set(contract.source_columns)
     assert checked(sample, contract, catalogue) == (30, 30)
 
@@ -173,8 +188,8 @@ def test_big5_and_two_header_rows_are_recognised(tmp_path) -> None:
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
-def test_a_draft_holds_no_value_and_no_title_of_the_sample(layout: str, tmp_path, onboarded) -> None:
-    _, _, text = onboarded(LAYOUTS[layout](tmp_path))
+def test_a_draft_holds_no_value_and_no_title_of_the_sample(layout: str, drafts) -> None:
+    *_, text = drafts(layout)
     values = {cell for row in _rows() for cell in row} - {"男", "女"}
     assert [cell for cell in values if len(cell) > 2 and cell in text] == []
     assert "绝密" not in text
@@ -183,8 +198,8 @@ def test_a_draft_holds_no_value_and_no_title_of_the_sample(layout: str, tmp_path
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
-def test_a_draft_opens_nothing_and_lets_nothing_sensitive_into_gold(layout: str, tmp_path, onboarded) -> None:
-    contract, catalogue, _ = onboarded(LAYOUTS[layout](tmp_path))
+def test_a_draft_opens_nothing_and_lets_nothing_sensitive_into_gold(layout: str, drafts) -> None:
+    _, contract, catalogue, _ = drafts(layout)
     assert contract.release is None
     assert contract.published == {}
     for field in contract.fields.values():
@@ -192,8 +207,8 @@ def test_a_draft_opens_nothing_and_lets_nothing_sensitive_into_gold(layout: str,
         method_named(field.protect or "keep")
 
 
-def test_types_are_guessed_by_the_lakes_own_judges(tmp_path, onboarded) -> None:
-    contract, *_ = onboarded(LAYOUTS["csv"](tmp_path))
+def test_types_are_guessed_by_the_lakes_own_judges(drafts) -> None:
+    _, contract, *_ = drafts("csv")
     assert {name: field.type for name, field in contract.fields.items()} == {
         "resident_id": "resident_id", "person_name": "person_name", "sex_code": "code", "column_4": "date",
         "column_5": "text", "column_6": "integer", "column_7": "organisation_name", "phone": "phone",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import subprocess
@@ -23,29 +22,14 @@ from jobs.portal.build import build
 from jobs.portal.serve import serving
 from jobs.releases import approvals, recipes
 from jobs.releases.verify import verify
-from jobs.settings import PROJECT, Settings
+from jobs.settings import Settings
 from jobs.stages import publish
 from jobs.storage.tables import Lake
+from tests.forks import ending
 from tests.releases.conftest import put_gold, visits, write_schemas
 
 NAME = "health/visits"
 LAKE = Path(sys.executable).with_name("lake")
-# A file becomes durable by being renamed into place, and goes by being removed: the process ends there.
-PROGRAM = """
-import os, sys
-last, steps = int(sys.argv[1]), []
-def count(event, arguments):
-    if event in ("os.rename", "os.remove") and ".part-" in str(arguments[0]) and "leases" not in str(arguments):
-        steps.append(event)
-        if len(steps) == last:
-            os._exit(9)
-from jobs.portal.build import build
-from jobs.storage.tables import Lake
-with Lake.open() as lake:
-    sys.addaudithook(count)
-    build(lake)
-print(len(steps))
-"""
 
 
 @pytest.fixture
@@ -131,20 +115,14 @@ def test_killed_at_any_durable_step_every_page_a_reader_reaches_is_whole(lake: L
     root, before = lake.settings.root, tmp_path / "before"
     shutil.copytree(root, before)
 
-    def run(step: int) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-c", PROGRAM, str(step)], cwd=PROJECT, capture_output=True, text=True, check=False,
-            env=dict(os.environ),
-        )
-
-    whole = run(0)
-    assert whole.returncode == 0, whole.stderr
-    steps, expected = int(whole.stdout), _state(_opened(lake))
+    ended, steps = ending(lake.settings, build, "/", 0)
+    expected = _state(_opened(lake))
+    assert ended == 0
     assert steps > 5
     for step in sorted({1 + round(n * (steps - 1) / 6) for n in range(7)}):
         shutil.rmtree(root)
         shutil.copytree(before, root)
-        assert run(step).returncode == 9
+        assert ending(lake.settings, build, "/", step) == (9, None)
         assert len(list(_reached(_opened(lake)))) >= 8
         build(lake)
         assert _state(_opened(lake)) == expected, step

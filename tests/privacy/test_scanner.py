@@ -6,7 +6,7 @@ from datetime import date
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from stdnum.cn import ric, uscc
 
@@ -72,7 +72,6 @@ def test_lines_of_a_text_are_counted():
     assert scan_text("") == []
 
 
-@settings(max_examples=50, deadline=None)
 @given(
     st.dates(date(1900, 1, 1), date(2090, 12, 31)),
     st.integers(1, 999),
@@ -83,7 +82,6 @@ def test_every_well_formed_citizen_number_is_found(born, sequence, around):
     assert kinds(f"{around}{body}{ric.calc_check_digit(body + '0')}{around}") == {"resident_id": 1}
 
 
-@settings(max_examples=50, deadline=None)
 @given(st.text(alphabet="0123456789ABCDEFGHJKLMNPQRTUWXY", min_size=9, max_size=9))
 def test_every_well_formed_credit_code_is_found(organisation):
     body = f"91310101{organisation}"

@@ -9,7 +9,8 @@ from typing import Any
 
 import polars as pl
 
-from jobs.contract import Register, TypeSpec
+from jobs.contract import TypeSpec
+from jobs.register import Register
 from jobs.registers.assertions import frame
 from jobs.registers.cases import Decision, decision
 from jobs.registers.claims import claim_schema, compared, mark

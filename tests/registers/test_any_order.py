@@ -8,7 +8,7 @@ from datetime import date
 from typing import Any
 
 import polars as pl
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jobs.registers.assertions import DIFFERENT, PERSON, SAME, SCHEMA, UNSURE, difference, frame, in_force, rulings
@@ -105,6 +105,7 @@ drawn_claims = st.builds(
 )
 
 
+@settings(max_examples=2 * settings.default.max_examples // 3)  # each is a dozen runs of the register
 @given(st.lists(drawn_claims, min_size=2, max_size=10), st.integers(0, 10_000), st.data())
 def test_any_order_of_deliveries_retractions_decisions_and_undos_ends_the_same(
     rows: list[dict[str, Any]], seed: int, data: st.DataObject

@@ -7,7 +7,8 @@ from typing import Any
 
 import polars as pl
 
-from jobs.contract import Contract, Register, TypeSpec
+from jobs.contract import Contract, TypeSpec
+from jobs.register import Register
 from jobs.registers.claims import claims, corrected, fresh_schema, once, standing
 from jobs.registers.keys import entity_ids
 

@@ -8,10 +8,11 @@ from typing import Any
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
-from jobs.contract import Register, TypeSpec
+from jobs.contract import TypeSpec
+from jobs.register import Register
 from jobs.registers.claims import compared, mark
 from jobs.registers.fold import changes, fold, placed_schema, valid_on
 from jobs.registers.judging import judge
@@ -181,7 +182,6 @@ claims_drawn = st.builds(
 )
 
 
-@settings(max_examples=60, deadline=None)
 @given(st.lists(claims_drawn, min_size=1, max_size=8), st.integers(0, 99))
 def test_the_fold_does_not_depend_on_the_order_of_claims(drawn: list[dict[str, Any]], seed: int) -> None:
     shuffled = random.Random(seed).sample(drawn, len(drawn))

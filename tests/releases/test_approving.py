@@ -7,11 +7,12 @@ import os
 import re
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 
 import polars as pl
 import pytest
-from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from jobs.errors import ReleaseRefused
 from jobs.operation import tasks
@@ -45,6 +46,12 @@ for name, dag in DagBag(sys.argv[1]).dags.items():
         told.setdefault(name, []).append(found)
 print("FOUND" + json.dumps(told))
 """
+
+
+@pytest.fixture(scope="module")
+def airflow_says() -> ModuleType:
+    """What Airflow is told by; importing it takes seconds, which every process of tests would spend."""
+    return import_module("airflow.sdk.exceptions")
 
 
 @pytest.fixture
@@ -94,19 +101,19 @@ def test_a_breaking_change_is_named_before_it_is_approved(second, change, opened
      {"chosen_options": [], "responded_by_user": OFFICER}, {"chosen_options": ["Approve"], "responded_by_user": None},
      {"chosen_options": ["Approve"], "responded_by_user": {"name": "operator"}}],
 )  # fmt: skip
-def test_refused_unanswered_or_approved_by_who_triggered_it_nothing_is_published(second, decision):
+def test_refused_unanswered_or_approved_by_who_triggered_it_nothing_is_published(second, decision, airflow_says):
     before = sorted(second.objects.local("open").rglob("*"))
     seen = tasks.previewed(NAME)
-    with pytest.raises(AirflowFailException):
+    with pytest.raises(airflow_says.AirflowFailException):
         tasks.released(NAME, decision, seen, "operator")
     assert sorted(second.objects.local("open").rglob("*")) == before
 
 
-def test_what_was_approved_is_published_and_other_rows_are_not(second):
+def test_what_was_approved_is_published_and_other_rows_are_not(second, airflow_says):
     approved = {"chosen_options": ["Approve"], "responded_by_user": OFFICER}
     seen = tasks.previewed(NAME)
     put_gold(second, visits(county=50))
-    with pytest.raises(AirflowFailException, match="not what was approved"):
+    with pytest.raises(airflow_says.AirflowFailException, match="not what was approved"):
         tasks.released(NAME, approved, seen, "operator")
     assert _there(second) == ["1.0.0"]
     put_gold(second, visits(county=40))
@@ -116,10 +123,10 @@ def test_what_was_approved_is_published_and_other_rows_are_not(second):
     assert (said["approved_by"], said["triggered_by"]) == ("officer", "operator")
 
 
-def test_nobody_is_asked_about_a_release_that_would_be_refused(second):
+def test_nobody_is_asked_about_a_release_that_would_be_refused(second, airflow_says):
     places = pl.Series("division_code", ["420102", "110101", "650102", "440103", "320102", "510104", "220102"])
     put_gold(second, visits(county=1, rare=1).with_columns(places))
-    with pytest.raises(AirflowFailException, match="utility floor"):
+    with pytest.raises(airflow_says.AirflowFailException, match="utility floor"):
         tasks.previewed(NAME)
     with pytest.raises(ReleaseRefused, match="utility floor"):
         publish.run(second, NAME, approved_by="officer")
@@ -138,7 +145,7 @@ def test_airflow_skips_publishing_when_the_officer_rejects(tmp_path: Path):
     assert all(said == [{"handed_on": ["Approve"]}, {"skipped": ["publish"]}] for said in told.values()), told
 
 
-def test_a_withdrawal_is_shown_agreed_to_by_another_person_and_signed_in_that_ones_name(second):
+def test_a_withdrawal_is_shown_agreed_to_by_another_person_and_signed_in_that_ones_name(second, airflow_says):
     publish.run(second, NAME, approved_by="officer")
     asked = ("health/visits", "1.0.0", "an  error in\nthe source")
     shown = tasks.withdrawing(*asked).splitlines()
@@ -148,13 +155,13 @@ def test_a_withdrawal_is_shown_agreed_to_by_another_person_and_signed_in_that_on
     approved = {"chosen_options": ["Approve"], "responded_by_user": OFFICER}
     for decision, by in ((None, "operator"), ({**approved, "chosen_options": ["Reject"]}, "operator"),
                          (approved, "Officer"), ({**approved, "responded_by_user": None}, "operator")):  # fmt: skip
-        with pytest.raises(AirflowFailException):
+        with pytest.raises(airflow_says.AirflowFailException):
             tasks.withdrawn(*asked, decision, by)
     assert [one.withdrawals for one in listing.versions(second.objects, NAME)] == [(), ()]
     assert tasks.withdrawn(*asked, approved, "operator") == ["1.0.0", "1.0.1"]
     first, _ = listing.versions(second.objects, NAME)
     assert (first.withdrawn, first.withdrawals[0]["by"]) == (True, "officer")
-    with pytest.raises(AirflowSkipException):
+    with pytest.raises(airflow_says.AirflowSkipException):
         tasks.withdrawing(*asked)
-    with pytest.raises(AirflowFailException, match=r"no version 9\.0\.0"):
+    with pytest.raises(airflow_says.AirflowFailException, match=r"no version 9\.0\.0"):
         tasks.withdrawing(NAME, "9.0.0", "why")

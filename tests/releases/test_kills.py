@@ -3,49 +3,25 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import subprocess
-import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from jobs.releases import approvals
 from jobs.releases.verify import read_log, verify
-from jobs.settings import PROJECT
 from jobs.stages import publish
+from tests.forks import ending
 from tests.releases.conftest import put_gold, visits
 
 NAME, OPEN = "health/visits", "open/health__visits"
-# A file becomes durable by being renamed or linked into place, and goes by being removed: the process ends there.
-PROGRAM = """
-import os, sys
-last, steps = int(sys.argv[1]), []
-def count(event, arguments):
-    # Of renaming and linking the second path is the target.
-    if event in ("os.rename", "os.link", "os.remove") and "/open/" in str(arguments[event != "os.remove"]):
-        steps.append(event)
-        if len(steps) == last:
-            os._exit(9)
-from jobs.stages import publish
-from jobs.storage.tables import Lake
-with Lake.open() as lake:
-    sys.addaudithook(count)
-    if sys.argv[2] == "publish":
-        publish.run(lake, "health/visits", approved_by="officer")
-    else:
-        publish.withdraw(lake, "health/visits", ["1.0.0"], reason="an error", by="officer")
-print(len(steps))
-"""
 
 
-def run(lake, step: int, what: str) -> subprocess.CompletedProcess[str]:
-    own = {"LAKE_ROOT": str(lake.settings.root), "LAKE_SCHEMAS": str(lake.settings.schemas)}
-    return subprocess.run(
-        [sys.executable, "-c", PROGRAM, str(step), what], env={**os.environ, **own}, cwd=PROJECT, capture_output=True,
-        text=True, check=False,
-    )
+WORK = {
+    "publish": partial(publish.run, name=NAME, approved_by="officer"),
+    "withdraw": partial(publish.withdraw, name=NAME, versions=["1.0.0"], reason="an error", by="officer"),
+}
 
 
 @pytest.fixture
@@ -62,23 +38,22 @@ def chosen(steps: int) -> list[int]:
     return sorted({1 + round(n * (steps - 1) / 4) for n in range(5)})
 
 
-@pytest.mark.parametrize("what", ["publish", "withdraw"])
+@pytest.mark.parametrize("what", WORK)
 def test_killed_at_any_durable_step_nothing_is_half_there(prepared, tmp_path, what):
     lake, before = prepared, tmp_path / "before"
+    run = partial(ending, lake.settings, WORK[what], "/open/")
     shutil.copytree(lake.settings.root, before)
-    whole = run(lake, 0, what)
-    assert whole.returncode == 0, whole.stderr
-    steps = int(whole.stdout)
+    ended, steps = run(0)
+    assert ended == 0
     assert steps > 5
     expected = state(lake)
     for step in chosen(steps):
         shutil.rmtree(lake.settings.root)
         shutil.copytree(before, lake.settings.root)
-        assert run(lake, step, what).returncode == 9
+        assert run(step) == (9, None)
         for folder in versions(lake):
             assert verify(folder).problems == [], (step, folder.name)
-        finished = run(lake, 0, what)
-        assert finished.returncode == 0, finished.stderr
+        assert run(0)[0] == 0
         assert state(lake) == expected, step
         assert not lake.objects.unfinished("open")
         assert all(verify(folder).problems == [] for folder in versions(lake))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from jobs.rows.protection import coarsen, ladder
@@ -111,7 +111,6 @@ def test_no_rows_are_no_error():
     assert (empty.kept, empty.delivered, empty.groups) == (0, 0, 0)
 
 
-@settings(max_examples=60, deadline=None)
 @given(st.lists(_ROW, max_size=60), st.integers(2, 8), st.randoms(use_true_random=False))
 def test_every_group_is_large_enough_and_every_row_is_accounted_for(rows, k, random):
     result = anonymise(frame(rows), QUASI, k, LADDERS, coarsen, subjects=["person"], sensitive=["illness"])
@@ -125,7 +124,6 @@ def test_every_group_is_large_enough_and_every_row_is_accounted_for(rows, k, ran
     assert dict(again.coarsened) == dict(result.coarsened)
 
 
-@settings(max_examples=40, deadline=None)
 @given(st.lists(_ROW, max_size=60), st.integers(2, 8))
 def test_a_published_value_is_the_given_one_or_a_coarser_one(rows, k):
     table = frame(rows).drop("person").with_row_index("number")

@@ -1,27 +1,27 @@
 """Run stages in a process that kills itself (SIGKILL) before or after its n-th durable write.
 
-The product's code knows nothing of this: the methods that write durably are wrapped here, in a process of their own,
-forked from one that has imported the stages and done nothing else.
+The product's code knows nothing of this: the methods that write durably are wrapped here, in a process of their own.
 """
 
 from __future__ import annotations
 
 import functools
-import multiprocessing
 import os
 import signal
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any
 
 from jobs.settings import Settings
-from jobs.stages import conform, desensitise, land, load, resolve
+from jobs.stages import conform, desensitise, land, load, open_register, resolve, retract
 from jobs.storage.batch_tables import BatchTable, Writer
 from jobs.storage.court import Court
 from jobs.storage.ledgers import Ledger
 from jobs.storage.logs import Log
 from jobs.storage.objects import Folder
 from jobs.storage.tables import Lake
+from tests.forks import forked
 
 KILLED = -signal.SIGKILL
 DURABLE = (
@@ -69,33 +69,42 @@ def run_all(lake: Lake, datasets: Sequence[str]) -> None:
     desensitise.run(lake, datasets[0])
 
 
+def open_and_resolve(lake: Lake, register: str, old: Path, dataset: str) -> None:
+    """Open a keyed register where it is not yet, take in what waits, withdraw a delivery, take that in too."""
+    if not Ledger(lake, register).plans():
+        open_register.run(lake, register, [old])
+    resolve.run(lake, register)
+    batch = lake.batches(dataset)[0].id
+    if batch not in lake.retracted(dataset):
+        retract.run(lake, dataset, batch=batch)
+    resolve.run(lake, register)
+
+
 def live(
-    settings: Settings, number: int, moment: str, datasets: Sequence[str], *, again: bool = False
+    settings: Settings, number: int, moment: str, datasets: Sequence[str], *, again: bool = False,
+    work: Callable[[Lake], None] | None = None,
 ) -> tuple[int | None, int]:
-    """Run all stages on datasets (`run_all`), or conform all their batches again.
+    """Run all stages on datasets (`run_all`), or conform all their batches again, or do other work.
 
     The process dies `before` or `after` its n-th durable write. Returns its exit code, and how many writes there were
     where it lived on.
     """
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([__name__, "pandas", "scipy.sparse.csgraph"])
-    receiver, sender = context.Pipe(duplex=False)
-    process = context.Process(target=_live, args=(settings, number, moment, tuple(datasets), again, sender))
-    process.start()
-    sender.close()
-    process.join()
-    return process.exitcode, receiver.recv() if process.exitcode == 0 else 0
+    ended, writes = forked(_live, settings, number, moment, tuple(datasets), again, work)
+    return ended, writes or 0
 
 
 def _live(
-    settings: Settings, number: int, moment: str, datasets: Sequence[str], again: bool, told: Connection
+    settings: Settings, number: int, moment: str, datasets: Sequence[str], again: bool,
+    work: Callable[[Lake], None] | None, told: Connection,
 ) -> None:
     countdown = Countdown(number, moment)
     for kind, names in DURABLE:
         for name in names:
             countdown.wrap(kind, name)
     with Lake.open(settings) as lake:
-        if again:
+        if work is not None:
+            work(lake)
+        elif again:
             for dataset in datasets:
                 for batch in lake.batches(dataset):
                     conform.run(lake, dataset, batch=batch.id)

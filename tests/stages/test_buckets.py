@@ -28,7 +28,7 @@ OPEN = ("market_regulation/enterprise_registrations", "products/population")
 def deliveries(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small city's drop boxes over two days."""
     out = tmp_path_factory.mktemp("city")
-    city.write(400, 2, 7, out, Settings().schemas / "codes", None)
+    city.write(400, 2, 7, out, Settings().schemas / "codes", None, DATASETS[:3])
     return out / "raw"
 
 

@@ -24,7 +24,7 @@ pytestmark = pytest.mark.spark
 def deliveries(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small city's drop boxes over three days."""
     out = tmp_path_factory.mktemp("city")
-    city.write(400, 3, 7, out, Settings().schemas / "codes", None)
+    city.write(400, 3, 7, out, Settings().schemas / "codes", None, DATASETS)
     return out / "raw"
 
 
@@ -78,13 +78,22 @@ def test_days_and_datasets_in_any_order_with_repeats_give_the_same_lake(
             assert state(lake, DATASETS) == undisturbed, f"seed {seed}"
 
 
-def test_a_register_taken_by_the_engines_workers_in_pieces_equals_one_taken_in_one_process(
-    tmp_path: Path, deliveries: Path, keys: Path, engine: str, undisturbed: dict[str, object]
-) -> None:
-    settings = _settings(tmp_path / "lake", deliveries, keys, engine).model_copy(update={"engine_rows": 0})
+@pytest.fixture(scope="module")
+def over_engine(
+    tmp_path_factory: pytest.TempPathFactory, deliveries: Path, keys: Path, engine: str
+) -> tuple[dict[str, object], int]:
+    """The state of a lake whose registers the engine's workers took in pieces, and how many writes that took."""
+    settings = _settings(tmp_path_factory.mktemp("pieces"), deliveries, keys, engine)
+    settings = settings.model_copy(update={"engine_rows": 0})
+    _, writes = live(settings, 0, "never", DATASETS)
     with Lake.open(settings) as lake:
-        run_all(lake, DATASETS)
-        assert state(lake, DATASETS) == undisturbed
+        return state(lake, DATASETS), writes
+
+
+def test_a_register_taken_by_the_engines_workers_in_pieces_equals_one_taken_in_one_process(
+    over_engine: tuple[dict[str, object], int], undisturbed: dict[str, object]
+) -> None:
+    assert over_engine[0] == undisturbed
 
 
 def test_a_withdrawn_delivery_leaves_the_lake_as_if_it_had_never_come_and_a_reinstated_one_as_if_it_had_stayed(
@@ -140,13 +149,13 @@ def test_a_run_killed_again_and_again_before_and_after_its_writes_ends_the_same(
 
 
 def test_a_run_killed_once_at_any_write_in_a_task_or_over_the_engine_ends_the_same(
-    tmp_path: Path, deliveries: Path, keys: Path, engine: str, undisturbed: dict[str, object], soak: bool
+    tmp_path: Path, deliveries: Path, keys: Path, engine: str, undisturbed: dict[str, object],
+    over_engine: tuple[dict[str, object], int], soak: bool,
 ) -> None:
-    for rows in (0, 500_000):
-        calm = _settings(tmp_path / f"calm{rows}", deliveries, keys, engine).model_copy(update={"engine_rows": rows})
-        _, writes = live(calm, 0, "never", DATASETS)
+    _, alone = live(_settings(tmp_path / "calm", deliveries, keys, engine), 0, "never", DATASETS)
+    for rows, writes, some in ((0, over_engine[1], 1), (500_000, alone, 2)):
         points = [(number, moment) for number in range(1, writes + 1) for moment in ("before", "after")]
-        for number, moment in points if soak else random.Random(rows).sample(points, 2):
+        for number, moment in points if soak else random.Random(rows).sample(points, some):
             folder = tmp_path / f"lake{rows}-{number}-{moment}"
             settings = _settings(folder, deliveries, keys, engine).model_copy(update={"engine_rows": rows})
             assert live(settings, number, moment, DATASETS)[0] == KILLED

@@ -37,7 +37,7 @@ pytestmark = pytest.mark.minio
 def deliveries(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One day's drop boxes of a small city."""
     out = tmp_path_factory.mktemp("city")
-    city.write(3000, 1, 7, out, Settings().schemas / "codes", None)
+    city.write(3000, 1, 7, out, Settings().schemas / "codes", None, [DATASET])
     return out / "raw"
 
 

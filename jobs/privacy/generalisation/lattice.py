@@ -154,7 +154,8 @@ def column_losses(groups: Groups, ladders: Sequence[Ladder], weights: Sequence[f
         for level in range(one.height + 1):
             label = one.step(0, level)
             together = np.bincount(label, weights=rows)[label]
-            losses.append(weight * float((rows * (np.log2(together) - np.log2(rows))).sum()))
+            bits = np.log2(together) - np.log2(rows)
+            losses.append(weight * float((rows * bits).sum()))
         found.append(np.maximum.accumulate(np.maximum(losses, 0.0)))
     return found
 

@@ -129,7 +129,8 @@ def _ordered(spread: Sensitive, sizes: Counts) -> Measures:
     s = sizes[spread.classes]
     turn = np.clip(np.searchsorted(cumulated, n * reached // s, side="right"), occurs, ends)
     high, low = (n * reached).astype(number), s.astype(number)
-    stretch = high * (turn - occurs) - low * (prefix[turn] - prefix[occurs])
+    stretch = high * (turn - occurs)
+    stretch -= low * (prefix[turn] - prefix[occurs])
     stretch += low * (prefix[ends] - prefix[turn]) - high * (ends - turn)
     before = sizes.astype(number) * prefix[occurs[starts]]
     total = before + np.add.reduceat(stretch, starts)

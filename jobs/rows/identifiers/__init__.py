@@ -31,14 +31,18 @@ JUDGES: dict[str, Judge] = {
 KINDS = tuple(JUDGES)
 
 
-def judged(kind: str, cells: pl.Series, codes: CodeBook, on: date) -> Verdicts:
+def judged(kind: str, cells: pl.Series, codes: CodeBook, on: date, *, centenarians: bool = True) -> Verdicts:
     """Judge cells of one kind of identifier; `on` is the data date.
 
+    Without `centenarians` nobody among 15-digit citizen ID numbers was born before 1900.
     Raises RequestError for an unknown kind.
     """
     if kind not in JUDGES:
         raise RequestError(f"there is no kind {kind!r}.", remedy=f"kinds: {', '.join(KINDS)}.")
-    return JUDGES[kind](spelled(cells), codes, on)
+    spelling = spelled(cells)
+    if kind == "resident_id":
+        return resident_id.judge(spelling, codes, on, centenarians=centenarians)
+    return JUDGES[kind](spelling, codes, on)
 
 
 def birth_date(ids: pl.Series) -> pl.Series:

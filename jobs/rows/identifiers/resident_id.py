@@ -28,7 +28,7 @@ PERSONAL_TAX = "^(?:[0-9]{17}|[0-9]{17}[0-9X][0-9]{2})$"
 _MONTH_DAYS = np.array([0, 31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31])
 
 
-def judge(spelling: Spelling, codes: CodeBook, on: date) -> Verdicts:
+def judge(spelling: Spelling, codes: CodeBook, on: date, *, centenarians: bool = True) -> Verdicts:
     """Judge citizen ID numbers; `on` is the data date, against which a birth can lie in the future.
 
     Reasons: length, alphabet, check_character, calendar_date, division, foreign_sequence, placeholder,
@@ -43,7 +43,7 @@ def judge(spelling: Spelling, codes: CodeBook, on: date) -> Verdicts:
         fifteen &= ~_junk(spelling, fifteen)
     written = spelling.text
     if fifteen.any():
-        spelling = replace(spelling, text=upgraded(spelling.text))
+        spelling = replace(spelling, text=upgraded(spelling.text, centenarians=centenarians))
         lengths = np.where(fifteen, 18, lengths)
     findings = Findings(spelling)
     eighteen = (lengths == 18) & spelling.plain()
@@ -156,13 +156,13 @@ def personal_tax(text: pl.Series) -> Mask:
     return truth((old & old_birth_dates(text).is_not_null() & ~born) | (~old & born))
 
 
-def upgraded(numbers: pl.Series) -> pl.Series:
+def upgraded(numbers: pl.Series, *, centenarians: bool = True) -> pl.Series:
     """Return the 18-character form of 15-digit numbers: the century put in, the check character appended."""
     fits = numbers.str.contains(r"^[0-9]{15}$").fill_null(value=False)
     old = numbers.filter(fits)
     if old.is_empty():
         return numbers
-    ancient = old.str.slice(12, 3).is_in(list(CENTENARIANS))
+    ancient = old.str.slice(12, 3).is_in(list(CENTENARIANS) if centenarians else [])
     century = ancient.replace_strict({True: "18", False: "19"}, return_dtype=pl.String)
     body = old.str.slice(0, 6) + century + old.str.slice(6, 9)
     check_letters = resident_check(matrix(body, 17))

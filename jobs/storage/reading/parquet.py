@@ -18,6 +18,7 @@ from jobs.storage.reading.layout import Layout, Record, Records, Sound
 from jobs.storage.reading.limits import SMALL, Limits
 
 _ROWS = 20_000
+_NOTHING = pa.scalar(None, pa.string())  # of a bare None pyarrow asks pandas what it is, half a second of imports
 
 
 def read_parquet(file: Path, _: Source, layout: Layout, limits: Limits) -> Records:
@@ -90,7 +91,7 @@ def _texts(column: pa.Array) -> pa.Array:
         found = pa.array([None if v is None else format(v, "f") for v in column.to_pylist()], pa.string())
     else:
         found = pa.array([_text(scalar) for scalar in column], pa.string())
-    return pc.if_else(pc.equal(found, ""), None, found)
+    return pc.if_else(pc.equal(found, ""), _NOTHING, found)
 
 
 def _text(scalar: pa.Scalar) -> str | None:

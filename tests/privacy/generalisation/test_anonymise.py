@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
@@ -55,7 +55,6 @@ def test_rows_that_stand_out_are_left_out_up_to_the_limit() -> None:
     assert (whole.report["levels"]["age"], whole.rows.height) == (2, 10)
 
 
-@settings(deadline=None, max_examples=60)
 @given(
     rows=st.lists(
         st.tuples(

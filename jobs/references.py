@@ -1,0 +1,196 @@
+"""Where declarations name something that does not exist, or contradict each other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from jobs.contract import COUNTED, Contract, Join, ProductSource
+from jobs.register import Register
+
+if TYPE_CHECKING:
+    from jobs.catalogue import Catalogue, Problem
+
+
+def check_references(catalogue: Catalogue) -> list[Problem]:
+    """Return every place where a declaration names something that does not exist or contradicts another."""
+    problems: list[Problem] = []
+    for name, register in catalogue.registers.items():
+        document = catalogue.documents[f"registers/{name}"]
+        problems += [
+            document.problem(("fields", field, "type"), f"there is no type {spec.type!r}.")
+            for field, spec in register.fields.items()
+            if spec.type not in catalogue.types
+        ]
+    for contract in catalogue.contracts.values():
+        document = catalogue.documents[contract.name]
+        problems += [document.problem(*found) for found in _contract_problems(contract, catalogue)]
+    return problems
+
+
+Location = tuple[str | int, ...]
+Finding = tuple[Location, str, str]
+
+
+def _contract_problems(contract: Contract, catalogue: Catalogue) -> Iterator[Finding]:
+    """Yield (location, what, remedy) for one contract."""
+    fields = contract.fields
+    if contract.is_product == (contract.source is not None):
+        yield (), "a contract has either source: (a dataset) or from: (a product).", "keep one of the two."
+    for name, field in fields.items():
+        here: Location = ("fields", name)
+        if field.type not in catalogue.types:
+            yield (*here, "type"), f"there is no type {field.type!r}.", f"types: {', '.join(sorted(catalogue.types))}."
+            continue
+        spec = catalogue.types[field.type]
+        if field.type == "code" and not (field.codes or spec.codes):
+            yield here, "type code needs codes: (a list of schemas/codes).", "name the code list."
+        if field.codes and not (catalogue.root / "codes" / f"{field.codes}.csv").is_file():
+            yield (*here, "codes"), f"there is no code list {field.codes!r}.", f"add schemas/codes/{field.codes}.csv."
+        if spec.storage == "timestamp" and field.unit and field.unit not in COUNTED:
+            yield (*here, "unit"), f"a timestamp counts in {' or '.join(COUNTED)}, not {field.unit!r}.", ""
+        for kind, target in field.legacy.items():
+            if target not in fields:
+                yield (*here, "legacy", kind), f"{target!r} is no field.", "add the field, without from:."
+        if field.publish and (field.protect == "drop" or (field.protect is None and spec.closed)):
+            yield (
+                (*here, "publish"),
+                f"the field is published, but a {spec.class_} type without protect: never reaches gold.",
+                "add protect: with a method that leaves something, or remove publish:.",
+            )
+        received = any(name in other.legacy.values() for other in fields.values())
+        if not contract.is_product and not field.from_ and not received:
+            yield here, "no from: and no other field's legacy: fills it.", "name the source column with from:."
+    yield from _load_problems(contract, catalogue)
+    yield from _entity_problems(contract, catalogue)
+    yield from _release_problems(contract)
+    if contract.is_product:
+        yield from _product_problems(contract, catalogue)
+    elif not (any(e.accepted for e in contract.examples) and any(e.rejected for e in contract.examples)):
+        yield ("examples",), "at least one accepted and one rejected example are required.", "invent two rows."
+    known = set(contract.source_columns)
+    for number, example in enumerate(contract.examples):
+        for column in example.given:
+            if not contract.is_product and column not in known:
+                yield ("examples", number, "given", column), "no field comes from this column.", ""
+
+
+def _load_problems(contract: Contract, catalogue: Catalogue) -> Iterator[Finding]:
+    load, fields = contract.load, contract.fields
+    for key in load.key:
+        if key not in fields:
+            yield ("load", "key"), f"{key!r} is no field.", ""
+    if load.as_of:
+        if load.as_of not in fields:
+            yield ("load", "as_of"), f"{load.as_of!r} is no field.", ""
+        elif catalogue.types.get(fields[load.as_of].type) and catalogue.types[
+            fields[load.as_of].type
+        ].storage not in ("date", "timestamp"):
+            yield ("load", "as_of"), f"{load.as_of!r} is no date.", "use a field of type date or timestamp."
+    for number, rule in enumerate(contract.expect):
+        for column in filter(None, (rule.column, *rule.columns)):
+            if column not in fields:
+                yield ("expect", number), f"{column!r} is no field.", ""
+
+
+def _entity_problems(contract: Contract, catalogue: Catalogue) -> Iterator[Finding]:
+    for role, link in contract.entities.items():
+        here: Location = ("entities", role)
+        if link.register_ not in catalogue.registers:
+            yield here, f"there is no register {link.register_!r}.", f"registers: {', '.join(catalogue.registers)}."
+            continue
+        register = catalogue.registers[link.register_]
+        for name in (*link.key, *link.fields.values()):
+            if name not in contract.fields:
+                yield here, f"{name!r} is no field of this contract.", ""
+        for name in link.key:
+            kind = contract.fields[name].type if name in contract.fields else None
+            if kind is not None and kind not in register.kinds:
+                remedy = f"kinds of {register.name}: {', '.join(register.kinds)}."
+                yield (*here, "key"), f"{name!r} is of type {kind}, no kind of key of the register.", remedy
+        for name in link.fields:
+            if name not in register.fields:
+                yield here, f"{name!r} is no field of the register {register.name}.", ""
+        if register.keyed:
+            yield from _keyed_problems(contract, role, register, catalogue)
+
+
+def _keyed_problems(contract: Contract, role: str, register: Register, catalogue: Catalogue) -> Iterator[Finding]:
+    if contract.correctable(role):
+        what = "a later row of one record may be about another entity, which a keyed register cannot follow."
+        yield ("entities", role), what, "put the entity's key into load.key."
+    as_of = contract.fields.get(contract.load.as_of or "")
+    stored = catalogue.types[as_of.type].storage if as_of and as_of.type in catalogue.types else None
+    if register.as_of == "second" and stored != "timestamp":
+        what = f"the register {register.name} tells seconds apart, but load.as_of is no point in time."
+        yield ("load", "as_of"), what, "name a field of type timestamp."
+
+
+def _release_problems(contract: Contract) -> Iterator[Finding]:
+    published, release = contract.published, contract.release
+    if published and release is None:
+        yield ("release",), "fields are published, but release: says no terms.", "add release:."
+    if release is None:
+        return
+    if len(published) != sum(1 for f in contract.fields.values() if f.publish):
+        yield ("fields",), "two fields are published under one name.", "rename one publish: as."
+    columns = set(published) | set(contract.aggregate.measures if contract.aggregate else ())
+    for column in (*release.not_identifying, *release.sensitive, *(release.key if release.key != "none" else ())):
+        if column not in columns:
+            yield ("release",), f"{column!r} is no published column.", f"published: {', '.join(sorted(columns))}."
+    for column, reason in release.not_identifying.items():
+        if len(reason.strip()) < 10:
+            yield ("release", "not_identifying", column), "the reason is missing.", "say why it cannot identify."
+    for field in release.only:
+        if field not in contract.fields:
+            yield ("release", "only"), f"{field!r} is no field.", ""
+
+
+def _product_problems(contract: Contract, catalogue: Catalogue) -> Iterator[Finding]:
+    source = contract.from_
+    assert source is not None
+    parts: tuple[ProductSource | Join, ...] = (source, *source.join)
+    unknown = False
+    for part in parts:
+        if part.register_ and part.register_ not in catalogue.registers:
+            yield ("from",), f"there is no register {part.register_!r}.", ""
+            unknown = True
+        if part.dataset and part.dataset not in catalogue.contracts:
+            yield ("from",), f"there is no dataset {part.dataset!r}.", ""
+            unknown = True
+    if unknown:
+        return
+    so_far = _columns_of(source, catalogue)
+    for column in source.where:
+        if column not in so_far:
+            yield ("from", "where", column), f"{column!r} is no column of what the product is made from.", ""
+    for number, join in enumerate(source.join):
+        there, here = _columns_of(join, catalogue), ("from", "join", number)
+        for mine, theirs in join.on.items():
+            if mine not in so_far or theirs not in there:
+                column, whose = (mine, "the rows so far") if mine not in so_far else (theirs, "the joined table")
+                yield (*here, "on"), f"{column!r} is no column of {whose}.", ""
+            elif so_far[mine] != there[theirs]:
+                what = f"{mine!r} is {so_far[mine]}, {theirs!r} is {there[theirs]}: they never meet."
+                yield (*here, "on"), what, "join columns of one storage."
+        for new, theirs in join.columns.items():
+            if theirs not in there:
+                yield (*here, "columns", new), f"{theirs!r} is no column of the joined table.", ""
+            so_far[new] = there.get(theirs, "")
+    for name, field in contract.fields.items():
+        if (field.from_ or name) not in so_far:
+            yield ("fields", name), f"{field.from_ or name!r} is no column the product has.", "name one with from:."
+
+
+def _columns_of(part: ProductSource | Join, catalogue: Catalogue) -> dict[str, str]:
+    """Return the columns of a register or a dataset's silver, with how each is stored."""
+    stored = {name: spec.storage for name, spec in catalogue.types.items()}
+    if part.register_:
+        register = catalogue.registers[part.register_]
+        known = {name: stored.get(one.type, "") for name, one in register.fields.items()}
+        moment = "timestamp" if register.as_of == "second" else "date"
+        told = {f"{name}_source": "text" for name in known} | {f"{name}_as_of": moment for name in known}
+        return {**known, **told, "_entity_id": "text", "_kind": "text", "_status": "text"}
+    known = {name: stored.get(one.type, "") for name, one in catalogue.contracts[str(part.dataset)].fields.items()}
+    money = {f"{name}_currency": "text" for name, storage in known.items() if storage == "money"}
+    return {**known, **money, "_batch_id": "text", "_data_date": "date", "_deleted": "boolean"}

@@ -1,0 +1,93 @@
+"""What one YAML file says of a base register: its keys, its fields, whom it believes, when it refuses to merge."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from jobs.contract import DatasetName, Name, Text
+from jobs.source import Model
+
+
+class RegisterField(Model):
+    """Describe one field of a register and who is believed about it."""
+
+    type: Name
+    title: Text
+    codes: Name | None = None
+    policy: Literal["preferred", "latest"] = Field(
+        default="preferred", description="preferred: source rank before date; latest: date before source rank"
+    )
+    prefer: tuple[DatasetName, ...] = Field(default=(), description="most believed source first; the rest are equal")
+    null: Literal["no_claim", "clears"] = "no_claim"
+
+
+class Clash(Model):
+    """Say when two claims under one key speak of two different parties.
+
+    Two contradictions among `name`, `other` and `changing`, or a wholly unlike name from a source that is not the lead.
+    """
+
+    name: Name = Field(description="field whose values must be wholly unlike to contradict each other")
+    other: tuple[Name, ...] = Field(min_length=1, description="fields fixed for life: a difference is a contradiction")
+    changing: tuple[Name, ...] = Field(
+        default=(), description="fields that change in a life: the lead's own change of them is history"
+    )
+    former: Name | None = Field(
+        default=None, description="field with an earlier name, under which a party may still go"
+    )
+    most_parties: int = Field(
+        default=4, ge=1, description="more parties than this under one key: it stands for nobody, all its rows wait"
+    )
+    alike: tuple[tuple[Name, ...], ...] = Field(
+        default=(), description="fields that, when all are equal, suggest that two keys are one party's"
+    )
+
+
+class Register(Model):
+    """Describe a base register: its keys, its fields, whom it believes, when it refuses to merge."""
+
+    name: Name
+    title: Text
+    description: Text
+    kinds: tuple[Name, ...] = Field(min_length=1, description="kinds of key, best first")
+    lead: tuple[DatasetName, ...] = Field(default=(), description="sources whose claims anchor a contested key")
+    fields: dict[Name, RegisterField] = Field(min_length=1)
+    clash_: Clash | Literal["none"] = Field(
+        alias="clash", description="none: a keyed register, the key alone says who is who and no two keys are one party"
+    )
+    as_of: Literal["day", "second"] = Field(
+        default="day", description="how closely a keyed register tells what was said before and after"
+    )
+    most_keys: int = Field(default=50, ge=2, description="an entity of more keys than this is held, never merged")
+
+    @property
+    def keyed(self) -> bool:
+        """Tell whether an entity is its key: nothing is judged, joined or held."""
+        return self.clash_ == "none"
+
+    @property
+    def clash(self) -> Clash:
+        """Return the conflict rule; a keyed register has none."""
+        assert isinstance(self.clash_, Clash)
+        return self.clash_
+
+    @model_validator(mode="after")
+    def _keyed(self) -> Register:
+        if self.keyed and len(self.kinds) != 1:
+            raise ValueError("a keyed register (clash: none) has one kind of key")
+        if not self.keyed and self.as_of != "day":
+            raise ValueError("as_of: second is for keyed registers (clash: none): the conflict rule knows days")
+        return self
+
+    @model_validator(mode="after")
+    def _clash_fields(self) -> Register:
+        if self.keyed:
+            return self
+        clash = self.clash
+        named = (clash.name, *clash.other, *clash.changing, clash.former, *(f for one in clash.alike for f in one))
+        for name in filter(None, named):
+            if name not in self.fields:
+                raise ValueError(f"clash names {name}, which is no field of the register")
+        return self

@@ -1,0 +1,218 @@
+"""A keyed register through the stages: opened, fed, withdrawn from, asked, in any order and over the engine."""
+
+from __future__ import annotations
+
+import shutil
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from jobs.benchmark import lake as declared
+from jobs.errors import RequestError, SourceError, StorageError
+from jobs.operation.enquiries import Desk
+from jobs.settings import Settings
+from jobs.stages import conform, land, load, maintain, open_register, resolve, retract
+from jobs.storage.ledgers import Ledger
+from jobs.storage.tables import Lake
+from tests.stages.mortal import KILLED, live, open_and_resolve
+
+FIELDS = ("name", "ethnic", "division", "address", "phone", "marital", "insured")
+KNOWN, OTHER, NEW = "11010519491231002X", "110105194912310054", "110105195001010012"
+NEWS = {  # dataset: rows of (key, moment, values)
+    "ps/extract": [(KNOWN, "2026-01-02", {"name": "甲二"}), (NEW, "2026-01-02", {"name": "丙", "phone": "1"})],
+    "ca/extract": [(KNOWN, "2026-01-03", {"name": "甲三", "marital": "20"}), (OTHER, "2020-01-01", {"phone": "9"})],
+    "hi/extract": [(NEW, "2026-01-01", {"phone": "2", "insured": "1"}), (KNOWN, "2025-01-01", {"insured": "0"})],
+}
+
+
+def instant(day: str) -> datetime:
+    return datetime.fromisoformat(f"{day}T00:00:00").replace(tzinfo=UTC)
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """Settings of the benchmark's register, with two divisions."""
+    folder = tmp_path_factory.mktemp("keyed")
+    pl.DataFrame({"division": ["110105"], "name": ["某区"]}).write_parquet(folder / "ref_division.parquet")
+    return Settings(schemas=declared.declared(folder, folder / "schemas"))
+
+
+def at(settings: Settings, folder: Path, **more: object) -> Settings:
+    (folder / "keys").mkdir(parents=True)
+    (folder / "keys" / "register.key").write_bytes(b"k" * 32)  # one key for all lakes, so that ids can be compared
+    return Settings(schemas=settings.schemas, root=folder, **more)
+
+
+def old_register(folder: Path, **changed: object) -> Path:
+    """A register as it is taken over: two people."""
+    folder.mkdir(parents=True, exist_ok=True)
+    rows = []
+    for key, name in ((KNOWN, "甲"), (OTHER, "乙")):
+        row: dict[str, object] = {"resident_id": key}
+        for field in FIELDS:
+            value = {"name": name, "phone": "0"}.get(field)
+            origin = ("ca/extract", instant("2025-06-01")) if value else (None, None)
+            row |= dict(zip((field, f"{field}_source", f"{field}_as_of"), (value, *origin), strict=True))
+        rows.append({**row, **changed})
+    schema = {"resident_id": pl.String}
+    for field in FIELDS:
+        schema |= {field: pl.String, f"{field}_source": pl.String, f"{field}_as_of": pl.Datetime("us", "UTC")}
+    file = folder / "old.parquet"
+    pl.DataFrame(rows, schema=schema).write_parquet(file)
+    return file
+
+
+def deliver(lake: Lake, dataset: str, folder: Path, rows: list[tuple[str, str, dict[str, str]]]) -> str:
+    folder.mkdir(parents=True, exist_ok=True)
+    fields = lake.catalogue.contract(dataset).fields
+    told = [
+        {"rec_id": number, "raw_id": key, "update_ts": int(instant(day).timestamp()), **values}
+        for number, (key, day, values) in enumerate(rows)
+    ]
+    schema = {name: pl.Int64 if name in ("rec_id", "update_ts") else pl.String for name in fields}
+    pl.DataFrame(told, schema=schema).write_parquet(folder / "part-20260105.parquet")
+    batch = land.run(lake, dataset, files=[folder / "part-20260105.parquet"])[0].batch
+    load.run(lake, dataset)
+    conform.run(lake, dataset)
+    return batch
+
+
+def people(lake: Lake) -> list[tuple[object, ...]]:
+    """What the register says, by name: values, phone's source."""
+    rows = Ledger(lake, "person").scan_current().select(*FIELDS, "phone_source", "name_as_of").collect()
+    return sorted(rows.iter_rows(), key=str)
+
+
+def state(lake: Lake) -> pl.DataFrame:
+    return Ledger(lake, "person").scan_current().drop("_commit").sort("_entity_id").collect()
+
+
+def test_a_register_is_opened_fed_and_answers(tmp_path: Path, settings: Settings) -> None:
+    with Lake.open(at(settings, tmp_path / "lake")) as lake:
+        open_register.run(lake, "person", [old_register(tmp_path)])
+        for dataset, rows in NEWS.items():
+            deliver(lake, dataset, tmp_path / dataset, rows)
+        (report,) = resolve.run(lake, "person")
+        assert report.extra["entities"] == 3
+        told = {row[0]: row for row in people(lake)}
+        # ps is preferred for names, hi for phones of equal moments; a later moment wins where `latest` says so
+        assert told["甲二"][:7] == ("甲二", None, None, None, "0", "20", "0")
+        assert told["丙"][4] == "1"
+        assert told["乙"][4] == "0"  # what is older than the register's own changes nothing
+        assert Ledger(lake, "person").versions_log().rows == 2 + 2  # nor does it make a version
+        desk = Desk.of(lake, lake.catalogue.registers["person"].name)
+        (entity,) = state(lake).filter(pl.col("name") == "甲二")["_entity_id"]
+        assert desk.resolve(entity)["state"] == "active"
+        assert desk.row(entity, datetime(2025, 12, 31, tzinfo=UTC).date())["name"] == "甲"
+        assert desk.row(entity, known_at=1)["name"] == "甲"
+        assert desk.claims_of(entity)["_dataset"].sort().to_list() == sorted(NEWS)
+        assert resolve.run(lake, "person") == []
+
+
+@pytest.mark.parametrize("order", [["ps", "ca", "hi"], ["hi", "ca", "ps"], ["ca", "ps", "hi"]])
+def test_any_order_of_deliveries_gives_the_same_register(tmp_path: Path, settings: Settings, order: list[str]) -> None:
+    lakes = []
+    for number, pieces in enumerate(([list(NEWS)], [[f"{name}/extract"] for name in order])):
+        with Lake.open(at(settings, tmp_path / str(number))) as lake:
+            open_register.run(lake, "person", [old_register(tmp_path)])
+            for piece in pieces:
+                for dataset in piece:
+                    deliver(lake, dataset, tmp_path / dataset, NEWS[dataset])
+                resolve.run(lake, "person")
+                maintain.run(lake)
+            lakes.append(state(lake))
+    assert lakes[0].equals(lakes[1])
+
+
+def test_a_delivery_that_is_withdrawn_leaves_the_register_as_if_it_had_never_come(
+    tmp_path: Path, settings: Settings
+) -> None:
+    with Lake.open(at(settings, tmp_path / "calm")) as lake:
+        open_register.run(lake, "person", [old_register(tmp_path)])
+        deliver(lake, "ca/extract", tmp_path / "ca", NEWS["ca/extract"])
+        resolve.run(lake, "person")
+        wanted = state(lake)
+    with Lake.open(at(settings, tmp_path / "lake")) as lake:
+        open_register.run(lake, "person", [old_register(tmp_path)])
+        batches = {dataset: deliver(lake, dataset, tmp_path / dataset, rows) for dataset, rows in NEWS.items()}
+        resolve.run(lake, "person")
+        for dataset in ("ps/extract", "hi/extract"):
+            retract.run(lake, dataset, batch=batches[dataset])
+        (report,) = resolve.run(lake, "person")
+        assert report.extra["entities"] == 2
+        assert state(lake).equals(wanted)
+
+
+def test_the_engines_workers_make_the_same_register(tmp_path: Path, settings: Settings, engine: str) -> None:
+    found = []
+    for name, more in (("here", {}), ("engine", {"engine_rows": 0, "spark": engine})):
+        with Lake.open(at(settings, tmp_path / name, **more)) as lake:
+            open_register.run(lake, "person", [old_register(tmp_path)])
+            batches = {dataset: deliver(lake, dataset, tmp_path / dataset, rows) for dataset, rows in NEWS.items()}
+            resolve.run(lake, "person")
+            retract.run(lake, "ca/extract", batch=batches["ca/extract"])
+            resolve.run(lake, "person")
+            found.append(state(lake))
+    assert found[0].equals(found[1])
+
+
+def test_killed_before_and_after_every_write_the_next_run_ends_as_if_nothing_had_happened(
+    tmp_path: Path, settings: Settings, soak: bool
+) -> None:
+    with Lake.open(at(settings, tmp_path / "given")) as lake:
+        for dataset, rows in NEWS.items():
+            deliver(lake, dataset, tmp_path / dataset, rows)
+    work = partial(open_and_resolve, register="person", old=old_register(tmp_path), dataset="hi/extract")
+
+    def lake_of(name: str) -> Settings:
+        shutil.copytree(tmp_path / "given", tmp_path / name)
+        return Settings(schemas=settings.schemas, root=tmp_path / name)
+
+    calm = lake_of("calm")
+    ended, writes = live(calm, 0, "never", [], work=work)
+    assert ended == 0
+    with Lake.open(calm) as lake:
+        wanted = state(lake)
+    points = [(number, moment) for number in range(1, writes + 1) for moment in ("before", "after")]
+    for number, moment in points if soak else points[:: max(1, len(points) // 20)]:
+        mortal = lake_of(f"{moment}{number}")
+        assert live(mortal, number, moment, [], work=work)[0] == KILLED
+        with Lake.open(mortal) as lake:
+            work(lake)
+            assert state(lake).equals(wanted), (number, moment)
+            assert lake.judged("resolve", "person")["commit-3"]["outcome"] == "done"
+
+
+def test_what_cannot_open_a_register_is_refused_and_leaves_it_closed(tmp_path: Path, settings: Settings) -> None:
+    with Lake.open(at(settings, tmp_path / "lake")) as lake:
+        with pytest.raises(RequestError, match="keyed registers: person"):
+            open_register.run(lake, "parcel", [old_register(tmp_path)])
+        with pytest.raises(SourceError, match="another row has"):
+            open_register.run(lake, "person", [old_register(tmp_path, resident_id=KNOWN)])
+        with pytest.raises(SourceError, match="no key"):
+            open_register.run(lake, "person", [old_register(tmp_path, resident_id=None)])
+        pl.read_parquet(old_register(tmp_path)).drop("phone_as_of").write_parquet(tmp_path / "less.parquet")
+        with pytest.raises(SourceError, match="no column phone_as_of"):
+            open_register.run(lake, "person", [tmp_path / "less.parquet"])
+        open_register.run(lake, "person", [old_register(tmp_path)])
+        with pytest.raises(RequestError, match="has commits already"):
+            open_register.run(lake, "person", [old_register(tmp_path)])
+        assert len(people(lake)) == 2
+
+
+def test_an_opening_that_was_interrupted_stops_a_resolve_until_it_is_done_again(
+    tmp_path: Path, settings: Settings
+) -> None:
+    with Lake.open(at(settings, tmp_path / "lake")) as lake:
+        open_register.run(lake, "person", [old_register(tmp_path)])
+        shutil.rmtree(tmp_path / "lake" / "registers" / "person_commits")  # as if it had died before planning
+    with Lake.open(Settings(schemas=settings.schemas, root=tmp_path / "lake")) as lake:
+        deliver(lake, "ps/extract", tmp_path / "ps", NEWS["ps/extract"])
+        with pytest.raises(StorageError, match="open-register"):
+            resolve.run(lake, "person")
+        open_register.run(lake, "person", [old_register(tmp_path)])
+        resolve.run(lake, "person")
+        assert [row[0] for row in people(lake)] == ["丙", "乙", "甲二"]
