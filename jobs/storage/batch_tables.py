@@ -62,7 +62,7 @@ class Writer:
             self._name = f"part-{uuid.uuid4().hex}.zstd.parquet"
             self._sink = self.folder.create(self._name)
             packing = {"compression": "lz4"} if self.passing else {"compression": "zstd", "compression_level": 1}
-            self._open = pq.ParquetWriter(self._sink, table.schema, use_dictionary=_repeating(table), **packing)
+            self._open = pq.ParquetWriter(self._sink, table.schema, use_dictionary=repeating(table), **packing)
         self._open.write_table(table)
         self._rows += table.num_rows
         if self._rows >= FILE_ROWS:
@@ -176,7 +176,7 @@ class BatchTable:
         return table
 
 
-def _repeating(rows: pa.Table) -> list[str]:
+def repeating(rows: pa.Table) -> list[str]:
     """Return the columns of text whose values repeat, by the first ones; for others a dictionary only costs time."""
     import pyarrow.compute as pc
 

@@ -18,8 +18,8 @@ import polars as pl
 
 from jobs.errors import StorageError
 from jobs.registers.keys import ALPHABET
-from jobs.storage.batch_tables import FILE_ROWS
-from jobs.storage.frames import arrow_schema
+from jobs.storage.batch_tables import FILE_ROWS, repeating
+from jobs.storage.frames import arrow_schema, to_arrow
 from jobs.storage.locations import Location
 from jobs.storage.scanning import files
 
@@ -119,12 +119,18 @@ class Log:
 
     def write(self, rows: pl.DataFrame) -> pl.DataFrame:
         """Write rows into the table's folder, sorted, as files that do not count yet; return them as `PART`."""
+        import pyarrow.parquet as pq
+
         ordered = rows.select(pl.col(name).cast(kind) for name, kind in self.schema.items()).sort(self.by)
         parts = []
         for chunk in ordered.iter_slices(FILE_ROWS):
             name = f"part-{uuid.uuid4().hex}.zstd.parquet"
+            table = to_arrow(chunk, self.schema)
             with self.folder.create(name) as sink:
-                chunk.write_parquet(sink, compression="zstd", compression_level=1, row_group_size=GROUP_ROWS)
+                pq.write_table(
+                    table, sink, row_group_size=GROUP_ROWS, compression="zstd", compression_level=1,
+                    use_dictionary=repeating(table), write_statistics=[self.by, "_commit"],
+                )
                 size = sink.tell()
             parts.append((name, size, chunk.height, chunk[self.by][0], chunk[self.by][-1],
                           chunk["_commit"].min(), chunk["_commit"].max()))
