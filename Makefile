@@ -35,7 +35,7 @@ core: venv ## run the tests of the pure core: seconds, no Java
 	.venv/bin/python -m pytest --quiet --numprocesses 2 tests/rows tests/sets tests/registers
 
 soak: setup ## every point of death, many orders of arrival, many more examples, for hours
-	.venv/bin/python -m pytest --soak tests/stages/test_order.py tests/rows tests/sets tests/registers tests/privacy
+	.venv/bin/python -m pytest --soak tests/stages/test_order.py tests/stages/test_keyed.py tests/rows tests/sets tests/registers tests/privacy
 
 unit: venv ## run the tests that need no Java
 	.venv/bin/python -m pytest -m "not spark and not e2e"

@@ -27,6 +27,9 @@ def register_dag(catalogue: Catalogue, name: str) -> DAG:
     """Return the DAG that resolves one register."""
     feeding = [asset_name(Layer.SILVER, contract.name) for contract in catalogue.feeding(name)]
     title, decisions = catalogue.registers[name].title, _asset(f"{name}_decisions")
+    held = "" if catalogue.registers[name].keyed else (
+        f"Rows that contradict it are held: `lake cases --register {name}`."
+    )
     with DAG(
         dag_name("register", name),
         schedule=reduce(or_, [Asset(name=one, uri=asset_uri(one)) for one in feeding], decisions),
@@ -34,8 +37,8 @@ def register_dag(catalogue: Catalogue, name: str) -> DAG:
         max_active_runs=1,
         tags=["register"],
         default_args=RETRIES,
-        doc_md=f"**{title.zh} · {title.en}**\n\nFed by: {', '.join(feeding)}. Rows that contradict it are held: "
-        f"`lake cases --register {name}`. Also takes out what `lake retract` withdrew, and takes up decisions.",
+        doc_md=f"**{title.zh} · {title.en}**\n\nFed by: {', '.join(feeding)}. Also takes out what `lake retract` "
+        f"withdrew, and takes up decisions. {held}",
     ) as dag:
 
         @task(task_id="resolve", outlets=[_asset(name)])
@@ -97,4 +100,5 @@ def cases_dag(catalogue: Catalogue, name: str) -> DAG:
 _catalogue = load_catalogue(Settings().schemas)
 for _name in _catalogue.registers:
     globals()[dag_name("register", _name)] = register_dag(_catalogue, _name)
-    globals()[dag_name("cases", _name)] = cases_dag(_catalogue, _name)
+    if not _catalogue.registers[_name].keyed:
+        globals()[dag_name("cases", _name)] = cases_dag(_catalogue, _name)

@@ -22,6 +22,10 @@ def check_references(catalogue: Catalogue) -> list[Problem]:
             for field, spec in register.fields.items()
             if spec.type not in catalogue.types
         ]
+        problems += [
+            document.problem(("lead",), f"there is no dataset {one!r}.") for one in register.lead
+            if one not in catalogue.contracts
+        ]
     for contract in catalogue.contracts.values():
         document = catalogue.documents[contract.name]
         problems += [document.problem(*found) for found in _contract_problems(contract, catalogue)]
@@ -116,14 +120,21 @@ def _entity_problems(contract: Contract, catalogue: Catalogue) -> Iterator[Findi
 
 
 def _keyed_problems(contract: Contract, role: str, register: Register, catalogue: Catalogue) -> Iterator[Finding]:
+    """Yield what a keyed register cannot follow: it has one key per row, and moments tell what came after."""
+    here: Location = ("entities", role)
     if contract.correctable(role):
         what = "a later row of one record may be about another entity, which a keyed register cannot follow."
-        yield ("entities", role), what, "put the entity's key into load.key."
+        yield here, what, "put the entity's key into load.key."
+    key = contract.entities[role].key
+    if len(key) != 1 or (key[0] in contract.fields and not contract.fields[key[0]].required):
+        yield (*here, "key"), "a keyed register needs one key in every row.", "name one field that is required."
     as_of = contract.fields.get(contract.load.as_of or "")
-    stored = catalogue.types[as_of.type].storage if as_of and as_of.type in catalogue.types else None
-    if register.as_of == "second" and stored != "timestamp":
-        what = f"the register {register.name} tells seconds apart, but load.as_of is no point in time."
+    if not as_of or as_of.type not in catalogue.types or catalogue.types[as_of.type].storage != "timestamp":
+        what = f"the register {register.name} is keyed and orders by points in time, and load.as_of is none."
         yield ("load", "as_of"), what, "name a field of type timestamp."
+    if contract.load.mode == "snapshot":
+        what = "what the next snapshot lacks ends nothing in a keyed register."
+        yield ("load", "mode"), what, "deliver changes, with load.deleted_when."
 
 
 def _release_problems(contract: Contract) -> Iterator[Finding]:
@@ -188,7 +199,7 @@ def _columns_of(part: ProductSource | Join, catalogue: Catalogue) -> dict[str, s
     if part.register_:
         register = catalogue.registers[part.register_]
         known = {name: stored.get(one.type, "") for name, one in register.fields.items()}
-        moment = "timestamp" if register.as_of == "second" else "date"
+        moment = "timestamp" if register.keyed else "date"
         told = {f"{name}_source": "text" for name in known} | {f"{name}_as_of": moment for name in known}
         return {**known, **told, "_entity_id": "text", "_kind": "text", "_status": "text"}
     known = {name: stored.get(one.type, "") for name, one in catalogue.contracts[str(part.dataset)].fields.items()}

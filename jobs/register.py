@@ -57,8 +57,9 @@ class Register(Model):
     clash_: Clash | Literal["none"] = Field(
         alias="clash", description="none: a keyed register, the key alone says who is who and no two keys are one party"
     )
-    as_of: Literal["day", "second"] = Field(
-        default="day", description="how closely a keyed register tells what was said before and after"
+    speaks: Literal["every_row", "newest_row"] = Field(
+        default="every_row",
+        description="of a keyed register: whether a delivery's rows about one entity all count, or the newest alone",
     )
     most_keys: int = Field(default=50, ge=2, description="an entity of more keys than this is held, never merged")
 
@@ -77,8 +78,8 @@ class Register(Model):
     def _keyed(self) -> Register:
         if self.keyed and len(self.kinds) != 1:
             raise ValueError("a keyed register (clash: none) has one kind of key")
-        if not self.keyed and self.as_of != "day":
-            raise ValueError("as_of: second is for keyed registers (clash: none): the conflict rule knows days")
+        if not self.keyed and self.speaks != "every_row":
+            raise ValueError("speaks: newest_row is for keyed registers (clash: none)")
         return self
 
     @model_validator(mode="after")

@@ -23,6 +23,7 @@ import polars as pl
 
 from jobs import layers
 from jobs.batch import StageReport
+from jobs.benchmark import tables
 from jobs.benchmark.measuring import START, Meter, main
 from jobs.benchmark.rules import BATCH_AT, DEPARTMENTS, EXPORTING, FIELDS, HISTORY, REASONS, REGISTER
 from jobs.layers import Layer
@@ -47,7 +48,8 @@ def run(data: Path, out: Path, cores: int) -> None:
     """Do the whole work; write the outputs and result.json."""
     os.environ.setdefault("LAKE_ENGINE_CORES", str(cores))
     schemas = declared(data, out / "schemas")
-    own = Settings(root=out / "engine", schemas=schemas, spark=None)
+    # Whatever lake the user's settings are about, these are others.
+    own = Settings(root=out / "engine", schemas=schemas, storage=None, raw=None, spark=None)
     versions = {"delta": version("deltalake"), "polars": pl.__version__, "spark": version("pyspark")}
     meter = Meter("lake", data, out, cores, versions, without=("resolve", EXPORTING))
     try:
@@ -56,9 +58,11 @@ def run(data: Path, out: Path, cores: int) -> None:
         spark = f"{engine.url}/;session_id={engine.id}"
 
         def at(root: Path, engine_rows: int = ENGINE_ROWS) -> Settings:
-            return Settings(root=root, schemas=schemas, spark=spark, engine_rows=engine_rows)
+            return Settings(
+                root=root, schemas=schemas, storage=None, raw=None, spark=spark, engine_rows=engine_rows
+            )
 
-        copied(opened(data, at), out / "lake")
+        shutil.copytree(opened(data, at), out / "lake", copy_function=tables.linked)
         meter.roots = [engine.pid]
         context = multiprocessing.get_context("spawn")  # processes of their own, as a scheduler's tasks are
         with ProcessPoolExecutor(cores, context) as pool, Lake.open(at(out / "lake")) as lake:
@@ -143,18 +147,6 @@ def _taken(settings: Settings, name: str, files: list[Path]) -> StageReport:
         load.run(lake, f"{name}/extract")
         (report,) = conform.run(lake, f"{name}/extract")
         return report
-
-
-def copied(base: Path, folder: Path) -> None:
-    """Copy a lake: Parquet files, which nothing changes, as hard links."""
-
-    def link(source: str, target: str) -> None:
-        if source.endswith(".parquet") and "_delta_log" not in source:
-            os.link(source, target)
-        else:
-            shutil.copy2(source, target)
-
-    shutil.copytree(base, folder, copy_function=link)
 
 
 def _for_the_referee(lake: Lake, data: Path, out: Path) -> None:

@@ -18,7 +18,8 @@ from typing import Any
 from jobs.benchmark.measuring import check_data
 from jobs.benchmark.rules import PHASES
 from jobs.errors import RequestError
-from jobs.settings import PROJECT
+from jobs.settings import PROJECT, Settings
+from jobs.storage import engine as server
 
 LAKE = "lake"
 ENGINES = {  # name: the package it needs beside the lake's own, if any
@@ -105,6 +106,8 @@ def _turn(taken: Turns, data: Path, out: Path, cores: int) -> None:
             # What an engine left behind would run in the next one's time. Not yet waited for, it still owns its number.
             os.killpg(process.pid, signal.SIGKILL)
             code = process.wait()
+            if (own := folder / "engine").is_dir():  # the lake's server has a session of its own
+                server.stop(Settings(root=own, storage=None, raw=None))
     if not in_time:
         taken.note = f"stopped after {LONGEST_SECONDS / 3600:.0f} h"
         return
@@ -115,7 +118,7 @@ def _turn(taken: Turns, data: Path, out: Path, cores: int) -> None:
         result = json.loads((folder / "result.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         result = {}
-    if {*result.get("phases", {}), *result.get("without", ())} < set(PHASES):
+    if not {*result.get("phases", {}), *result.get("without", ())} >= set(PHASES):
         taken.note = f"wrote no whole result.json: see {log}"
         return
     taken.results.append(result)

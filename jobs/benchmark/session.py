@@ -10,8 +10,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from jobs.benchmark import generation, plot, referee, report
-from jobs.benchmark.run import default_engines, take_turns
+from jobs.benchmark import generation, plot, projection, referee, report
+from jobs.benchmark.run import LAKE, default_engines, take_turns
 from jobs.errors import RequestError
 
 
@@ -49,6 +49,18 @@ def run(
             if taken.out is not None:
                 shutil.rmtree(taken.out)
     return document, report.flat(document), report.TABLE
+
+
+def project(reports: Sequence[Path], register: int, changes: int, cores: int) -> dict[str, Any]:
+    """Return what the lake's merge would take at a size, from reports of at least three; see `projection`."""
+    found = projection.line([_read(path) for path in reports], LAKE)
+    least, greatest = found.seconds(register, changes, cores)
+    return {
+        "register": register, "changes": changes, "cores": cores,
+        "formula": f"({found.rest:.3g} + {found.per_row:.3g} · register + {found.per_change:.3g} · changes) / "
+        f"({cores} · {found.busy:.2f})",
+        "seconds_least": round(least, 1), "seconds_greatest": round(greatest, 1), "error_of_fit": round(found.error, 3),
+    }
 
 
 def _read(path: Path) -> dict[str, Any]:

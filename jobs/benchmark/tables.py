@@ -23,12 +23,13 @@ COMPRESSION = WriterProperties(compression="ZSTD", compression_level=1)
 def own_register(data: Path, out: Path) -> Path:
     """Return OUT/register, the data set's register as hard links: files are never changed, only the log is copied."""
     register = out / "register"
-    shutil.copytree(data / "register", register, copy_function=_linked)
+    shutil.copytree(data / "register", register, copy_function=linked)
     return register
 
 
-def _linked(source: str, target: str) -> None:
-    if "/_delta_log/" in source:
+def linked(source: str, target: str) -> None:
+    """Make a hard link of a Parquet file of rows, which nothing changes; copy everything else."""
+    if "/_delta_log/" in source or not source.endswith(".parquet"):
         shutil.copy2(source, target)
         return
     try:

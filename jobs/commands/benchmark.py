@@ -16,7 +16,8 @@ def _number(text: str) -> int:
 
 def bench(
     what: Annotated[
-        list[str] | None, typer.Argument(metavar="[DATA | generate DATA]", help="folder of a data set")
+        list[str] | None,
+        typer.Argument(metavar="[DATA | generate DATA | project REPORTS]", help="folder of a data set"),
     ] = None,
     register: Annotated[int, typer.Option("--register", parser=_number, metavar="N", help="people")] = 1_000_000,
     changes: Annotated[int, typer.Option("--changes", parser=_number, metavar="N", help="change rows")] = 100_000,
@@ -33,7 +34,10 @@ def bench(
     """Merge the same changes into the same register with the lake and its peers; report seconds and agreement.
 
     Without DATA a data set of --register people and --changes rows is made; `generate DATA` makes one and stops.
-    Ends with 1 when engines disagree; one that fails or is not installed is a row that says so.
+    `project` takes report.json files of three sizes and tells what the lake would need for --register and --changes on
+    --cores.
+    Ends with 1 when engines disagree or the lake's own fails; another that fails or is not installed is a row that says
+    so.
 
     Example: lake bench --register 1e6 --changes 1e5
     """
@@ -45,6 +49,10 @@ def bench(
     if words[:1] == ["generate"] and len(words) == 2:
         session.make(Path(words[1]), register, changes, cores, say)
         return
+    if words[:1] == ["project"]:
+        found = session.project([Path(one) for one in words[1:]], register, changes, cores)
+        emit(found) if json else table([found], list(found), "A forecast by the line through the lake's runs")
+        return
     if len(words) > 1 or words == ["generate"]:
         raise RequestError("bench takes a folder, or `generate` and a folder.", remedy="see `lake bench --help`.")
     target = (out or Settings().home / "bench").resolve()
@@ -53,7 +61,9 @@ def bench(
         session.make(data, register, changes, cores, say)
     named = [name.strip() for name in engines.split(",") if name.strip()] if engines else None
     document, rows, columns = session.run(data, target, named, repeat, cores, beside or [], keep=keep, say=say)
+    failed = [one["engine"] for one in document["engines"] if not one["runs"]]
     differ = any(found["verdict"] == "DIFFER" for found in document["checksums"].values())
+    differ = differ or "lake" in failed or len(failed) == len(document["engines"])
     if json:
         emit(document)
         raise typer.Exit(int(differ))

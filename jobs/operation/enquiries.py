@@ -50,7 +50,7 @@ class Desk:
             known = ", ".join(lake.catalogue.registers)
             raise RequestError(f"there is no register {register!r}.", remedy=f"registers: {known}.")
         names = [register] if register else sorted(lake.catalogue.registers)
-        return [cls.of(lake, name) for name in names if lake.has(Layer.REGISTERS, f"{name}_claims")]
+        return [cls.of(lake, name) for name in names if lake.has(Layer.REGISTERS, f"{name}_versions")]
 
     @property
     def claims_table(self) -> tuple[Layer, str]:

@@ -72,6 +72,9 @@ def _desk(lake: Lake, register: str) -> Desk:
 def _records(lake: Lake, desk: Desk) -> pl.DataFrame:
     """Return one record per entity with a key, and one per row without, whatever that was joined to before."""
     register, types = desk.register, lake.catalogue.types
+    if register.keyed:
+        raise RequestError("a keyed register has no row without a key; there is nothing to match.",
+                           dataset=register.name, remedy="nothing to do.")
     fields = list(register.fields)
     claims = desk.ledger.claims_in_force().scan().filter(pl.col("_kind") == UNKEYED).drop("_commit").collect()
     alone = claims.with_columns(_entity_id="_key_id", _entity_kind="_kind", _waits=pl.lit(value=False))

@@ -38,8 +38,11 @@ def score(lake: Lake, truth: Path) -> list[dict[str, Any]]:
 def _with_subjects(lake: Lake, desk: Desk, told: pl.DataFrame) -> pl.DataFrame:
     """Return a register's claims with the entity each is in and the subject it truly speaks of."""
     claims = desk.ledger.claims_in_force().scan().unique(_ORIGIN, keep="first").collect()
-    judged, _ = judge(claims, desk.register, rulings(desk.court.force()))
-    rows = placed(judged, desk.court.id_map(), desk.register.lead)
+    if desk.register.keyed:
+        rows = claims.with_columns(_entity_id="_key_id", _waits=pl.lit(value=False))
+    else:
+        judged, _ = judge(claims, desk.register, rulings(desk.court.force()))
+        rows = placed(judged, desk.court.id_map(), desk.register.lead)
     roles = pl.DataFrame(
         [(contract.name, role, _side(contract, role)) for contract in lake.catalogue.datasets()
          for role in contract.entities],

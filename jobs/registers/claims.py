@@ -50,8 +50,8 @@ def claim_schema(register: Register, types: Mapping[str, TypeSpec]) -> dict[str,
 
 
 def moment(register: Register) -> pl.DataType:
-    """Return the type of a register's as-of: a day, or a point in time."""
-    return pl.Datetime("us", "UTC") if register.as_of == "second" else pl.Date()
+    """Return the type of a register's as-of: a day; in a keyed one, where nothing else orders, a point in time."""
+    return pl.Datetime("us", "UTC") if register.keyed else pl.Date()
 
 
 def fresh_schema(register: Register, types: Mapping[str, TypeSpec]) -> dict[str, Any]:
@@ -123,13 +123,13 @@ def _as_of(rows: pl.DataFrame, contract: Contract, register: Register) -> pl.Exp
     name = contract.load.as_of
     if name is None:
         return pl.lit(None, moment(register))
-    return pl.col(name) if register.as_of == "second" else day_of(rows, name)
+    return pl.col(name) if register.keyed else day_of(rows, name)
 
 
 def _midnight(register: Register) -> pl.Expr:
     """Return the delivery's day, as a point in time its beginning in China."""
     day = pl.col("_data_date")
-    if register.as_of == "day":
+    if not register.keyed:
         return day
     return day.cast(pl.Datetime("us")).dt.replace_time_zone("Asia/Shanghai").dt.convert_time_zone("UTC")
 

@@ -2,12 +2,13 @@
 
 For every field the greater statement wins in one total order (by the field's policy: rank of the source before moment,
 or moment before rank; then value, then dataset), so rows may take statements in at any time, in any number of pieces,
-to the same end. No join is wider than the statements of one source, and nothing is sorted.
+to the same end. Moments are points in time: what corrects another statement is later, whenever it was delivered. No
+join is wider than the statements of one source, and little is sorted.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
@@ -20,7 +21,7 @@ from jobs.register import Register, RegisterField
 from jobs.registers.claims import claim_schema
 from jobs.registers.fold import ACTIVE, ENDED, REMOVED, register_schema
 
-SPEAKER = ("_dataset", "_role", "_batch_id")
+SPEAKER = ("_dataset", "_role")
 _NEW = "\0"  # marks what a claim says beside what the row has
 
 
@@ -28,12 +29,12 @@ _NEW = "\0"  # marks what a claim says beside what the row has
 class Terms:
     """Hold by what rule claims win: the register, its types, and what its datasets may say.
 
-    `feeders`: register field → the datasets that speak about it; `ending`: lead datasets that can end an entity.
+    `says`: (dataset, role) → the register's fields it speaks about; `ending`: lead datasets that can end an entity.
     """
 
     register: Register
     types: Mapping[str, TypeSpec]
-    feeders: Mapping[str, Sequence[str]]
+    says: Mapping[tuple[str, str], Sequence[str]]
     ending: frozenset[str]
 
     @property
@@ -51,40 +52,70 @@ class Terms:
         return pl.DataFrame(schema=self.schema)
 
 
-def newest_of_delivery(claims: pl.DataFrame) -> pl.DataFrame:
-    """Return of each delivery's rows about one entity in one role the newest: by moment, then file and row."""
-    return pl.concat([claims.clear(), *(_newest(said) for said in _by_speaker(claims))])
+def counting(claims: pl.DataFrame, register: Register) -> pl.DataFrame:
+    """Return the claims of whole deliveries that count (`Register.speaks`): all, or of each entity's rows the newest.
+
+    The newest of a delivery's rows about one entity in one role is so by moment, then file and row.
+    """
+    if register.speaks == "every_row":
+        return claims
+    found = [claims.clear()]
+    for said in _apart(claims, (*SPEAKER, "_batch_id")):
+        several = said["_key_id"].is_duplicated()  # few are: only those are put in order
+        ordered = said.filter(several).sort("_as_of", "_source_file", "_source_row", descending=True)
+        found += [said.filter(~several), ordered.unique("_key_id", keep="first", maintain_order=True)]
+    return pl.concat(found)
 
 
-def _by_speaker(claims: pl.DataFrame) -> list[pl.DataFrame]:
-    """Return the claims of each delivery and role; they are few, so that looking through for each is cheap."""
-    speakers = claims.select(SPEAKER).unique(maintain_order=True)
-    if speakers.height < 2:
-        return [claims] if claims.height else []
-    return [
-        claims.filter(pl.all_horizontal(pl.col(name) == value for name, value in zip(SPEAKER, one, strict=True)))
-        for one in speakers.iter_rows()
-    ]
+def _apart(claims: pl.DataFrame, by: Sequence[str]) -> Iterator[pl.DataFrame]:
+    """Yield the claims of each value of some columns; the values are few, so that looking through for each is cheap."""
+    for one in claims.select(by).unique(maintain_order=True).iter_rows():
+        yield claims.filter(pl.all_horizontal(pl.col(name) == value for name, value in zip(by, one, strict=True)))
 
 
-def _newest(said: pl.DataFrame) -> pl.DataFrame:
-    several = said["_key_id"].is_duplicated()  # few are: only those are put in order
-    ordered = said.filter(several).sort("_as_of", "_source_file", "_source_row", descending=True)
-    return pl.concat([said.filter(~several), ordered.unique("_key_id", keep="first", maintain_order=True)])
+def _layers(claims: pl.DataFrame, terms: Terms) -> Iterator[pl.DataFrame]:
+    """Yield claims of one dataset and role at a time, each entity at most once; those that cannot win may be left out.
+
+    Several claims of one source about one entity are few, or many deliveries' that are taken in again: then only those
+    are looked at of which a field, or the standing, is the best.
+    """
+    for said in _apart(claims, SPEAKER):
+        fields = terms.says.get(said.select(SPEAKER).row(0), ())
+        times = pl.len().over("_key_id")
+        once, left = said.filter(times == 1), said.filter(times > 1)
+        if once.height:
+            yield once
+        if left.height and left.group_by("_key_id").len().filter(pl.col("len") > len(fields) + 1).height:
+            left = _best_of_source(left, fields, terms)
+        number = pl.int_range(pl.len()).over("_key_id").alias("_number")
+        for _, layer in left.with_columns(number).group_by("_number", maintain_order=True):
+            yield layer.drop("_number")
+
+
+def _best_of_source(said: pl.DataFrame, fields: Sequence[str], terms: Terms) -> pl.DataFrame:
+    """Return the claims of one source of which a field is its best about the entity: by moment, then value."""
+    numbered = said.with_row_index("_place")
+    best = []
+    for name in ("_withdrawn", *fields):
+        speaks = name == "_withdrawn" or terms.register.fields[name].null == "clears"
+        told = numbered if speaks else numbered.filter(pl.col(name).is_not_null())
+        order = pl.col("_place").sort_by("_as_of", name, nulls_last=False).last()
+        best.append(told.group_by("_key_id").agg(order)["_place"])
+    places = pl.concat(best).unique().sort()
+    return said[places]
 
 
 def merged(current: pl.DataFrame, claims: pl.DataFrame, terms: Terms) -> pl.DataFrame:
     """Return the rows that claims make or change, as they are then.
 
     `current` are register rows (`Terms.schema`, one per entity) of at least the claims' entities that have one; a
-    removed one counts as none. `claims` are claims of a keyed register, of one delivery and role at most one per
-    entity (`newest_of_delivery`). Same columns, in any order.
+    removed one counts as none. `claims` are claims that count (`counting`). Same columns, in any order.
     """
     known = current.filter(pl.col("_status") != REMOVED)
     new = claims.select(_entity_id="_key_id", _kind="_kind").unique("_entity_id", keep="any")
     new = new.join(known, on="_entity_id", how="anti")
     rows = pl.concat([known, new], how="diagonal").with_columns(_changed=pl.col("_status").is_null())
-    for said in _by_speaker(claims):
+    for said in _layers(claims, terms):
         rows = _heard(rows, said, terms)
     changed = rows.filter("_changed").with_columns(pl.col("_status").fill_null(ACTIVE))
     return changed.select(list(terms.schema))
@@ -111,9 +142,7 @@ def refolded(opening: pl.DataFrame, claims: pl.DataFrame, current: pl.DataFrame,
 
 def merged_on(day: date, opening: pl.DataFrame, claims: pl.DataFrame, terms: Terms) -> pl.DataFrame:
     """Return rows as they were on a day in China: of what was said by then. Arguments and columns as `refolded`."""
-    end: Any = day + timedelta(days=1)
-    if terms.register.as_of == "second":
-        end = datetime.combine(end, time(0), ZoneInfo("Asia/Shanghai")).astimezone(UTC)
+    end = datetime.combine(day + timedelta(days=1), time(0), ZoneInfo("Asia/Shanghai")).astimezone(UTC)
     fields = list(terms.register.fields)
     rows = opening.with_columns(
         pl.when(pl.col(f"{name}_as_of") < end).then(f"{name}{part}").alias(f"{name}{part}")
@@ -125,11 +154,11 @@ def merged_on(day: date, opening: pl.DataFrame, claims: pl.DataFrame, terms: Ter
 
 
 def _heard(rows: pl.DataFrame, said: pl.DataFrame, terms: Terms) -> pl.DataFrame:
-    """Return rows, which have every entity spoken of, after one delivery of one source said what it says."""
-    dataset, declared = str(said["_dataset"][0]), terms.register.fields
+    """Return rows, which have every entity spoken of, after one source said what it says of each at most once."""
+    (dataset, role), declared = said.select(SPEAKER).row(0), terms.register.fields
     fields = [
-        name for name, datasets in terms.feeders.items()
-        if dataset in datasets and (declared[name].null == "clears" or said[name].null_count() < said.height)
+        name for name in terms.says.get((dataset, role), ())
+        if declared[name].null == "clears" or said[name].null_count() < said.height
     ]
     told = said.select(_entity_id="_key_id", **{f"{name}{_NEW}": name for name in ("_as_of", "_withdrawn", *fields)})
     both = rows.hstack(

@@ -81,15 +81,16 @@ def _snapshot(lake: Lake, register: str) -> int:
     ledger = Ledger(lake, register)
     with lake.writing(f"registers.{register}"):
         versions, snapshot = ledger.versions_log(), ledger.snapshot_log()
-        if versions.last == snapshot.last:
+        last = max((commit.number for commit, done in ledger.plans() if done), default=0)
+        if min(last, versions.last) <= snapshot.last:  # what a commit under way has written belongs to nobody yet
             return snapshot.last
-        parts = [
-            snapshot.write(newest(pl.concat([snapshot.scan(one), versions.scan(one, after=snapshot.last)])).collect())
-            for one in intervals(1 + versions.rows // FILE_ROWS)
-        ]
+        parts = []
+        for one in intervals(1 + versions.rows // FILE_ROWS):
+            fresh = versions.scan(one, after=snapshot.last).filter(pl.col("_commit") <= last)
+            parts.append(snapshot.write(newest(pl.concat([snapshot.scan(one), fresh])).collect()))
         lake.check_lease()
         snapshot.replace(pl.concat(parts))
-        return versions.last
+        return min(last, versions.last)
 
 
 def _stores(lake: Lake) -> list[Store]:

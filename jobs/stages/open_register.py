@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Sequence
 from functools import partial
@@ -13,25 +14,27 @@ from jobs.batch import StageReport
 from jobs.errors import RequestError, SourceError
 from jobs.privacy.keyring import secret
 from jobs.registers.fold import ACTIVE, register_schema
+from jobs.registers.keyed import Terms
 from jobs.registers.keys import entity_ids
 from jobs.storage.batch_tables import FILE_ROWS
 from jobs.storage.identification import Work
-from jobs.storage.ledgers import Commit, Ledger
+from jobs.storage.ledgers import OPENING, OPENS, Commit, Ledger
 from jobs.storage.logs import PART, Interval, Log, intervals
 from jobs.storage.spreading import COUNT, spread
 from jobs.storage.tables import Lake
 from jobs.storage.undeclared import reading
 
-FIRST = 1  # the commit of an opening
+FIRST = OPENS  # the commit of an opening
 _WRITTEN = {"snapshot": pl.Boolean, **PART}
 
 
 def run(lake: Lake, register: str, files: Sequence[Path]) -> StageReport:
     """Fill a keyed register that has no commit yet from Parquet files; what was delivered then counts on top.
 
-    A row has the register's key under its kind's name, its fields, and for each value `<field>_source` (a dataset) and
-    `<field>_as_of`. Raises RequestError for a register that is not keyed or not empty, SourceError for a column that is
-    missing, a key that is empty or there twice.
+    A row has the register's key under its kind's name, its fields, and for each value `<field>_source` (a dataset that
+    speaks about the field) and `<field>_as_of`. An opening that was interrupted is finished by the same files. Raises
+    RequestError for a register that is not keyed or not empty, SourceError for a column that is missing, a key that is
+    empty or there twice, a value of another type or of unknown origin.
     """
     started = time.monotonic()
     declared = lake.catalogue.registers.get(register)
@@ -40,14 +43,26 @@ def run(lake: Lake, register: str, files: Sequence[Path]) -> StageReport:
         raise RequestError(f"{register!r} is no keyed register.", remedy=f"keyed registers: {known}.")
     with lake.writing(f"registers.{register}"):
         ledger = Ledger(lake, register)
-        if ledger.plans():
-            raise RequestError("the register has commits already.", dataset=register, remedy="open it before all else.")
-        rows = sum(_checked(file, declared.kinds[0], lake, register) for file in files)
+        rows = sum(_checked(file, lake, register) for file in files)
+        commit = Commit(FIRST, (), (), (OPENING + _digest(files),))
+        plans = ledger.plans()
+        if any(done for _, done in plans) or any(not one.opens for one, _ in plans):
+            raise RequestError(
+                "the register has commits already, and only an empty one is opened.", dataset=register,
+                remedy=f"for another start move the tables {register}_* of the layer registers away.",
+            )
+        if plans and plans[0][0] != commit:
+            raise RequestError(
+                "the register is being opened with other files.", dataset=register, remedy="finish that one first."
+            )
+        if not plans:
+            ledger.write_commit(commit, "planned")  # first: a resolve sees that there is something to be finished
         engine = lake.much(rows)
         parts = tuple(intervals(max(-(-rows // FILE_ROWS), lake.settings.engine_cores if engine else 1)))
         with lake.workspace(f"open-{register}", shared=engine) as folder:
             work = Work(declared, dict(lake.catalogue.types), FIRST, folder, parts)
-            place = partial(_place, work=work, register_key=secret(lake.objects, "register"))
+            key, terms = secret(lake.objects, "register"), lake.terms(register)
+            place = partial(_place, work=work, register_key=key, terms=terms)
             numbered = list(enumerate(str(file.resolve()) for file in files))
             spread(lake, place, numbered, COUNT, engine=engine, where=f"registers.{register}")
             versions, snapshot = ledger.versions_log(), ledger.snapshot_log()
@@ -56,8 +71,6 @@ def run(lake: Lake, register: str, files: Sequence[Path]) -> StageReport:
         lake.check_lease()
         snapshot.replace(written.filter("snapshot").select(list(PART)))
         versions.commit(written.filter(~pl.col("snapshot")).select(list(PART)), FIRST)
-        commit = Commit(FIRST, (), ())
-        ledger.write_commit(commit, "planned")
         report = StageReport(
             "resolve", register, f"commit-{FIRST}", seconds=time.monotonic() - started,
             extra={"batches": [], "withdrawn": [], "decisions": 0, "versions": {ACTIVE: rows}, "entities": rows},
@@ -67,35 +80,82 @@ def run(lake: Lake, register: str, files: Sequence[Path]) -> StageReport:
         return report
 
 
-def _checked(file: Path, kind: str, lake: Lake, register: str) -> int:
+def _digest(files: Sequence[Path]) -> str:
+    """Return 32 hex digits of what files hold, in whatever order they are named."""
+    found = []
+    for file in files:
+        with file.open("rb") as stream:
+            found.append(hashlib.file_digest(stream, "sha256").hexdigest())
+    return hashlib.sha256("".join(sorted(found)).encode()).hexdigest()[:32]
+
+
+def _checked(file: Path, lake: Lake, register: str) -> int:
     """Return how many rows a file has; raise SourceError when it or a column is missing."""
     if not file.is_file():
-        raise SourceError("there is no such file.", dataset=register, where=file.name)
+        raise SourceError("there is no such file.", dataset=register, where=file.name, remedy="name a Parquet file.")
     with reading(file.name):
         scanned = pl.scan_parquet(file)
         names = scanned.collect_schema().names()
-    fields = lake.catalogue.registers[register].fields
-    wanted = [kind, *(f"{name}{suffix}" for name in fields for suffix in ("", "_source", "_as_of"))]
+        rows = int(scanned.select(pl.len()).collect().item())
+    declared = lake.catalogue.registers[register]
+    wanted = [*declared.kinds, *(f"{name}{part}" for name in declared.fields for part in ("", "_source", "_as_of"))]
     if missing := [name for name in wanted if name not in names]:
-        raise SourceError(f"there is no column {', '.join(missing)}.", dataset=register, where=file.name)
-    return int(scanned.select(pl.len()).collect().item())
+        what = f"there is no column {', '.join(missing)}."
+        raise SourceError(what, dataset=register, where=file.name, remedy="add it; it may be empty but for the key.")
+    return rows
 
 
-def _place(file: tuple[int, str], *, work: Work, register_key: bytes) -> pl.DataFrame:
+def _place(file: tuple[int, str], *, work: Work, register_key: bytes, terms: Terms) -> pl.DataFrame:
     """Leave a file's rows under their ids, those of each interval apart."""
     number, path = file
-    (kind,), schema = work.register.kinds, register_schema(work.register, work.types)
-    rows = pl.read_parquet(path)
-    if rows[kind].null_count():
-        where = f"{Path(path).name}, row {rows[kind].is_null().arg_max() or 0}"
-        raise SourceError("a row has no key.", dataset=work.register.name, where=where, remedy=f"fill {kind}.")
+    (kind,), name = work.register.kinds, Path(path).name
+    with reading(name):
+        rows = pl.read_parquet(path)
+    rows = _typed(rows, work, name)
+    _check(rows, terms, name)
     ids = entity_ids(pl.repeat(kind, rows.height, eager=True), rows[kind], register_key)
     rows = rows.with_columns(
         ids, pl.lit(kind).alias("_kind"), pl.lit(ACTIVE).alias("_status"), pl.lit(None).alias("_standing_as_of")
-    ).select(pl.col(name).cast(stored) for name, stored in schema.items())
+    ).select(pl.col(column).cast(stored) for column, stored in terms.schema.items())
     for part in work.parts:
         work.put(rows.filter(part.holds("_entity_id")), f"opened-{part.low}", number)
     return pl.DataFrame({"rows": [rows.height]})
+
+
+def _typed(rows: pl.DataFrame, work: Work, file: str) -> pl.DataFrame:
+    """Return the columns an opening takes, in their types; raise SourceError for values that are of another."""
+    (kind,) = work.register.kinds
+    wanted = {kind: pl.String, **{
+        name: stored for name, stored in register_schema(work.register, work.types).items() if not name.startswith("_")
+    }}
+    typed = rows.select(pl.col(name).cast(stored, strict=False) for name, stored in wanted.items())
+    for name in wanted:
+        if wrong := typed[name].null_count() - rows[name].null_count():
+            what = f"{wrong} values of {name} are no {typed[name].dtype}."
+            raise SourceError(what, dataset=work.register.name, where=file, remedy="write them as the register does.")
+    return typed
+
+
+def _check(rows: pl.DataFrame, terms: Terms, file: str) -> None:
+    """Raise SourceError for a row without a key or with one that nobody will name, or a value of unknown origin."""
+    register = terms.register
+    (kind,) = register.kinds
+    spelled = rows[kind].str.strip_chars().str.to_uppercase()
+    faults = {f"no key in {kind}": rows[kind].is_null() | (rows[kind] == ""),
+              f"a key in {kind} that is not in its one spelling": rows[kind] != spelled}
+    for field in register.fields:
+        said, source, moment = rows[field].is_not_null(), rows[f"{field}_source"], rows[f"{field}_as_of"]
+        known = [dataset for (dataset, _), fields in terms.says.items() if field in fields]
+        faults |= {
+            f"a value of {field} without source or moment": said & (source.is_null() | moment.is_null()),
+            f"a source of {field} that says nothing of it": source.is_not_null() & ~source.is_in(known),
+        }
+    for what, mask in faults.items():
+        if mask.any():
+            row = (mask.arg_true()[0] or 0) + 1
+            raise SourceError(
+                f"a row has {what}.", dataset=register.name, where=f"{file}, row {row}", remedy="mend it in the file."
+            )
 
 
 def _write(part: Interval, *, work: Work, versions: Log, snapshot: Log) -> pl.DataFrame:

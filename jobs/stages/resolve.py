@@ -9,7 +9,6 @@ the engine's workers, interval of ids by interval.
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -59,6 +58,11 @@ def run(lake: Lake, register: str, *, batch: str | None = None) -> list[StageRep
     with lake.writing(f"registers.{register}"):
         ledger = Ledger(lake, register)
         for commit, done in ledger.plans():
+            if not done and commit.opens:
+                raise StorageError(
+                    "the register's opening did not finish.", dataset=register, layer=REGISTERS,
+                    remedy="call `lake open-register` again with the same files.",
+                )
             if not done:
                 reports.append(_carry_out(lake, ledger, commit))
         planned = _next(lake, ledger)
@@ -77,11 +81,6 @@ def _next(lake: Lake, ledger: Ledger) -> Commit | None:
     if not add and not remove and not decisions:
         return None
     number = len(ledger.plans()) + 1
-    if ledger.versions_log().last >= number:
-        raise StorageError(
-            "the register holds rows of a commit that nobody planned.", dataset=ledger.register, layer=REGISTERS,
-            remedy="an opening that was interrupted is done again by `lake open-register`.",
-        )
     return Commit(number, tuple(add), tuple(remove), tuple(decisions))
 
 
@@ -92,7 +91,7 @@ def _carry_out(lake: Lake, ledger: Ledger, commit: Commit) -> StageReport:
     court = Court(lake, register.name)
     with _working(lake, ledger, register, commit) as step:
         if register.keyed:
-            before = _entities(lake, register.name)
+            before = _entities(lake, register.name, commit.number - 1)
             living = {"entities": before + _merge(step)}
         else:
             _enter_claims(step)
@@ -131,7 +130,7 @@ class Step:
 def _working(lake: Lake, ledger: Ledger, register: Register, commit: Commit) -> Iterator[Step]:
     """Give a commit a folder for what passes between its steps."""
     changed = [*commit.add, *commit.remove]
-    rows = sum(int(lake.judged("conform", dataset)[batch]["accepted"]) for dataset, batch, _ in changed)
+    rows = sum(int(lake.judged("conform", dataset).get(batch, {}).get("accepted", 0)) for dataset, batch, _ in changed)
     engine = lake.much(rows)
     known = ledger.snapshot_log() if register.keyed else ledger.claims_log()
     pieces = -(-(known.rows + rows) // FILE_ROWS) if engine else 1
@@ -283,10 +282,11 @@ def _write_versions(step: Step, court: Court, claims: Claims, keys: pl.DataFrame
     log.commit(parts, work.number)
 
 
-def _entities(lake: Lake, register: str) -> int:
-    """Return how many entities a keyed register had after its last commit."""
-    reports = list(lake.judged("resolve", register).values())
-    return int(json.loads(reports[-1]["extra"]).get("entities", 0)) if reports else 0
+def _entities(lake: Lake, register: str, number: int) -> int:
+    """Return how many entities a keyed register had after a commit."""
+    if not number:
+        return 0
+    return int(str(lake.last_report("resolve", register, f"commit-{number}").extra["entities"]))
 
 
 def _account(

@@ -13,7 +13,7 @@ import polars as pl
 
 from jobs.registers.claims import fresh_schema
 from jobs.registers.fold import REMOVED
-from jobs.registers.keyed import Terms, merged, newest_of_delivery, refolded
+from jobs.registers.keyed import Terms, counting, merged, refolded
 from jobs.storage.identification import Work
 from jobs.storage.ledgers import Claims, newest
 from jobs.storage.logs import PART, Interval, Log
@@ -54,7 +54,7 @@ class Tables:
 def merge(part: Interval, *, work: Work, terms: Terms, tables: Tables) -> pl.DataFrame:
     """Write the fresh claims on one interval of ids and the versions they make; return the files (`WRITTEN`)."""
     schema = fresh_schema(work.register, work.types)
-    fresh = newest_of_delivery(work.found("fresh", schema).filter(part.holds("_key_id")).collect())
+    fresh = counting(work.found("fresh", schema).filter(part.holds("_key_id")).collect(), work.register)
     less = work.found("less", {"_key_id": pl.String}).filter(part.holds("_key_id")).collect()["_key_id"].unique()
     more = fresh.filter(~pl.col("_key_id").is_in(less.implode())) if less.len() else fresh
     current = tables.current(part, more["_key_id"].unique(), work.number)

@@ -33,6 +33,7 @@ COMMITS = {
     "commit": pl.Int64(), **dict.fromkeys(("state", "add", "remove", "decisions"), pl.String()),
     "recorded_at": pl.Datetime("us", "UTC"),
 }
+OPENS, OPENING = 1, "opening:"  # the commit that opens a register, and how it names its files' digest
 Consumed = tuple[str, str, str]  # dataset, batch, fingerprint of the contract that conformed it
 
 
@@ -44,6 +45,11 @@ class Commit:
     add: tuple[Consumed, ...]
     remove: tuple[Consumed, ...]
     decisions: tuple[str, ...] = ()
+
+    @property
+    def opens(self) -> bool:
+        """Tell whether it fills the register with rows from elsewhere; `decisions` names what they are."""
+        return self.number == OPENS and any(one.startswith(OPENING) for one in self.decisions)
 
 
 @dataclass(frozen=True)
@@ -146,8 +152,7 @@ class Ledger:
     @property
     def opening(self) -> int:
         """Return the commit by which the register was opened with rows from elsewhere, 0 for none."""
-        first = self.plans()[:1]
-        return 1 if first and first[0][1] and not (first[0][0].add or first[0][0].decisions) else 0
+        return next((commit.number for commit, done in self.plans()[:1] if commit.opens and done), 0)
 
     def versions_log(self) -> Log:
         """Return the log of versions as it stands."""

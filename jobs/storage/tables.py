@@ -347,9 +347,13 @@ class Lake:
         from jobs.registers.keyed import Terms
 
         declared = self.catalogue.registers[register]
-        leads = (self.catalogue.contract(name) for name in declared.lead)
-        ending = frozenset(one.name for one in leads if one.load.deleted_when or one.load.mode == "snapshot")
-        return Terms(declared, dict(self.catalogue.types), self.feeders(register), ending)
+        says = {
+            (contract.name, role): tuple(link.fields)
+            for contract in self.catalogue.feeding(register)
+            for role, link in contract.entities.items() if link.register_ == register
+        }
+        ending = frozenset(name for name in declared.lead if self.catalogue.contract(name).load.deleted_when)
+        return Terms(declared, dict(self.catalogue.types), says, ending)
 
     def batches(self, dataset: str) -> list[Batch]:
         """Return every landed batch of a dataset, by data date and id; a batch is landed once its manifest is."""

@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 import polars as pl
+import pytest
 from deltalake import DeltaTable, convert_to_deltalake
 
 from jobs.benchmark import referee, tables
@@ -70,6 +71,24 @@ def test_the_same_batch_again_changes_nothing(data: Path, turns: dict[str, Turns
     verdicts = {verdict.output: verdict for verdict in referee.judge(same)}
     assert verdicts["register"].word == verdicts["export"].word == referee.AGREE
     assert all(verdicts["history"].checksums[name].startswith("0 ") for name in ("duckdb", "polars"))
+
+
+@pytest.mark.spark
+def test_the_lake_agrees_by_its_own_stages(
+    data: Path, turns: dict[str, Turns], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LAKE_STORAGE", "s3://somebodys")  # the benchmark's lakes are not the user's
+    (taken,) = take_turns(data, data.parent / "the lake's outputs", ["lake"], 1, 2, lambda _: None)
+    assert taken.note == ""
+    assert taken.without == {"resolve", "export"}
+    verdicts = referee.judge({**_outputs(turns), "lake": taken.out}, without={"lake": taken.without})
+    assert [verdict.output for verdict in verdicts if "lake" in verdict.checksums] == list(OUTPUTS[:3])
+    for verdict in verdicts:
+        assert verdict.word == referee.AGREE, verdict
+    known, mine = turns["duckdb"].results[0], taken.results[0]
+    assert all(mine["counts"][name] == known["counts"][name] for name in ("read", "quarantined", "register"))
+    assert mine["stored"]["register"] > 0
+    assert mine["total"] is None
 
 
 def test_spark_agrees_whether_it_writes_the_register_anew_or_merges_into_it(

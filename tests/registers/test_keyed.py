@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Any
 
 import polars as pl
@@ -14,7 +14,7 @@ from jobs.catalogue import load_catalogue
 from jobs.register import Register
 from jobs.registers.claims import claim_schema
 from jobs.registers.fold import ACTIVE, ENDED, REMOVED
-from jobs.registers.keyed import Terms, merged, merged_on, newest_of_delivery, refolded
+from jobs.registers.keyed import Terms, counting, merged, merged_on, refolded
 from jobs.settings import PROJECT
 
 LEAD, OTHER, THIRD = "a/lead", "b/other", "c/third"
@@ -28,47 +28,52 @@ REGISTER = Register.model_validate({
     },
 })  # fmt: skip
 TYPES = load_catalogue(PROJECT / "schemas").types
-FEEDERS = {"owner": [LEAD, OTHER, THIRD], "use": [LEAD, OTHER], "note": [LEAD]}
-TERMS = Terms(REGISTER, TYPES, FEEDERS, frozenset([LEAD]))
-DAYS = [date(2026, 1, day) for day in (1, 2, 3)]
+SAYS = {(LEAD, "it"): ("owner", "use", "note"), (OTHER, "it"): ("owner", "use"), (THIRD, "it"): ("owner",),
+        (LEAD, "neighbour"): ("owner",)}  # fmt: skip
+TERMS = Terms(REGISTER, TYPES, SAYS, frozenset([LEAD]))
+NEWEST = Terms(REGISTER.model_copy(update={"speaks": "newest_row"}), TYPES, SAYS, frozenset([LEAD]))
+DAYS = [datetime(2026, 1, day, 3, tzinfo=UTC) for day in (1, 2, 3)]
+both = pytest.mark.parametrize("terms", [TERMS, NEWEST], ids=["every_row", "newest_row"])
 
 Claim = dict[str, Any]
 rows = st.builds(
-    lambda key, dataset, batch, row, day, gone, owner, use, note: {
-        "_key_id": key, "_kind": "resident_id", "_dataset": dataset, "_role": "it", "_batch_id": f"{dataset}-{batch}",
-        "_source_file": "f", "_source_row": row, "_as_of": day, "_delivered_on": day,
-        "_withdrawn": gone and dataset == LEAD, "owner": owner, "use": use if dataset != THIRD else None,
-        "note": note if dataset == LEAD else None,
+    lambda key, speaker, batch, row, day, gone, owner, use, note: {
+        "_key_id": key, "_kind": "resident_id", "_dataset": speaker[0], "_role": speaker[1],
+        "_batch_id": f"{speaker[0]}-{batch}", "_source_file": "f", "_source_row": row, "_as_of": day,
+        "_delivered_on": day.date(), "_withdrawn": gone and speaker[0] == LEAD, "owner": owner,
+        "use": use if "use" in SAYS[speaker] else None, "note": note if "note" in SAYS[speaker] else None,
     },
-    st.sampled_from("AB"), st.sampled_from([LEAD, OTHER, THIRD]), st.integers(1, 3), st.integers(1, 4),
+    st.sampled_from("AB"), st.sampled_from(list(SAYS)), st.integers(1, 3), st.integers(1, 4),
     st.sampled_from(DAYS), st.booleans(), st.sampled_from([None, "p", "q"]), st.sampled_from([None, "r", "s"]),
     st.sampled_from([None, "t", "u"]),
 )  # fmt: skip
-claims = st.lists(rows, max_size=14, unique_by=lambda one: (one["_batch_id"], one["_source_row"]))
+claims = st.lists(rows, max_size=14, unique_by=lambda one: (one["_batch_id"], one["_source_row"], one["_role"]))
 
 
-def frame(found: list[Claim]) -> pl.DataFrame:
-    return newest_of_delivery(pl.DataFrame(found, schema=claim_schema(REGISTER, TYPES)))
+def frame(found: list[Claim], terms: Terms = TERMS) -> pl.DataFrame:
+    return counting(pl.DataFrame(found, schema=claim_schema(REGISTER, TYPES)), terms.register)
 
 
-def spoken(found: list[Claim]) -> list[Claim]:
-    """The claims that count, one by one: of a delivery's rows about one entity the newest."""
-    last: dict[tuple[str, str], Claim] = {}
+def spoken(found: list[Claim], terms: Terms = TERMS) -> list[Claim]:
+    """The claims that count, one by one: all, or of a delivery's rows about one entity in one role the newest."""
+    if terms.register.speaks == "every_row":
+        return found
+    last: dict[tuple[str, ...], Claim] = {}
     for one in sorted(found, key=lambda one: (one["_as_of"], one["_source_row"])):
-        last[one["_key_id"], one["_batch_id"]] = one
+        last[one["_key_id"], one["_batch_id"], one["_role"]] = one
     return list(last.values())
 
 
-def oracle(found: list[Claim]) -> dict[str, dict[str, Any]]:
+def oracle(found: list[Claim], terms: Terms = TERMS) -> dict[str, dict[str, Any]]:
     """The register by the book: for each field of each entity, look at every claim and take the greatest."""
     register: dict[str, dict[str, Any]] = {}
     for key in {one["_key_id"] for one in found}:
-        mine = [one for one in spoken(found) if one["_key_id"] == key]
+        mine = [one for one in spoken(found, terms) if one["_key_id"] == key]
         row: dict[str, Any] = {}
         for name, field in REGISTER.fields.items():
             speaking = [
                 one for one in mine
-                if one[name] is not None or (field.null == "clears" and one["_dataset"] in FEEDERS[name])
+                if one[name] is not None or (field.null == "clears" and name in SAYS[one["_dataset"], one["_role"]])
             ]  # fmt: skip
 
             def weight(one: Claim, name: str = name) -> tuple[Any, ...]:
@@ -99,15 +104,23 @@ def taken(register: pl.DataFrame, changed: pl.DataFrame) -> pl.DataFrame:
     return pl.concat([register.join(changed, on="_entity_id", how="anti"), changed])
 
 
+@both
 @given(claims, st.randoms(use_true_random=False))
-def test_any_order_and_any_pieces_of_deliveries_come_to_the_fold_by_the_book(found, chance) -> None:
+def test_any_order_and_any_pieces_of_deliveries_come_to_the_fold_by_the_book(terms, found, chance) -> None:
     deliveries = sorted({one["_batch_id"] for one in found})
     chance.shuffle(deliveries)
     register = TERMS.nobody()
     while deliveries:
         piece = [deliveries.pop() for _ in range(min(len(deliveries), chance.randint(1, 3)))]
-        register = taken(register, merged(register, frame([c for c in found if c["_batch_id"] in piece]), TERMS))
-    assert told(register) == oracle(found)
+        fresh = frame([one for one in found if one["_batch_id"] in piece], terms)
+        register = taken(register, merged(register, fresh, terms))
+    assert told(register) == oracle(found, terms)
+
+
+@given(st.lists(rows, min_size=20, max_size=60))
+def test_many_deliveries_taken_in_at_once_come_to_the_same(found) -> None:
+    found = [{**one, "_batch_id": f"{one['_dataset']}-{number}"} for number, one in enumerate(found)]
+    assert told(merged(TERMS.nobody(), frame(found), TERMS)) == oracle(found)
 
 
 @given(claims)
@@ -144,8 +157,8 @@ def test_what_a_register_was_opened_with_outlives_a_withdrawal(opening, found) -
 
 def test_an_entity_that_was_removed_begins_anew() -> None:
     one = {"_key_id": "A", "_kind": "resident_id", "_dataset": LEAD, "_role": "it", "_batch_id": "x",
-           "_source_file": "f", "_source_row": 1, "_as_of": DAYS[0], "_delivered_on": DAYS[0], "_withdrawn": False,
-           "owner": "p", "use": None, "note": None}  # fmt: skip
+           "_source_file": "f", "_source_row": 1, "_as_of": DAYS[0], "_delivered_on": DAYS[0].date(),
+           "_withdrawn": False, "owner": "p", "use": None, "note": None}  # fmt: skip
     register = merged(TERMS.nobody(), frame([one]), TERMS)
     removed = refolded(TERMS.nobody(), frame([]), register, TERMS)
     assert removed["_status"].to_list() == [REMOVED]
@@ -155,7 +168,7 @@ def test_an_entity_that_was_removed_begins_anew() -> None:
 
 @pytest.mark.parametrize(("declared", "what"), [
     ({"kinds": ["resident_id", "passport"]}, "one kind of key"),
-    ({"clash": {"name": "owner", "other": ["use"]}, "as_of": "second"}, "keyed registers"),
+    ({"clash": {"name": "owner", "other": ["use"]}, "speaks": "newest_row"}, "keyed registers"),
 ])  # fmt: skip
 def test_a_declaration_that_cannot_be_kept_is_refused(declared, what) -> None:
     with pytest.raises(ValueError, match=what):
@@ -164,7 +177,7 @@ def test_a_declaration_that_cannot_be_kept_is_refused(declared, what) -> None:
 
 @given(claims, st.sampled_from(DAYS))
 def test_a_day_in_the_past_is_what_was_said_by_then(found, day) -> None:
-    then = merged_on(day, TERMS.nobody(), frame(found), TERMS)
+    then = merged_on(day.date(), TERMS.nobody(), frame(found), TERMS)
     assert told(then) == oracle([one for one in spoken(found) if one["_as_of"] <= day])
 
 
@@ -173,4 +186,4 @@ def test_a_value_of_the_opening_that_is_younger_than_a_day_was_not_so_then() -> 
         "_entity_id": "A", "_kind": "resident_id", "_status": ACTIVE, "owner": "p", "owner_source": LEAD,
         "owner_as_of": DAYS[0], "use": "r", "use_source": LEAD, "use_as_of": DAYS[2],
     }], schema=TERMS.schema)  # fmt: skip
-    assert merged_on(DAYS[1], opened, frame([]), TERMS).select("owner", "use").rows() == [("p", None)]
+    assert merged_on(date(2026, 1, 2), opened, frame([]), TERMS).select("owner", "use").rows() == [("p", None)]

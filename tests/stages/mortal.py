@@ -71,7 +71,7 @@ def run_all(lake: Lake, datasets: Sequence[str]) -> None:
 
 def open_and_resolve(lake: Lake, register: str, old: Path, dataset: str) -> None:
     """Open a keyed register where it is not yet, take in what waits, withdraw a delivery, take that in too."""
-    if not Ledger(lake, register).plans():
+    if not any(done for _, done in Ledger(lake, register).plans()):
         open_register.run(lake, register, [old])
     resolve.run(lake, register)
     batch = lake.batches(dataset)[0].id

@@ -11,7 +11,8 @@ import polars as pl
 import pytest
 
 from jobs.benchmark import lake as declared
-from jobs.errors import RequestError, SourceError, StorageError
+from jobs.catalogue import load_catalogue
+from jobs.errors import ContractError, RequestError, SourceError, StorageError
 from jobs.operation.enquiries import Desk
 from jobs.settings import Settings
 from jobs.stages import conform, land, load, maintain, open_register, resolve, retract
@@ -177,42 +178,86 @@ def test_killed_before_and_after_every_write_the_next_run_ends_as_if_nothing_had
     with Lake.open(calm) as lake:
         wanted = state(lake)
     points = [(number, moment) for number in range(1, writes + 1) for moment in ("before", "after")]
-    for number, moment in points if soak else points[:: max(1, len(points) // 20)]:
+    for number, moment in points if soak else points[::3]:
         mortal = lake_of(f"{moment}{number}")
         assert live(mortal, number, moment, [], work=work)[0] == KILLED
         with Lake.open(mortal) as lake:
             work(lake)
             assert state(lake).equals(wanted), (number, moment)
-            assert lake.judged("resolve", "person")["commit-3"]["outcome"] == "done"
+            assert lake.last_report("resolve", "person", "commit-3").extra["entities"] == wanted.height
+
+
+def test_a_key_that_is_there_twice_does_not_open_a_register(tmp_path: Path, settings: Settings) -> None:
+    with Lake.open(at(settings, tmp_path / "lake")) as lake, pytest.raises(SourceError, match="another row has"):
+        open_register.run(lake, "person", [old_register(tmp_path, resident_id=KNOWN)])
 
 
 def test_what_cannot_open_a_register_is_refused_and_leaves_it_closed(tmp_path: Path, settings: Settings) -> None:
     with Lake.open(at(settings, tmp_path / "lake")) as lake:
         with pytest.raises(RequestError, match="keyed registers: person"):
             open_register.run(lake, "parcel", [old_register(tmp_path)])
-        with pytest.raises(SourceError, match="another row has"):
-            open_register.run(lake, "person", [old_register(tmp_path, resident_id=KNOWN)])
-        with pytest.raises(SourceError, match="no key"):
-            open_register.run(lake, "person", [old_register(tmp_path, resident_id=None)])
         pl.read_parquet(old_register(tmp_path)).drop("phone_as_of").write_parquet(tmp_path / "less.parquet")
         with pytest.raises(SourceError, match="no column phone_as_of"):
             open_register.run(lake, "person", [tmp_path / "less.parquet"])
+        assert Desk.all(lake) == []
         open_register.run(lake, "person", [old_register(tmp_path)])
+        (entity, _) = state(lake)["_entity_id"]
+        assert Desk.all(lake)[0].resolve(entity)["state"] == "active"  # before anything was delivered
         with pytest.raises(RequestError, match="has commits already"):
             open_register.run(lake, "person", [old_register(tmp_path)])
         assert len(people(lake)) == 2
 
 
-def test_an_opening_that_was_interrupted_stops_a_resolve_until_it_is_done_again(
+def test_an_opening_that_was_interrupted_waits_to_be_finished_with_the_same_files(
     tmp_path: Path, settings: Settings
 ) -> None:
-    with Lake.open(at(settings, tmp_path / "lake")) as lake:
-        open_register.run(lake, "person", [old_register(tmp_path)])
-        shutil.rmtree(tmp_path / "lake" / "registers" / "person_commits")  # as if it had died before planning
-    with Lake.open(Settings(schemas=settings.schemas, root=tmp_path / "lake")) as lake:
+    mortal, old = at(settings, tmp_path / "lake"), old_register(tmp_path)
+    work = partial(open_and_resolve, register="person", old=old, dataset="hi/extract")
+    assert live(mortal, 4, "after", [], work=work)[0] == KILLED
+    with Lake.open(mortal) as lake:
         deliver(lake, "ps/extract", tmp_path / "ps", NEWS["ps/extract"])
         with pytest.raises(StorageError, match="open-register"):
             resolve.run(lake, "person")
-        open_register.run(lake, "person", [old_register(tmp_path)])
-        resolve.run(lake, "person")
+        with pytest.raises(RequestError, match="with other files"):
+            open_register.run(lake, "person", [old_register(tmp_path / "other", name="丁")])
+        open_register.run(lake, "person", [old])
+        (report,) = resolve.run(lake, "person")
+        assert report.extra["entities"] == 3
         assert [row[0] for row in people(lake)] == ["丙", "乙", "甲二"]
+
+
+@pytest.mark.parametrize(("changed", "what"), [
+    ({"resident_id": KNOWN.lower()}, "one spelling"),
+    ({"resident_id": None}, "no key"),
+    ({"name_source": None}, "without source"),
+    ({"name_source": "hi/nothing"}, "says nothing of it"),
+    ({"phone_as_of": None}, "without source or moment"),
+])  # fmt: skip
+def test_a_row_nobody_could_find_or_trust_does_not_open_a_register_and_is_not_quoted(
+    tmp_path: Path, settings: Settings, changed: dict[str, object], what: str
+) -> None:
+    with Lake.open(at(settings, tmp_path / "lake")) as lake:
+        with pytest.raises(SourceError, match=what) as raised:
+            open_register.run(lake, "person", [old_register(tmp_path, **changed)])
+        assert "row 1" in str(raised.value)
+        assert "甲" not in str(raised.value)
+        assert KNOWN not in str(raised.value).upper()
+
+
+@pytest.mark.parametrize(("old", "new", "what"), [
+    ("mode: append", "mode: snapshot, key: [raw_id]", "ends nothing in a keyed register"),
+    ("as_of: update_ts, ", "", "orders by points in time"),
+    ("centenarians: false, required: true", "centenarians: false", "one key in every row"),
+    ("mode: append", "mode: merge, key: [rec_id]", "about another entity"),
+])  # fmt: skip
+def test_what_a_keyed_register_cannot_follow_is_refused_in_the_contract(
+    tmp_path: Path, settings: Settings, old: str, new: str, what: str
+) -> None:
+    schemas = tmp_path / "schemas"
+    shutil.copytree(settings.schemas, schemas)
+    contract = schemas / "ps" / "extract.yaml"
+    text = contract.read_text(encoding="utf-8")
+    assert old in text
+    contract.write_text(text.replace(old, new), encoding="utf-8")
+    with pytest.raises(ContractError, match=what):
+        load_catalogue(schemas)

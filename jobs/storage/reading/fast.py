@@ -107,7 +107,7 @@ class Columns:
             records = [cells for cells in records if len(cells) == width]
         by_column = list(zip(*records, strict=True)) if records else [()] * width
         arrays = [pa.array(by_column[n], pa.string()) for n in self.wanted]
-        return [pc.if_else(pc.equal(one, ""), pa.scalar(None, one.type), one) for one in arrays], ragged
+        return [pc.if_else(pc.equal(one, ""), pa.nulls(1, one.type)[0], one) for one in arrays], ragged
 
     def _odd(self, columns: list[pa.Array], limits: Limits) -> bool:
         """Tell whether a cell is too large, or the header may be there once more."""

@@ -18,7 +18,7 @@ from jobs.storage.reading.layout import Layout, Record, Records, Sound
 from jobs.storage.reading.limits import SMALL, Limits
 
 _ROWS = 20_000
-_NOTHING = pa.scalar(None, pa.string())  # of a bare None pyarrow asks pandas what it is, half a second of imports
+_NOTHING = pa.nulls(1, pa.string())[0]  # of a bare None pyarrow asks pandas what it is, half a second of imports
 
 
 def read_parquet(file: Path, _: Source, layout: Layout, limits: Limits) -> Records:
