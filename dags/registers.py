@@ -27,18 +27,14 @@ def register_dag(catalogue: Catalogue, name: str) -> DAG:
     """Return the DAG that resolves one register."""
     feeding = [asset_name(Layer.SILVER, contract.name) for contract in catalogue.feeding(name)]
     title, decisions = catalogue.registers[name].title, _asset(f"{name}_decisions")
-    held = "" if catalogue.registers[name].keyed else (
-        f"Rows that contradict it are held: `lake cases --register {name}`."
-    )
     with DAG(
         dag_name("register", name),
         schedule=reduce(or_, [Asset(name=one, uri=asset_uri(one)) for one in feeding], decisions),
         catchup=False,
         max_active_runs=1,
-        tags=["register"],
-        default_args=RETRIES,
-        doc_md=f"**{title.zh} · {title.en}**\n\nFed by: {', '.join(feeding)}. Also takes out what `lake retract` "
-        f"withdrew, and takes up decisions. {held}",
+        tags=["register"], default_args=RETRIES,
+        doc_md=f"**{title.zh} · {title.en}**\n\nFed by: {', '.join(feeding)}. Unless it is keyed, what contradicts is "
+        f"held: `lake cases --register {name}`. Also takes out what was withdrawn, and takes up decisions.",
     ) as dag:
 
         @task(task_id="resolve", outlets=[_asset(name)])
