@@ -108,12 +108,11 @@ class ContractField(Model):
         default=None, description="kind of sensitive personal information it tells (PIPL art. 28): of grade 4"
     )
 
-
-    def deciding(self) -> dict[str, Any]:
-        """Return what decides a field's values and what may leave; words the language got later, only where used."""
+    @property
+    def unused(self) -> set[str]:
+        """Return the words the language got later that say nothing here: they count in no fingerprint of before."""
         left_out = {"special": None, "centenarians": True}
-        unused = {name for name, value in left_out.items() if getattr(self, name) == value}
-        return self.model_dump(mode="json", exclude={"title", *unused})
+        return {name for name, value in left_out.items() if getattr(self, name) == value}
 
 
 class Expectation(Model):

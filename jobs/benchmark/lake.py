@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import hashlib
 import multiprocessing
-import os
 import shutil
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
@@ -46,10 +45,9 @@ RULES = dict(zip(ASKED, REASONS, strict=True))
 
 def run(data: Path, out: Path, cores: int) -> None:
     """Do the whole work; write the outputs and result.json."""
-    os.environ.setdefault("LAKE_ENGINE_CORES", str(cores))
     schemas = declared(data, out / "schemas")
     # Whatever lake the user's settings are about, these are others.
-    own = Settings(root=out / "engine", schemas=schemas, storage=None, raw=None, spark=None)
+    own = Settings(root=out / "engine", schemas=schemas, storage=None, raw=None, spark=None, engine_cores=cores)
     versions = {"delta": version("deltalake"), "polars": pl.__version__, "spark": version("pyspark")}
     meter = Meter("lake", data, out, cores, versions, without=("resolve", EXPORTING))
     try:
@@ -59,7 +57,8 @@ def run(data: Path, out: Path, cores: int) -> None:
 
         def at(root: Path, engine_rows: int = ENGINE_ROWS) -> Settings:
             return Settings(
-                root=root, schemas=schemas, storage=None, raw=None, spark=spark, engine_rows=engine_rows
+                root=root, schemas=schemas, storage=None, raw=None, spark=spark, engine_rows=engine_rows,
+                engine_cores=cores,
             )
 
         shutil.copytree(opened(data, at), out / "lake", copy_function=tables.linked)

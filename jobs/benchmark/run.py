@@ -51,11 +51,6 @@ def module(engine: str) -> str:
     return f"jobs.benchmark.{engine}" if engine == LAKE else f"jobs.benchmark.peers.{engine}"
 
 
-def default_engines() -> list[str]:
-    """Return all engines in their order."""
-    return [engine for engine in ENGINES if engine != LAKE or importlib.util.find_spec(module(LAKE)) is not None]
-
-
 def take_turns(
     data: Path, out: Path, engines: Sequence[str], repeat: int, cores: int, say: Callable[[str], None]
 ) -> list[Turns]:
@@ -67,7 +62,7 @@ def take_turns(
     if unknown or not engines:
         raise RequestError(
             f"there is no engine {', '.join(unknown)}." if unknown else "no engine was named.",
-            remedy=f"name some of {', '.join(default_engines())}.",
+            remedy=f"name some of {', '.join(ENGINES)}.",
         )
     check_data(data)
     out.mkdir(parents=True, exist_ok=True)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from jobs.benchmark import generation, plot, projection, referee, report
-from jobs.benchmark.run import LAKE, default_engines, take_turns
+from jobs.benchmark.run import ENGINES, LAKE, take_turns
 from jobs.errors import RequestError
 
 
@@ -36,7 +36,7 @@ def run(
     Raises RequestError for an unknown engine, no data set, or a report beside it that is none.
     """
     others = [_read(path) for path in beside]
-    turns = take_turns(data, out / "outputs", engines or default_engines(), repeat, cores, say)
+    turns = take_turns(data, out / "outputs", engines or list(ENGINES), repeat, cores, say)
     outputs = {taken.engine: taken.out for taken in turns if taken.out is not None}
     verdicts = referee.judge(outputs, cores, {taken.engine: taken.without for taken in turns})
     command = " ".join(["lake", *sys.argv[1:]])

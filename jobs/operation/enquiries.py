@@ -50,9 +50,10 @@ class Desk:
             known = ", ".join(lake.catalogue.registers)
             raise RequestError(f"there is no register {register!r}.", remedy=f"registers: {known}.")
         names = [register] if register else sorted(lake.catalogue.registers)
-        made = [f"{name}{part}" for name in names for part in ("_claims", "_versions")]  # one just opened has no claim
-        there = {table.rpartition("_")[0] for table in made if lake.has(Layer.REGISTERS, table)}
-        return [cls.of(lake, name) for name in names if name in there]
+        return [  # one just opened has no claim yet
+            cls.of(lake, name) for name in names
+            if any(lake.has(Layer.REGISTERS, f"{name}{part}") for part in ("_claims", "_versions"))
+        ]
 
     @property
     def claims_table(self) -> tuple[Layer, str]:

@@ -94,13 +94,7 @@ def show(found: Found, seconds: float, peak_bytes: int) -> None:
 
 
 def _register(ledger: Ledger) -> dict[str, Any]:
-    rows = ledger.scan_current().group_by("_status").len().collect()
-    states, waiting = dict(rows.iter_rows()), ledger.counts()
-    return {
-        "register": ledger.register, "entities": int(rows["len"].sum()),
-        **{state: states.get(state, 0) for state in ("active", "ended", "contested")},
-        "claims": waiting.get("claims", 0), "held": waiting.get("held", 0),
-    }
+    return {"register": ledger.register, **ledger.counts()}
 
 
 def _cases(lake: Lake, register: str) -> list[dict[str, Any]]:

@@ -95,7 +95,7 @@ def claims(
                 "_batch_id",
                 "_source_file",
                 "_source_row",
-                pl.coalesce(_as_of(speaking, contract, register), _midnight(register)).alias("_as_of"),
+                pl.coalesce(_as_of(speaking, contract, register), _delivered(register)).alias("_as_of"),
                 pl.col("_data_date").alias("_delivered_on"),
                 (pl.col("_deleted") & pl.lit(leads)).alias("_withdrawn"),
                 *[
@@ -126,8 +126,8 @@ def _as_of(rows: pl.DataFrame, contract: Contract, register: Register) -> pl.Exp
     return pl.col(name) if register.keyed else day_of(rows, name)
 
 
-def _midnight(register: Register) -> pl.Expr:
-    """Return the delivery's day, as a point in time its beginning in China."""
+def _delivered(register: Register) -> pl.Expr:
+    """Return the delivery's day, in a keyed register the moment at which it begins in China."""
     day = pl.col("_data_date")
     if not register.keyed:
         return day

@@ -19,7 +19,7 @@ _ORIGIN = {"_dataset": pl.String, "_batch_id": pl.String, "_source_file": pl.Str
 HELD = pl.List(pl.Struct(_ORIGIN))
 
 
-KEYED: dict[str, Any] = {"_entity_id": pl.String, "_kind": pl.String, "_status": pl.String}
+STATE: dict[str, Any] = {"_entity_id": pl.String, "_kind": pl.String, "_status": pl.String}
 
 # Where the id map puts a claim, and whether it waits there.
 PLACED: dict[str, Any] = {"_entity_id": pl.String, "_entity_kind": pl.String, "_waits": pl.Boolean}
@@ -36,8 +36,8 @@ def register_schema(register: Register, types: Mapping[str, TypeSpec]) -> dict[s
     for name, kind in field_schema(register, types).items():
         fields |= {name: kind, f"{name}_source": pl.String, f"{name}_as_of": moment(register)}
     if register.keyed:
-        return {**KEYED, "_standing_as_of": moment(register), **fields}
-    return {**KEYED, **fields, "_claims": pl.Int64, "_held": HELD, "_became": pl.String, "_fingerprint": pl.String}
+        return {**STATE, "_standing_as_of": moment(register), **fields}
+    return {**STATE, **fields, "_claims": pl.Int64, "_held": HELD, "_became": pl.String, "_fingerprint": pl.String}
 
 
 def fold(

@@ -76,7 +76,7 @@ def _field(field: ContractField, catalogue: Catalogue) -> dict[str, Any]:
     spec = catalogue.types.get(field.type)
     codes = code_list(field, catalogue)
     return {
-        **field.deciding(),
+        **field.model_dump(mode="json", exclude={"title", *field.unused}),
         "protection": protection_of(field, catalogue.types) if spec else None,
         "type_spec": spec.model_dump(mode="json", exclude={"title", "note"}) if spec else None,
         "code_list": {"name": codes, "sha256": list_digest(catalogue, codes)} if codes else None,

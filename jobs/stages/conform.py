@@ -248,11 +248,8 @@ def fingerprint_of(contract: Contract, types: Mapping[str, TypeSpec], codes: Cod
     """Return a short digest of everything that decides silver's rows: terms of the contract, types, code lists."""
     deciding = contract.model_dump(
         mode="json", include={"source", "load", "fields", "expect", "entities"},
-        exclude={"fields": {"__all__": {"special"}}},
+        exclude={"fields": {name: {"special", *field.unused} for name, field in contract.fields.items()}},
     )
-    for name, field in contract.fields.items():
-        if field.centenarians:
-            deciding["fields"][name].pop("centenarians")
     used = {field.type: types[field.type].model_dump(mode="json") for field in contract.fields.values()}
     lists = sorted({field.codes for field in contract.fields.values() if field.codes and codes.has(field.codes)})
     told = [deciding, used, *[codes.table(name).write_csv() for name in lists]]

@@ -100,7 +100,8 @@ def _carry_out(lake: Lake, ledger: Ledger, commit: Commit) -> StageReport:
             _assert(step, court, claims, keys)
             _identify(court, register, commit)
             _write_versions(step, court, claims, keys)
-            living = ledger.counts()
+            counts = ledger.counts()
+            living = {name: counts[name] for name in ("entities", "held", "contested")}
     report = _account(lake, ledger, court, commit, living, started)
     lake.record(report)  # first: a commit that is done is accounted for
     lake.check_lease()

@@ -21,7 +21,7 @@ from jobs import layers
 from jobs.layers import Layer
 from jobs.register import Register
 from jobs.registers.claims import SNAPSHOTS, claim_schema, corrected, standing, with_absences
-from jobs.registers.fold import REMOVED, register_schema
+from jobs.registers.fold import ACTIVE, CONTESTED, ENDED, REMOVED, register_schema
 from jobs.registers.nearness import MARKS
 from jobs.storage.growing import Growing
 from jobs.storage.logs import EVERYWHERE, Interval, Log
@@ -137,17 +137,15 @@ class Ledger:
         return newest(rows).filter(pl.col("_status") != REMOVED)
 
     def counts(self) -> dict[str, int]:
-        """Return how many entities live, how many claims are about them, how many wait, how many are contested."""
-        if not self.lake.has(REGISTERS, self.versions):
-            return {}
-        if self._register.keyed:
-            living = self.scan_current().select(pl.len()).collect().item()
-            claims = self.claims_in_force().all().select(pl.len()).collect().item()
-            return {"entities": living, "claims": claims, "held": 0, "contested": 0}
-        return self.scan_current().select(
-            pl.len().alias("entities"), pl.col("_claims").sum().alias("claims"),
-            pl.col("_held").list.len().sum().alias("held"), (pl.col("_status") == "contested").sum().alias("contested"),
-        ).collect().row(0, named=True)
+        """Return how many entities live and in what state, how many claims are about them, how many of those wait."""
+        keyed = self._register.keyed
+        told = pl.lit(0) if keyed else pl.col("_claims").sum(), pl.lit(0) if keyed else pl.col("_held").list.len().sum()
+        states = [(pl.col("_status") == state).sum().alias(state) for state in (ACTIVE, ENDED, CONTESTED)]
+        counted = pl.len().alias("entities"), *states, told[0].alias("claims"), told[1].alias("held")
+        found = self.scan_current().select(counted).collect().row(0, named=True)
+        if keyed:
+            found["claims"] = self.claims_in_force().all().select(pl.len()).collect().item()
+        return found
 
     @property
     def opening(self) -> int:
