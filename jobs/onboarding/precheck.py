@@ -19,7 +19,8 @@ from jobs.contract import Contract, TypeSpec
 from jobs.errors import RequestError, SourceError
 from jobs.rows.codes import CodeBook
 from jobs.sets.tickets import ORIGIN
-from jobs.stages.conform import account, judged_rows
+from jobs.stages.conform import account
+from jobs.stages.judging import judged_rows
 from jobs.storage.readers import Limits, dump_database, read
 
 COUNTED = ("_reasons", "_warnings", "_fingerprint")  # what the accounting needs of every row
@@ -58,7 +59,7 @@ def precheck(
         counted.append(judged.select(COUNTED))
         rejected.append(judged.filter(pl.col("_reasons").list.len() > 0).select(SHOWN))
     batch = Batch(contract.name, "precheck", day, "request", "", ())
-    report = account(pl.concat(counted).lazy(), contract, batch)
+    report = account(pl.concat(counted), contract, batch)
     return Precheck(
         report.delivered, report.accepted, report.quarantined, report.duplicates, report.reasons, report.warnings,
         pl.concat(rejected),

@@ -85,8 +85,8 @@ TABLE_RULES: dict[str, Callable[[Expectation], pl.Expr]] = {
 }
 
 
-def profile(staged: pl.LazyFrame, contract: Contract, report: StageReport) -> dict[str, float]:
-    """Return a batch's figures: its accounting as shares, and one figure per table-level rule of the contract."""
+def profile(accepted: pl.LazyFrame, contract: Contract, report: StageReport) -> dict[str, float]:
+    """Return a batch's figures: its accounting as shares, and one figure per table-level rule about accepted rows."""
     delivered = max(report.delivered, 1)
     figures = {
         "delivered": float(report.delivered),
@@ -95,7 +95,6 @@ def profile(staged: pl.LazyFrame, contract: Contract, report: StageReport) -> di
     }
     rules = [rule for rule in contract.expect if rule.rule in TABLE_RULES]
     if rules:
-        accepted = staged.filter(pl.col("_reasons").list.len() == 0).unique("_fingerprint")
         measured = accepted.select(TABLE_RULES[r.rule](r).cast(pl.Float64).alias(_metric(r)) for r in rules)
         figures |= measured.collect().row(0, named=True)
     return figures

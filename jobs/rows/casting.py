@@ -117,6 +117,8 @@ def _phone(cells: pl.Series, _spec: ContractField, _codes: CodeBook, _on: date) 
 
 
 def _integer(cells: pl.Series, _spec: ContractField, _codes: CodeBook, _on: date) -> Cast:
+    if (whole := _whole_numbers(cells)) is not None:
+        return Cast(whole, {"not_a_number": _nowhere(cells)})
     cleaned = clean_key(cells)
     plain = _ungrouped(cleaned).str.replace(r"\.0*$", "")
     values = plain.cast(pl.Int64, strict=False).set(~_is_numeral(plain), None)
@@ -166,7 +168,7 @@ def _date(cells: pl.Series, _spec: ContractField, _codes: CodeBook, on: date) ->
 
 
 def _timestamp(cells: pl.Series, spec: ContractField, _codes: CodeBook, on: date) -> Cast:
-    cleaned = clean_key(cells)
+    cleaned = cells if spec.unit and _whole_numbers(cells) is not None else clean_key(cells)
     stamps = counted_timestamps(cleaned, spec.unit) if spec.unit else read_timestamps(cleaned)
     outside = out_of_range(stamps, on)
     not_one = cleaned.is_not_null() & stamps.is_null()
@@ -207,10 +209,11 @@ def _identifier(cells: pl.Series, spec: ContractField, codes: CodeBook, on: date
     found = judged(spec.type, blank_placeholders(cells), codes, on, centenarians=spec.centenarians)
     reasons, warnings = found.masks(rejecting=True), found.masks(rejecting=False)
     moved = found.legacy.is_in(list(spec.legacy)).fill_null(value=False)
-    if moved.any():
-        # A declared older identifier is no fault of the row; it moves to its own field.
-        reasons = {rule: mask & ~moved for rule, mask in reasons.items()}
-        warnings |= {f"legacy_{kind}": (found.legacy == kind).fill_null(value=False) for kind in spec.legacy}
+    if not moved.any():
+        return Cast(found.accepted, reasons, warnings)
+    # A declared older identifier is no fault of the row; it moves to its own field.
+    reasons = {rule: mask & ~moved for rule, mask in reasons.items()}
+    warnings |= {f"legacy_{kind}": (found.legacy == kind).fill_null(value=False) for kind in spec.legacy}
     # The words of a certificate are kept as they stand; a number moves in its one spelling, so that it is one key.
     words = (found.legacy == "certificate_text").fill_null(value=False)
     older = clean_text(cells).zip_with(words, found.normalised).set(~moved, None)
@@ -244,6 +247,16 @@ def _bounded(cells: pl.Series) -> Cast:
 def _private_use(cells: pl.Series) -> Masks:
     # Rare characters of older systems sit in the private use areas; only their makers can read them.
     return {"private_use_character": cells.str.contains(r"\p{Co}").fill_null(value=False)}
+
+
+def _whole_numbers(cells: pl.Series) -> pl.Series | None:
+    """Return cells as integers when each is one as it stands or null, else None: no other cleaning is needed then."""
+    numbers = cells.cast(pl.Int64, strict=False)
+    return numbers if numbers.null_count() == cells.null_count() else None
+
+
+def _nowhere(cells: pl.Series) -> pl.Series:
+    return pl.Series(dtype=pl.Boolean).extend_constant(value=False, n=len(cells))
 
 
 def _ungrouped(cells: pl.Series) -> pl.Series:

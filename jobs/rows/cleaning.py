@@ -22,13 +22,17 @@ TEXT_LIMIT = 10_000  # characters; longer is a slipped quote or a pasted documen
 
 # Control and format characters (zero-width, byte order marks, direction marks), tab and line breaks excepted.
 _INVISIBLE = r"[\p{Cc}\p{Cf}--[\t\n\r]]"
+# Where neither of these is found, which is most columns, there is nothing to do; one look is cheaper than several.
+_OUTER = rf"{_INVISIBLE}|^\s|\s$"
+_UNEVEN = r"[\p{Cc}\p{Cf}\s--[ ]]|^ | $|  "
 _HAN = r"\p{Han}　-〿（）《》“”，。、；："
 
 
 def visible(cells: pl.Series) -> pl.Series:
     """Remove control and format characters and outer whitespace; empty becomes null."""
-    cells = replaced(cells, _INVISIBLE, "").str.strip_chars()
-    return cells.set(cells == "", None)
+    if cells.str.contains(_OUTER).any():
+        cells = replaced(cells, _INVISIBLE, "").str.strip_chars()
+    return _without_empty(cells)
 
 
 def compatible(cells: pl.Series) -> pl.Series:
@@ -54,7 +58,8 @@ def clean_key(cells: pl.Series) -> pl.Series:
 
 def clean_text(cells: pl.Series) -> pl.Series:
     """Clean text of one line: nothing invisible, whitespace runs to one blank, no placeholder."""
-    return blank_placeholders(_single_spaced(visible(cells)))
+    uneven = cells.str.contains(_UNEVEN).any()
+    return blank_placeholders(_single_spaced(visible(cells)) if uneven else _without_empty(cells))
 
 
 def clean_free_text(cells: pl.Series) -> pl.Series:
@@ -73,6 +78,10 @@ def without_han_gaps(cells: pl.Series) -> pl.Series:
 def replaced(cells: pl.Series, pattern: str, replacement: str) -> pl.Series:
     """Replace every match of a pattern; looks first, because most columns hold none and looking is cheap."""
     return cells.str.replace_all(pattern, replacement) if cells.str.contains(pattern).any() else cells
+
+
+def _without_empty(cells: pl.Series) -> pl.Series:
+    return cells.set(cells == "", None)
 
 
 def _single_spaced(cells: pl.Series) -> pl.Series:

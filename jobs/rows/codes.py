@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 import polars as pl
@@ -25,7 +25,16 @@ class CodeBook:
 
     @classmethod
     def load(cls, folder: Path) -> CodeBook:
-        """Read every CSV file of a folder; raise ContractError for one without the expected columns."""
+        """Return the CSV files of a folder, read once for as long as they stay as they are.
+
+        Raises ContractError for one without the expected columns.
+        """
+        told = [(path, path.stat()) for path in sorted(folder.glob("*.csv"))]
+        return cls._read(folder, tuple((path.name, one.st_mtime_ns, one.st_size) for path, one in told))
+
+    @classmethod
+    @lru_cache(maxsize=4)
+    def _read(cls, folder: Path, _state: tuple[tuple[str, int, int], ...]) -> CodeBook:
         tables = {}
         for path in sorted(folder.glob("*.csv")):
             table = pl.read_csv(path, infer_schema=False)

@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass
-from datetime import date
+from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any
 
 import polars as pl
 
@@ -20,27 +16,24 @@ from jobs.errors import QualityGateError, StorageError
 from jobs.layers import Layer
 from jobs.quality import gate
 from jobs.rows.codes import CodeBook
-from jobs.rows.judgement import judge, silver_schema
-from jobs.sets.deduplication import fingerprint
-from jobs.sets.tickets import ORIGIN, REJECTED
+from jobs.sets.tickets import REJECTED
+from jobs.stages.judging import (
+    REPEATED,
+    TOLD,
+    Judging,
+    counted,
+    judge_file,
+    repeated_rows,
+    schema,
+    without,
+)
 from jobs.stages.load import bronze_schema
 from jobs.stages.pending import each
-from jobs.storage.batch_tables import FILE, LEFT, BatchTable, Writer, in_buckets, scan_files
-from jobs.storage.locations import Location
+from jobs.storage.batch_tables import FILE, SLICE_ROWS, BatchTable, in_buckets
 from jobs.storage.spreading import spread
 from jobs.storage.tables import Lake
 
-LAKE_COLUMNS: dict[str, Any] = {
-    "_batch_id": pl.String,
-    **ORIGIN,
-    "_data_date": pl.Date,
-    "_deleted": pl.Boolean,
-    "_fingerprint": pl.String,
-    "_warnings": pl.List(pl.String),
-    "_extra": pl.String,
-}
-DIVIDED = {"layer": pl.String, **FILE}
-BUCKET_ROWS = 500_000  # rows that meet in one task, about
+BUCKET_ROWS = 2_000_000  # marks that meet in one task, about
 
 
 def run(lake: Lake, dataset: str, *, batch: str | None = None) -> list[StageReport]:
@@ -51,35 +44,6 @@ def run(lake: Lake, dataset: str, *, batch: str | None = None) -> list[StageRepo
     contract = lake.catalogue.contract(dataset)
     with lake.writing(f"silver.{layers.slug(dataset)}"):
         return each(lake, "conform", contract, batch, lambda one: _conform(lake, contract, one))
-
-
-def schema(contract: Contract, types: Mapping[str, TypeSpec]) -> dict[str, Any]:
-    """Return silver's columns: the contract's fields, then the lake's own."""
-    return {**silver_schema(contract, types), **LAKE_COLUMNS}
-
-
-@dataclass(frozen=True)
-class Judging:
-    """Hold what the tasks of one batch need: its contract and codes, the tables, and a folder for judged rows."""
-
-    contract: Contract
-    types: Mapping[str, TypeSpec]
-    codes: CodeBook
-    batch: Batch
-    bronze: BatchTable
-    silver: BatchTable
-    quarantine: BatchTable
-    folder: Location
-    buckets: int
-
-    @property
-    def judged(self) -> dict[str, Any]:
-        """Return the columns of a judged row: silver's, the reasons, and the raw cells of a rejected one."""
-        return {**self.silver.schema, "_reasons": pl.List(pl.String), "_cells": pl.String}
-
-    def rows(self, files: Iterable[str]) -> pl.LazyFrame:
-        """Return the judged rows of files that tasks left."""
-        return scan_files(self.folder, files, self.judged)
 
 
 def silver_table(lake: Lake, contract: Contract) -> BatchTable:
@@ -100,12 +64,12 @@ def _conform(lake: Lake, contract: Contract, batch: Batch) -> StageReport:
             silver=silver_table(lake, contract),
             quarantine=BatchTable(lake.folder(Layer.QUARANTINE, name), REJECTED),
             folder=folder, buckets=1 + delivered // BUCKET_ROWS if much else 1,
+            alone=len(files) == 1 and delivered <= SLICE_ROWS,
         )
         judging.silver.check()
-        where = f"silver.{slug}"
-        left = spread(lake, partial(_judge, judging=judging), files, LEFT, engine=much, where=where)
-        judged = judging.rows(left["path"])
-        report = account(judged, contract, batch)
+        over = partial(spread, lake, engine=much, where=f"silver.{slug}")
+        told = over(partial(judge_file, judging=judging), files, TOLD)
+        report = _report(told, contract, batch)
         report.extra = {"contract": fingerprint_of(contract, types, lake.codes)}
         if batch.repairs:
             report.extra = {**report.extra, "repairs": batch.repairs}
@@ -114,68 +78,67 @@ def _conform(lake: Lake, contract: Contract, batch: Batch) -> StageReport:
                 f"{report.delivered} of {delivered} records were judged; the batch is as it was.", dataset=name,
                 layer=Layer.SILVER, where=f"batch {batch.id}", remedy="run again; if it stays so, load the batch anew.",
             )
+        good, repeated = _once(judging, over, told)
+        report.accepted, report.duplicates = report.accepted - repeated, report.duplicates + repeated
         terms = gate.bounds(contract, gate.shared_terms(lake.settings.expectations))
-        figures = gate.profile(judged, contract, report)
+        figures = gate.profile(judging.silver.written(batch.id, good), contract, report)
         if batch.repairs:
             terms = []  # mended rows are no delivery: each counts for itself, whatever share of them is still wrong
         else:
             gate.keep(lake, name, batch.id, figures, terms)
-        task, buckets = partial(_divide, judging=judging), in_buckets(left)
-        divided = spread(lake, task, buckets, DIVIDED, engine=much, where=where)
-        return _settle(lake, judging, report, divided, gate.judge(figures, terms))
+        return _settle(lake, judging, report, good, _files(told, Layer.QUARANTINE.value), gate.judge(figures, terms))
 
 
-def _judge(file: str, *, judging: Judging) -> pl.DataFrame:
-    """Judge the records of one file of bronze; leave them in buckets, so that equal rows meet in one."""
-    batch, schema = judging.batch, judging.judged
-    with ExitStack() as stack:
-        places = (judging.folder / str(number) for number in range(judging.buckets))
-        writers = [stack.enter_context(Writer(place, schema, passing=True)) for place in places]
-        for cells in judging.bronze.slices(file, batch.id):
-            rows = judged_rows(
-                cells, contract=judging.contract, catalogue_types=judging.types, codes=judging.codes,
-                data_date=batch.data_date,
-            )
-            bucket = rows["_fingerprint"].str.slice(0, 7).str.to_integer(base=16) % judging.buckets
-            for number, writer in enumerate(writers):
-                writer.write(rows if judging.buckets == 1 else rows.filter(bucket == number))
-    return pl.concat(writer.left(number) for number, writer in enumerate(writers))
+def _once(judging: Judging, over: Callable[..., pl.DataFrame], told: pl.DataFrame) -> tuple[pl.DataFrame, int]:
+    """Return the files of silver with each of several equal rows but the first left out, and how many were."""
+    good = _files(told, Layer.SILVER.value)
+    repeated = over(partial(repeated_rows, judging=judging), in_buckets(_left(told)), REPEATED)
+    if repeated.is_empty():
+        return good, 0
+    places = repeated.group_by("file", maintain_order=True).agg("path")
+    again = over(partial(without, judging=judging), list(places.iter_rows()), FILE)
+    untouched = good.join(places, left_on="path", right_on="file", how="anti")
+    return pl.concat([untouched, again]), int(repeated["rows"].sum())
 
 
-def _divide(bucket: Sequence[str], *, judging: Judging) -> pl.DataFrame:
-    """Write the rows of one bucket into quarantine's and silver's folders; return the files, which do not count yet.
+def _files(told: pl.DataFrame, what: str) -> pl.DataFrame:
+    return told.filter(pl.col("what") == what).select(list(FILE))
 
-    Of accepted rows equal in every field silver takes the first by file and row.
-    """
-    rows = judging.rows(bucket).collect()
-    accepted = pl.col("_reasons").list.len() == 0
-    good = rows.filter(accepted).sort("_source_file", "_source_row")
-    chosen = {
-        Layer.QUARANTINE: (judging.quarantine, rows.filter(~accepted)),
-        Layer.SILVER: (judging.silver, good.unique("_fingerprint", keep="first", maintain_order=True)),
-    }
-    written = []
-    for layer, (table, some) in chosen.items():
-        with table.writer(judging.batch.id) as writer:
-            writer.write(some)
-        written.append(writer.files().with_columns(pl.lit(layer.value).alias("layer")))
-    return pl.concat(written).select(list(DIVIDED))
+
+def _left(told: pl.DataFrame) -> pl.DataFrame:
+    """Return the files of marks with their buckets (`LEFT`)."""
+    bucket = pl.col("what").str.strip_prefix("marks ").cast(pl.Int64).alias("bucket")
+    return told.filter(pl.col("what").str.starts_with("marks ")).select(bucket, *FILE)
+
+
+def _report(told: pl.DataFrame, contract: Contract, batch: Batch) -> StageReport:
+    """Return the accounting of judged files: rows and rules counted, nothing of their content."""
+    rows = dict(told.group_by("what").agg(pl.col("rows").sum()).iter_rows())
+    found = told.group_by("what", "path").agg(pl.col("rows").sum()).sort("path")
+    reasons, warnings = (
+        dict(found.filter(pl.col("what") == what).select("path", "rows").iter_rows()) for what in ("reason", "warning")
+    )
+    delivered, accepted = rows.get("delivered", 0), rows.get(Layer.SILVER.value, 0)
+    quarantined = rows.get(Layer.QUARANTINE.value, 0)
+    return StageReport(
+        "conform", contract.name, batch.id, delivered=delivered, accepted=accepted, quarantined=quarantined,
+        duplicates=delivered - quarantined - accepted, reasons=reasons, warnings=warnings,
+    )
 
 
 def _settle(
-    lake: Lake, judging: Judging, report: StageReport, divided: pl.DataFrame, verdict: gate.Verdict
+    lake: Lake, judging: Judging, report: StageReport, good: pl.DataFrame, bad: pl.DataFrame, verdict: gate.Verdict
 ) -> StageReport:
     """Put rejected rows into quarantine, and good ones into silver if the gate agrees."""
     contract, batch = judging.contract, judging.batch
     report.warnings = {**report.warnings, **verdict.warned}
-    files = {layer: divided.filter(pl.col("layer") == layer.value) for layer in (Layer.QUARANTINE, Layer.SILVER)}
     if report.quarantined or lake.count(Layer.QUARANTINE, contract.name, batch.id):
-        lake.replace_batch(judging.quarantine, batch.id, files[Layer.QUARANTINE])
+        lake.replace_batch(judging.quarantine, batch.id, bad)
     if not verdict.failed:
-        lake.replace_batch(judging.silver, batch.id, files[Layer.SILVER])
+        lake.replace_batch(judging.silver, batch.id, good)
         return report
     if lake.count(Layer.SILVER, contract.name, batch.id):
-        lake.replace_batch(judging.silver, batch.id, files[Layer.SILVER].clear())
+        lake.replace_batch(judging.silver, batch.id, good.clear())
     report.withheld, report.accepted = report.accepted, 0
     error = QualityGateError(
         f"the batch is withheld: {'; '.join(verdict.failed)}.",
@@ -187,60 +150,14 @@ def _settle(
     raise error
 
 
-def judged_rows(
-    cells: pl.DataFrame,
-    *,
-    contract: Contract,
-    catalogue_types: Mapping[str, TypeSpec],
-    codes: CodeBook,
-    data_date: date,
-) -> pl.DataFrame:
-    """Return bronze cells judged: typed fields, reasons, warnings, fingerprint, and the raw cells of rejected rows."""
-    names = {layers.column_name(name): name for name in contract.source_columns}
-    cells = cells.rename({bronze: name for bronze, name in names.items() if bronze in cells.columns})
-    rows = judge(cells, contract, catalogue_types, codes, data_date)
-    rejected = rows["_reasons"].list.len() > 0
-    said = [*silver_schema(contract, catalogue_types), "_deleted", "_extra"]
-    unread = _unread(cells, rows, contract)
-    return rows.with_columns(
-        pl.lit(data_date).alias("_data_date"),
-        fingerprint(rows.with_columns(unread), [*said, *(one.name for one in unread)]).alias("_fingerprint"),
-        _raw(cells.select(contract.source_columns), rejected).alias("_cells"),
-    )
-
-
-def _raw(cells: pl.DataFrame, wanted: pl.Series) -> pl.Series:
-    """Return the cells of some rows as JSON, of the others null."""
-    places = wanted.arg_true()
-    texts = cells[places].select(pl.struct(pl.all()).struct.json_encode().alias("_cells"))["_cells"]
-    return pl.Series("_cells", dtype=pl.String).extend_constant(None, cells.height).scatter(places, texts)
-
-
-def _unread(cells: pl.DataFrame, rows: pl.DataFrame, contract: Contract) -> list[pl.Series]:
-    """Return the raw cells that a remark left without a value, so that 5() and 6() do not become one row."""
-    remarks = rows.select(pl.int_range(pl.len()).alias("row"), field="_warnings").explode("field").drop_nulls()
-    remarks = remarks.with_columns(pl.col("field").str.split(".").list.first())
-    unread = []
-    for name in remarks["field"].unique().sort():
-        spec = contract.fields.get(name)
-        if spec is not None and spec.from_ in cells.columns:
-            here = pl.int_range(rows.height, eager=True).is_in(remarks.filter(pl.col("field") == name)["row"].implode())
-            unread.append(cells[spec.from_].set(~here | rows[name].is_not_null(), None).alias(f"{name}="))
-    return unread
-
-
-def account(staged: pl.LazyFrame, contract: Contract, batch: Batch) -> StageReport:
+def account(judged: pl.DataFrame, contract: Contract, batch: Batch) -> StageReport:
     """Return the accounting of a judged batch: rows and rules counted, nothing of their content."""
-    rejected = pl.col("_reasons").list.len() > 0
-    counts = staged.select(
-        pl.len().alias("delivered"),
-        rejected.sum().alias("quarantined"),
-        pl.col("_fingerprint").filter(~rejected).n_unique().alias("accepted"),
-    ).collect().row(0, named=True)
+    sound = judged["_reasons"].list.len() == 0
+    good, bad = judged.filter(sound), judged.filter(~sound)
+    accepted = good["_fingerprint"].n_unique()
     return StageReport(
-        "conform", contract.name, batch.id, **counts,
-        duplicates=counts["delivered"] - counts["quarantined"] - counts["accepted"],
-        reasons=_counted(staged, "_reasons"), warnings=_counted(staged.filter(~rejected), "_warnings"),
+        "conform", contract.name, batch.id, delivered=judged.height, accepted=accepted, quarantined=bad.height,
+        duplicates=good.height - accepted, reasons=counted(bad["_reasons"]), warnings=counted(good["_warnings"]),
     )
 
 
@@ -254,8 +171,3 @@ def fingerprint_of(contract: Contract, types: Mapping[str, TypeSpec], codes: Cod
     lists = sorted({field.codes for field in contract.fields.values() if field.codes and codes.has(field.codes)})
     told = [deciding, used, *[codes.table(name).write_csv() for name in lists]]
     return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:16]
-
-
-def _counted(rows: pl.LazyFrame, column: str) -> dict[str, int]:
-    counts = rows.select(pl.col(column).explode()).drop_nulls().group_by(column).len().collect()
-    return dict(sorted(counts.iter_rows()))

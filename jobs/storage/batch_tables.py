@@ -39,7 +39,8 @@ LEFT: dict[str, Any] = {"bucket": pl.Int64, **FILE}  # what a task left in bucke
 class Writer:
     """Write rows of one schema into a folder as Parquet files of limited size; a folder without rows gets none.
 
-    What is read again soon and then removed is `passing`: written fast rather than small.
+    What is read again soon and then removed is `passing`: written fast rather than small. No file holds statistics: rows
+    come in no order that would let a reader skip some, and what they say is nobody's statistics.
     """
 
     folder: Location
@@ -51,22 +52,26 @@ class Writer:
     _name: str = ""
     _rows: int = 0
 
-    def write(self, rows: pl.DataFrame | pa.Table) -> None:
-        """Append rows, as a row group of their own."""
+    def write(self, rows: pl.DataFrame | pa.Table) -> tuple[str, int]:
+        """Append rows, as a row group of their own; return the file they are in and the place of the first there."""
         import pyarrow.parquet as pq
 
         table = to_arrow(rows, self.schema) if isinstance(rows, pl.DataFrame) else rows.cast(arrow_schema(self.schema))
         if not table.num_rows:
-            return
+            return "", 0
         if self._open is None:
             self._name = f"part-{uuid.uuid4().hex}.zstd.parquet"
             self._sink = self.folder.create(self._name)
             packing = {"compression": "lz4"} if self.passing else {"compression": "zstd", "compression_level": 1}
-            self._open = pq.ParquetWriter(self._sink, table.schema, use_dictionary=repeating(table), **packing)
+            self._open = pq.ParquetWriter(
+                self._sink, table.schema, use_dictionary=repeating(table), write_statistics=False, **packing
+            )
         self._open.write_table(table)
+        written = self._name, self._rows
         self._rows += table.num_rows
         if self._rows >= FILE_ROWS:
             self._finish()
+        return written
 
     def _finish(self) -> None:
         if self._open is not None and self._sink is not None:
@@ -121,6 +126,11 @@ class BatchTable:
     def writer(self, batch: str) -> Writer:
         """Return a writer of one batch's rows, into files that do not count yet."""
         return Writer(self.folder / f"{BATCH}={batch}", self.stored)
+
+    def written(self, batch: str, files: pl.DataFrame) -> pl.LazyFrame:
+        """Return the rows of files (`FILE`) that a writer of this batch has written, whether they count yet or not."""
+        folder = self.writer(batch).folder
+        return scan_files(folder, map(folder.address, files["path"]), self.stored)
 
     def read(self, file: str, batch: str) -> pl.LazyFrame:
         """Return one file's rows with exactly the schema's columns; the file may be older than some of them."""

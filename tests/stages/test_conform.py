@@ -11,7 +11,8 @@ import pytest
 from jobs.batch import Batch
 from jobs.catalogue import load_catalogue
 from jobs.rows.codes import CodeBook
-from jobs.stages.conform import account, judged_rows
+from jobs.stages.conform import account
+from jobs.stages.judging import judged_rows
 
 DAY = date(2026, 3, 1)
 GOOD = {"企业名称": "某某有限公司", "统一社会信用代码": "91350100M000100Y43", "注册日期": "2015-06-30"}
@@ -31,7 +32,7 @@ def duplicates(schemas: Path, codes: CodeBook):
             for part in cells.iter_slices(max(1, -(-cells.height // pieces)))
         ]
         batch = Batch(contract.name, "b", DAY, "request", "", ())
-        return account(pl.concat(judged).lazy(), contract, batch).duplicates
+        return account(pl.concat(judged), contract, batch).duplicates
 
     return count
 

@@ -16,7 +16,7 @@ from jobs.catalogue import Catalogue, load_catalogue
 from jobs.errors import RequestError
 from jobs.rows.codes import CodeBook
 from jobs.settings import PROJECT
-from jobs.stages.conform import judged_rows
+from jobs.stages.judging import judged_rows
 from jobs.storage.readers import Limits, dump_database, read
 from jobs.synthesis import city
 from jobs.synthesis.dirt import SMALL
