@@ -160,6 +160,25 @@ def _build(model: type[M], document: Document, name: str, problems: list[Problem
         return None
 
 
+def read_types(schemas: Path) -> dict[str, TypeSpec]:
+    """Return the types of a schemas folder, whatever its contracts are like; raise ContractError for a wrong one."""
+    problems: list[Problem] = []
+    types = _types(read_document(schemas / "types.yaml", schemas), problems)
+    if problems:
+        first = problems[0]
+        raise ContractError(first.what, where=f"{first.file}:{first.line}", remedy=first.remedy or None)
+    return types
+
+
+def _types(document: Document, problems: list[Problem]) -> dict[str, TypeSpec]:
+    types = {}
+    for name, spec in document.data.items():
+        one = Document(document.file, spec, _child(document.node, name))
+        if built := _build(TypeSpec, one, name, problems):
+            types[name] = built
+    return types
+
+
 def read_catalogue(schemas: Path) -> tuple[Catalogue, list[Problem]]:
     """Read a schemas folder; return what could be read and every problem found, files in name order."""
     if not (schemas / "types.yaml").is_file():
@@ -176,12 +195,7 @@ def read_catalogue(schemas: Path) -> tuple[Catalogue, list[Problem]]:
             return None
         return documents[name]
 
-    types: dict[str, TypeSpec] = {}
-    if found := document(schemas / "types.yaml", "types"):
-        for name, spec in found.data.items():
-            one = Document(found.file, spec, _child(found.node, name))
-            if built := _build(TypeSpec, one, name, problems):
-                types[name] = built
+    types = _types(found, problems) if (found := document(schemas / "types.yaml", "types")) else {}
     registers: dict[str, Register] = {}
     for path in sorted((schemas / "registers").glob("*.yaml")):
         if (found := document(path, f"registers/{path.stem}")) and (

@@ -30,7 +30,7 @@ class CodeBook:
         Raises ContractError for one without the expected columns.
         """
         told = [(path, path.stat()) for path in sorted(folder.glob("*.csv"))]
-        return cls._read(folder, tuple((path.name, one.st_mtime_ns, one.st_size) for path, one in told))
+        return cls._read(folder.resolve(), tuple((path.name, one.st_mtime_ns, one.st_size) for path, one in told))
 
     @classmethod
     @lru_cache(maxsize=4)

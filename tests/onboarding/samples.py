@@ -26,10 +26,12 @@ def write(path: Path, content: bytes) -> Path:
 
 
 def onboard(sample: Path, folder: Path) -> tuple[Contract, Catalogue, str]:
-    """Draft a contract from a file, put it into a copy of the schemas, and inspect it as `lake check` does."""
+    """Draft a contract from a file, put it into a schemas folder of its own, and inspect it as `lake check` does."""
     text = draft(DATASET, sample)
-    schemas = Path(shutil.copytree(PROJECT / "schemas", folder / "schemas"))
-    (schemas / "health").mkdir(exist_ok=True)
+    schemas = folder / "schemas"
+    (schemas / "health").mkdir(parents=True)
+    shutil.copy(PROJECT / "schemas" / "types.yaml", schemas)
+    (schemas / "codes").symlink_to(PROJECT / "schemas" / "codes")
     (schemas / f"{DATASET}.yaml").write_text(text, encoding="utf-8")
     catalogue, problems = read_catalogue(schemas)
     assert [str(p) for p in problems + check_references(catalogue)] == []
