@@ -21,6 +21,7 @@ from hypothesis import settings as hypothesis_settings
 
 if TYPE_CHECKING:
     from jobs.rows.codes import CodeBook
+    from jobs.settings import Settings
     from tests.object_store import Server
 
 # The project is imported where it is needed: the process that hands out the tests needs none of it, and the tests of
@@ -81,20 +82,35 @@ def lake_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture(scope="session")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """One engine for all tests, as a value for LAKE_SPARK.
+def engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """One engine for all tests of a run, in whatever process they run, as a value for LAKE_SPARK.
 
     Its clients share one session, as those of a lake's own engine do: a session each would leave a worker behind each.
     """
-    from jobs.settings import Settings
     from jobs.storage import engine as server
 
-    settings = Settings(root=tmp_path_factory.mktemp("engine"), spark=None)
-    try:
-        running = server.start(settings)
-        yield f"{running.url}/;session_id={running.id}"
-    finally:
+    apart = hasattr(request.config, "workerinput")
+    settings = _engine(tmp_path_factory.getbasetemp().parent if apart else tmp_path_factory.getbasetemp())
+    running = server.start(settings)
+    yield f"{running.url}/;session_id={running.id}"
+    if not apart:
         server.stop(settings)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    # The process that hands out the tests stops what any of those that run them has started.
+    if session.config.getoption("numprocesses", None):
+        from jobs.storage import engine as server
+
+        factory: pytest.TempPathFactory = session.config._tmp_path_factory  # type: ignore[attr-defined]
+        if (settings := _engine(factory.getbasetemp())).home.exists():
+            server.stop(settings)
+
+
+def _engine(folder: Path) -> Settings:
+    from jobs.settings import Settings
+
+    return Settings(root=folder / "engine", spark=None)
 
 
 @cache
