@@ -6,7 +6,7 @@ Each task works on files and tells a few figures; what it writes counts once the
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import date
@@ -51,7 +51,7 @@ def schema(contract: Contract, types: Mapping[str, TypeSpec]) -> dict[str, Any]:
 class Judging:
     """Hold what the tasks of one batch need: its contract and codes, the tables, and a folder for what tasks exchange.
 
-    `alone` says that all records meet in one slice of one file, so that no equal row can be elsewhere.
+    `alone` says that all records are few and in one file: they are judged at once, and no equal row can be elsewhere.
     """
 
     contract: Contract
@@ -64,6 +64,13 @@ class Judging:
     folder: Location
     buckets: int
     alone: bool
+
+    def cells(self, file: str) -> Iterator[pl.DataFrame]:
+        """Yield the records of one file of bronze, a limited number at a time."""
+        if self.alone:
+            yield self.bronze.read(file, self.batch.id).collect()
+        else:
+            yield from self.bronze.slices(file, self.batch.id)
 
     def marks(self, stack: ExitStack) -> list[Writer]:
         """Open a writer of marks (`MARK`) for each bucket."""
@@ -83,7 +90,7 @@ def judge_file(file: str, *, judging: Judging) -> pl.DataFrame:
         silver = stack.enter_context(judging.silver.writer(batch.id))
         quarantine = stack.enter_context(judging.quarantine.writer(batch.id))
         marks = judging.marks(stack)
-        for cells in judging.bronze.slices(file, batch.id):
+        for cells in judging.cells(file):
             rows = judged_rows(
                 cells, contract=judging.contract, catalogue_types=judging.types, codes=judging.codes,
                 data_date=batch.data_date,

@@ -39,8 +39,8 @@ LEFT: dict[str, Any] = {"bucket": pl.Int64, **FILE}  # what a task left in bucke
 class Writer:
     """Write rows of one schema into a folder as Parquet files of limited size; a folder without rows gets none.
 
-    What is read again soon and then removed is `passing`: written fast rather than small. No file holds statistics: rows
-    come in no order that would let a reader skip some, and what they say is nobody's statistics.
+    What is read again soon and then removed is `passing`: written fast rather than small. No file holds statistics:
+    rows come in no order that would let a reader skip some, and what they say is nobody's statistics.
     """
 
     folder: Location

@@ -25,6 +25,10 @@ CHUNK = 1 << 20
 _PART = ".part-"
 _FULL_CODES = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _FULL = re.compile(rf"os error ({'|'.join(map(str, _FULL_CODES))})\b")
+# What libraries say of a file that is not whole, and of one that a table names and that is gone.
+_DAMAGED = re.compile(r"out of specification|magic bytes|corrupt|[Tt]hrift|Json error|JSON error|not a parquet file")
+_ABSENT = re.compile(r"(?:No such file|not found|NotFound).*\.parquet|\.parquet.*(?:No such file|not found)", re.DOTALL)
+_TABLES = ("polars", "deltalake", "_internal", "pyarrow", "builtins")
 _FORBIDDEN = re.compile(rf"os error ({errno.EACCES}|{errno.EPERM}|{errno.EROFS})\b")
 
 
@@ -49,7 +53,27 @@ def storage_errors(where: str) -> Iterator[None]:
             ) from None
         if number in (errno.EACCES, errno.EPERM, errno.EROFS) or _FORBIDDEN.search(str(error)):
             raise StorageError("writing is not allowed.", where=where, remedy="check the folder's rights.") from None
+        if broken := _broken(error):
+            raise StorageError(
+                f"a file of a table is {broken}; nothing was changed.", where=_file_named(error) or where,
+                remedy="put the file back from a copy of the lake, then run again.",
+            ) from None
         raise
+
+
+def _broken(error: Exception) -> str:
+    """Return what is wrong with a table's file by a library's error, nothing for an error of anything else."""
+    if not type(error).__module__.startswith(_TABLES):
+        return ""
+    if _ABSENT.search(str(error)):
+        return "missing"
+    return "damaged" if _DAMAGED.search(str(error)) else ""
+
+
+def _file_named(error: Exception) -> str:
+    """Return the file that an error names, below its table."""
+    found = re.search(r"([^/\s:]+/(?:_delta_log/)?[^/\s:]+\.(?:parquet|json))\b", str(error))
+    return found.group(1) if found else ""
 
 
 class Store(Protocol):

@@ -9,6 +9,7 @@ import polars as pl
 import pyarrow as pa
 
 from jobs.storage.frames import spark_schema, to_arrow
+from jobs.storage.objects import storage_errors
 from jobs.storage.tables import Lake
 from jobs.storage.translation import carrying
 
@@ -32,7 +33,7 @@ def spread(
     def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
             for number in batch.column(0).to_pylist():
-                with carrying():
+                with carrying(), storage_errors(where):
                     told = to_arrow(task(parts[number]), schema)
                 yield from told.to_batches()
 
