@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -57,7 +58,7 @@ def _records(table: pq.ParquetFile, size: int, layout: Layout, limits: Limits) -
             for number, values in enumerate(zip(*columns, strict=True), row):
                 yield layout.record(number, list(cells), values)
         else:
-            rows = pa.array(range(row, row + batch.num_rows), pa.int64())
+            rows = pa.array(np.arange(row, row + batch.num_rows))
             yield from _bounded(Sound(rows, cells), limits)
         row += batch.num_rows
 
