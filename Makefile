@@ -28,14 +28,15 @@ lint:
 	.venv/bin/ruff check --quiet .
 	.venv/bin/yamllint --strict schemas expectations infra .yamllint
 
-test: setup site ## run all tests, two files of them at a time
-	.venv/bin/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+test: setup site ## run all tests, three files of them at a time: some wait for a scheduler or a browser
+	.venv/bin/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
 core: venv ## run the tests of the pure core: seconds, no Java
 	.venv/bin/python -m pytest --quiet --numprocesses 2 tests/rows tests/sets tests/registers
 
 soak: setup ## every point of death, many orders of arrival, many more examples, for hours
-	.venv/bin/python -m pytest --soak tests/stages/test_order.py tests/stages/test_keyed.py tests/rows tests/sets tests/registers tests/privacy
+	.venv/bin/python -m pytest --soak tests/stages/test_order.py tests/stages/test_keyed.py tests/rows tests/sets tests/registers tests/privacy \
+	    tests/storage/test_hostile_files.py
 
 unit: venv ## run the tests that need no Java
 	.venv/bin/python -m pytest -m "not spark and not e2e"
