@@ -20,9 +20,10 @@ from jobs.privacy.scanner import scan
 from jobs.rows.protection import gold_schema, protect, protection_of
 from jobs.sets.deduplication import current
 from jobs.sets.products import joined
+from jobs.sets.runs import accepted
 from jobs.stages.conform import silver_table
 from jobs.storage.batch_tables import LEFT, BatchTable, Writer, in_buckets, scan_files, slices
-from jobs.storage.ledgers import REGISTERS, Ledger, accepted
+from jobs.storage.ledgers import REGISTERS, Ledger
 from jobs.storage.locations import Location
 from jobs.storage.scanning import files
 from jobs.storage.spreading import spread
@@ -150,7 +151,7 @@ class Choosing:
 def _current(lake: Lake, contract: Contract, folder: Location) -> pl.LazyFrame:
     """Return the rows of a dataset that hold now: the newest per key, or the newest delivery of a snapshot."""
     silver = silver_table(lake, contract)
-    batches = [batch for _, batch, _ in accepted(lake, [contract.name])]
+    batches = [batch for _, batch, _ in accepted(lake.runs(), [contract.name])]
     if contract.load.mode == "snapshot":
         dates = {batch.id: (batch.data_date, batch.id) for batch in lake.batches(contract.name)}
         batches = sorted(batches, key=lambda one: dates[one])[-1:]

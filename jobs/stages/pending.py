@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from jobs.batch import Batch, StageReport
+from jobs.batch import STARTED, Batch, StageReport
 from jobs.contract import Contract
 from jobs.errors import QualityGateError, RequestError, SourceError
-from jobs.storage.tables import STARTED, Lake
+from jobs.storage.tables import Lake
 
 BEFORE = {"load": "land", "conform": "load"}
 
@@ -19,8 +19,9 @@ def pending(lake: Lake, stage: str, dataset: str, batch: str | None) -> list[Bat
     So is one whose judging anew broke off: its tables may be ahead of its accounting. Raises
     RequestError when the named batch is unknown, withdrawn, or has not passed the stage before.
     """
-    retracted, ready = lake.retracted(dataset), lake.judged(BEFORE[stage], dataset)
-    landed = [b for b in lake.batches(dataset) if b.id not in retracted]
+    ready = lake.judged(BEFORE[stage], dataset)
+    done = lake.judged(stage, dataset).keys() - lake.interrupted(stage, dataset) if batch is None else set()
+    landed = lake.batches(dataset, without=lake.retracted(dataset) | done)
     if stage != "load":
         landed = [b for b in landed if ready.get(b.id, {}).get("outcome") == "done"]
     if batch is not None:
@@ -32,8 +33,7 @@ def pending(lake: Lake, stage: str, dataset: str, batch: str | None) -> list[Bat
                 remedy=f"`lake batches {dataset}` lists what there is.",
             )
         return found
-    done = lake.judged(stage, dataset).keys() - lake.interrupted(stage, dataset)
-    return [b for b in landed if b.id not in done]
+    return landed
 
 
 def each(

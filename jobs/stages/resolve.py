@@ -30,13 +30,14 @@ from jobs.registers.cases import cases
 from jobs.registers.identities import identities
 from jobs.registers.keys import kind_ranks
 from jobs.registers.reopening import joined
+from jobs.sets.runs import accepted
 from jobs.stages.conform import silver_table
 from jobs.storage import identification as tasks
 from jobs.storage.batch_tables import FILE_ROWS
 from jobs.storage.court import Court, case_changes, map_changes
 from jobs.storage.identification import Delivered, Work
 from jobs.storage.keyed import CLAIMS, VERSIONS, WRITTEN, Tables, merge
-from jobs.storage.ledgers import REGISTERS, Claims, Commit, Ledger, accepted
+from jobs.storage.ledgers import REGISTERS, Claims, Commit, Ledger
 from jobs.storage.logs import PART, intervals
 from jobs.storage.spreading import COUNT, spread
 from jobs.storage.tables import Lake
@@ -73,7 +74,7 @@ def run(lake: Lake, register: str, *, batch: str | None = None) -> list[StageRep
 
 
 def _next(lake: Lake, ledger: Ledger) -> Commit | None:
-    wanted = accepted(lake, [contract.name for contract in lake.catalogue.feeding(ledger.register)])
+    wanted = accepted(lake.runs(), [contract.name for contract in lake.catalogue.feeding(ledger.register)])
     held = ledger.consumed()
     add, remove = sorted(wanted - held), sorted(held - wanted)
     handed_in = set(Court(lake, ledger.register).handed_in()["id"].to_list())

@@ -13,7 +13,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import pairwise
-from typing import Any
 
 import polars as pl
 
@@ -252,18 +251,6 @@ def newest(rows: pl.LazyFrame) -> pl.LazyFrame:
 
 def _pairs(text: str) -> tuple[Consumed, ...]:
     return tuple((str(a), str(b), str(c)) for a, b, c in json.loads(text))
-
-
-def accepted(lake: Lake, datasets: Iterable[str]) -> set[Consumed]:
-    """Return the batches a register should hold: conformed, neither withheld nor retracted."""
-    wanted: set[Consumed] = set()
-    for dataset in datasets:
-        gone = lake.retracted(dataset)
-        for batch, row in lake.judged("conform", dataset).items():
-            if row["outcome"] == "done" and batch not in gone:
-                extra: dict[str, Any] = json.loads(row["extra"])
-                wanted.add((dataset, batch, str(extra.get("contract", ""))))
-    return wanted
 
 
 def table_names(register: str) -> list[str]:

@@ -10,7 +10,7 @@ import json
 import re
 import time
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import cached_property
@@ -20,11 +20,12 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from jobs import layers
-from jobs.batch import Batch, Outcome, StageReport
+from jobs.batch import Batch, StageReport
 from jobs.catalogue import Catalogue, load_catalogue
 from jobs.errors import RequestError
 from jobs.layers import Layer
 from jobs.rows.codes import CodeBook
+from jobs.sets.runs import interrupted, judged, retracted
 from jobs.settings import Settings
 from jobs.storage.batch_tables import BATCH, BatchTable
 from jobs.storage.frames import to_arrow
@@ -49,7 +50,6 @@ RUNS = {
     "seconds": pl.Float64(), "recorded_at": pl.Datetime("us", "UTC"),
 }
 STAGING = f"{Layer.OPS}/staging"
-STARTED: Outcome = "started"
 ATTEMPTS = 20  # to append where others append too
 SMALL_FILE_BYTES, MANY_FILES = 32 << 20, 16  # sixteen small files in one partition are worth joining
 
@@ -300,27 +300,12 @@ class Lake:
         return self._runs.rows(self.table(Layer.OPS, "runs"))
 
     def judged(self, stage: str, dataset: str) -> dict[str, dict[str, Any]]:
-        """Return batch → its latest run of one stage, oldest first; a refused batch is judged until it is named.
-
-        What conform said of a batch before it was withdrawn and reinstated no longer counts.
-        """
-        runs = self.runs().filter(pl.col("dataset") == dataset)
-        judged: dict[str, dict[str, Any]] = {}
-        for row in runs.iter_rows(named=True):
-            if row["outcome"] == STARTED:
-                continue
-            if row["stage"] == stage:
-                judged.pop(row["batch"], None)  # the order is that of the latest
-                judged[row["batch"]] = row
-            elif stage == "conform" and row["outcome"] == "reinstated":
-                judged.pop(row["batch"], None)
-        return judged
+        """Return batch → its latest run of one stage, as `jobs.sets.runs.judged` has it."""
+        return judged(self.runs(), stage, dataset)
 
     def interrupted(self, stage: str, dataset: str) -> set[str]:
         """Return the batches that a stage began to judge again and never finished: their tables may be ahead of it."""
-        runs = self.runs().filter((pl.col("dataset") == dataset) & (pl.col("stage") == stage))
-        latest = runs.unique("batch", keep="last", maintain_order=True)
-        return set(latest.filter(pl.col("outcome") == STARTED)["batch"])
+        return interrupted(self.runs(), stage, dataset)
 
     def last_report(self, stage: str, dataset: str, batch: str) -> StageReport:
         """Return the latest accounting of one batch at one stage; raise RequestError when there is none."""
@@ -355,16 +340,19 @@ class Lake:
         ending = frozenset(name for name in declared.lead if self.catalogue.contract(name).load.deleted_when)
         return Terms(declared, dict(self.catalogue.types), says, ending)
 
-    def batches(self, dataset: str) -> list[Batch]:
-        """Return every landed batch of a dataset, by data date and id; a batch is landed once its manifest is."""
+    def batches(self, dataset: str, *, without: Collection[str] = ()) -> list[Batch]:
+        """Return the landed batches of a dataset, by data date and id; a batch is landed once its manifest is.
+
+        Of those that are left out nothing is read.
+        """
         folder = layers.landing_path(dataset)
         found = [
             Batch.from_json(self.objects.read(name / "_manifest.json"))
             for name in self.objects.names(folder)
-            if self.objects.exists(name / "_manifest.json")
+            if name.name not in without and self.objects.exists(name / "_manifest.json")
         ]
         return sorted(found, key=lambda batch: (batch.data_date, batch.id))
 
     def retracted(self, dataset: str) -> set[str]:
         """Return the batches of a dataset that are withdrawn."""
-        return {batch for batch, row in self.judged("retract", dataset).items() if row["outcome"] != "reinstated"}
+        return retracted(self.runs(), dataset)

@@ -1,0 +1,32 @@
+"""What records of runs say of batches."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from jobs.sets.runs import accepted, interrupted, judged, retracted
+
+
+def runs(*told: tuple[str, str, str]) -> pl.DataFrame:
+    """Records of one dataset in order of time, as (stage, batch, outcome)."""
+    rows = [(stage, "a/b", batch, outcome, '{"contract": "c"}') for stage, batch, outcome in told]
+    return pl.DataFrame(rows, schema=["stage", "dataset", "batch", "outcome", "extra"], orient="row")
+
+
+def test_the_latest_run_counts_and_one_that_only_began_does_not() -> None:
+    told = runs(
+        ("conform", "1", "withheld"), ("conform", "2", "done"), ("conform", "1", "done"), ("conform", "2", "started")
+    )
+    latest = judged(told, "conform", "a/b")
+    assert [(batch, row["outcome"]) for batch, row in latest.items()] == [("2", "done"), ("1", "done")]
+    assert interrupted(told, "conform", "a/b") == {"2"}
+    assert judged(told, "conform", "a/c") == {}
+
+
+def test_a_withdrawn_batch_is_not_accepted_and_a_reinstated_one_waits_for_its_judgement() -> None:
+    told = [("conform", "1", "done"), ("conform", "2", "withheld"), ("retract", "1", "retracted")]
+    assert (retracted(runs(*told), "a/b"), accepted(runs(*told), ["a/b"])) == ({"1"}, set())
+    told.append(("retract", "1", "reinstated"))
+    assert (retracted(runs(*told), "a/b"), accepted(runs(*told), ["a/b"])) == (set(), set())
+    told.append(("conform", "1", "done"))
+    assert accepted(runs(*told), ["a/b", "a/c"]) == {("a/b", "1", "c")}
