@@ -10,7 +10,6 @@ from datetime import date
 from typing import Literal
 
 Outcome = Literal["started", "done", "withheld", "refused", "known", "retracted", "reinstated"]
-STARTED: Outcome = "started"
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,10 @@ from typing import Any
 import polars as pl
 
 from jobs import layers
-from jobs.batch import STARTED
 from jobs.operation.leaks import written
 from jobs.operation.score import score
 from jobs.releases import listing
+from jobs.sets.runs import STARTED
 from jobs.storage.court import Court
 from jobs.storage.ledgers import REGISTERS, Ledger
 from jobs.storage.tables import Lake

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Literal
 
 import polars as pl
 
-from jobs.batch import STARTED
+STARTED: Literal["started"] = "started"  # an outcome of `jobs.batch.Outcome`
 
 
 def judged(runs: pl.DataFrame, stage: str, dataset: str) -> dict[str, dict[str, Any]]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from jobs.batch import STARTED, Batch, StageReport
+from jobs.batch import Batch, StageReport
 from jobs.contract import Contract
 from jobs.errors import QualityGateError, RequestError, SourceError
+from jobs.sets.runs import STARTED
 from jobs.storage.tables import Lake
 
 BEFORE = {"load": "land", "conform": "load"}
