@@ -26,6 +26,7 @@ pytestmark = pytest.mark.spark
 __all__ = ["settings"]  # a fixture
 SPARK = Path(pyspark.__file__).parent
 START_SECONDS = 120
+BRIEF = "-XX:+UseSerialGC -XX:TieredStopAtLevel=1"  # for processes that live a minute
 
 
 @contextmanager
@@ -62,7 +63,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, lis
     """A master, two workers of one core each, and the lake's server on them: its address, and the workers' folders."""
     folder = tmp_path_factory.mktemp("cluster")
     java = server.java(Settings())
-    home = {"JAVA_HOME": str(Path(java).resolve().parent.parent)}
+    home = {"JAVA_HOME": str(Path(java).resolve().parent.parent), "SPARK_DAEMON_JAVA_OPTS": BRIEF}
     master, served = server.free_port(), server.free_port()
     deploy, address = str(SPARK / "bin" / "spark-class"), f"spark://127.0.0.1:{master}"
     with ExitStack() as stack:
@@ -75,7 +76,8 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, lis
                      "--webui-port", "0", "--work-dir", str(folder / name), address]
             stack.enter_context(running([deploy, *words], folder / f"{name}.log", **home))
             workers.append(folder / name)
-        serve = [str(PROJECT / "infra" / "spark" / "serve.sh"), "--master", address, "--executor-memory", "600m"]
+        serve = [str(PROJECT / "infra" / "spark" / "serve.sh"), "--master", address, "--executor-memory", "600m",
+                 "--conf", f"spark.executor.extraJavaOptions={BRIEF}"]
         stack.enter_context(running(
             serve, folder / "server.log", LAKE_ROOT=str(folder / "served"), LAKE_ENGINE_PORT=str(served), **home
         ))
