@@ -34,7 +34,7 @@ ABSENT = "NOT HERE:"
 
 
 # The same examples on every machine and every run; many more of them with --soak.
-hypothesis_settings.register_profile("lake", derandomize=True, max_examples=12, deadline=None)
+hypothesis_settings.register_profile("lake", derandomize=True, max_examples=8, deadline=None)
 hypothesis_settings.register_profile("soak", hypothesis_settings.get_profile("lake"), max_examples=500)
 hypothesis_settings.load_profile("lake")
 
