@@ -4,10 +4,10 @@ SHELL := bash
 .DEFAULT_GOAL := help
 # Compiled Python is kept even where the shell forbids it: the tests start many processes that load the same modules.
 unexport PYTHONDONTWRITEBYTECODE
-.PHONY: help setup venv check types contracts lint test core soak unit bench demo up down site portal clean
+.PHONY: help setup venv check types contracts lint test core soak unit bench bench-ingest demo up down site portal clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' Makefile
 
 setup: ## make .venv and fetch the engine's jars; needs Python 3.11 or 3.12 and Java 17
 	@bash infra/setup.sh
@@ -46,6 +46,9 @@ bench: ## the merge beside other engines; DATA=DIR or REGISTER=1e6 CHANGES=1e5, 
 	.venv/bin/lake bench $(if $(DATA),"$(DATA)") $(if $(REGISTER),--register $(REGISTER)) \
 	    $(if $(CHANGES),--changes $(CHANGES)) $(if $(ENGINES),--engines $(ENGINES)) \
 	    $(if $(REPEAT),--repeat $(REPEAT)) $(if $(OUT),--out "$(OUT)")
+
+bench-ingest: setup ## ingest of a large CSV beside DuckDB, Polars and Spark; ROWS="1e6 5e6"
+	.venv/bin/python -m tests.benchmarks.ingest $(ROWS)
 
 demo: setup ## a synthetic city through Airflow and Spark to open datasets; STORAGE=minio keeps them in buckets
 ifeq ($(STORAGE),minio)
