@@ -91,10 +91,12 @@ def engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
     apart = hasattr(request.config, "workerinput")
     settings = _engine(tmp_path_factory.getbasetemp().parent if apart else tmp_path_factory.getbasetemp())
-    running = server.start(settings)
-    yield f"{running.url}/;session_id={running.id}"
-    if not apart:
-        server.stop(settings)
+    try:
+        running = server.start(settings)
+        yield f"{running.url}/;session_id={running.id}"
+    finally:
+        if not apart:
+            server.stop(settings)
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

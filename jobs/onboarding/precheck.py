@@ -14,13 +14,11 @@ from urllib.parse import quote
 
 import polars as pl
 
-from jobs.batch import Batch
 from jobs.contract import Contract, TypeSpec
 from jobs.errors import RequestError, SourceError
 from jobs.rows.codes import CodeBook
 from jobs.sets.tickets import ORIGIN
-from jobs.stages.conform import account
-from jobs.stages.judging import judged_rows
+from jobs.stages.judging import counted, judged_rows
 from jobs.storage.readers import Limits, dump_database, read
 
 COUNTED = ("_reasons", "_warnings", "_fingerprint")  # what the accounting needs of every row
@@ -52,17 +50,23 @@ def precheck(
 
     Raises RequestError for a file that is not there, SourceError for one that cannot be read as declared.
     """
-    counted: list[pl.DataFrame] = []
+    told: list[pl.DataFrame] = []
     rejected: list[pl.DataFrame] = []
     for cells in records(file, contract, limits):
         judged = judged_rows(cells, contract=contract, catalogue_types=types, codes=codes, data_date=day)
-        counted.append(judged.select(COUNTED))
+        told.append(judged.select(COUNTED))
         rejected.append(judged.filter(pl.col("_reasons").list.len() > 0).select(SHOWN))
-    batch = Batch(contract.name, "precheck", day, "request", "", ())
-    report = account(pl.concat(counted), contract, batch)
+    return account(pl.concat(told), pl.concat(rejected))
+
+
+def account(judged: pl.DataFrame, rejected: pl.DataFrame) -> Precheck:
+    """Count judged rows as the stage conform would; `rejected` are those to show."""
+    sound = judged["_reasons"].list.len() == 0
+    good, bad = judged.filter(sound), judged.filter(~sound)
+    accepted = good["_fingerprint"].n_unique()
     return Precheck(
-        report.delivered, report.accepted, report.quarantined, report.duplicates, report.reasons, report.warnings,
-        pl.concat(rejected),
+        judged.height, accepted, bad.height, good.height - accepted, counted(bad["_reasons"]),
+        counted(good["_warnings"]), rejected,
     )
 
 

@@ -30,11 +30,12 @@ class CodeBook:
         Raises ContractError for one without the expected columns.
         """
         told = [(path, path.stat()) for path in sorted(folder.glob("*.csv"))]
-        return cls._read(folder.resolve(), tuple((path.name, one.st_mtime_ns, one.st_size) for path, one in told))
+        state = tuple((path.name, one.st_mtime_ns, one.st_ctime_ns, one.st_ino, one.st_size) for path, one in told)
+        return cls._read(folder.resolve(), state)
 
     @classmethod
     @lru_cache(maxsize=4)
-    def _read(cls, folder: Path, _state: tuple[tuple[str, int, int], ...]) -> CodeBook:
+    def _read(cls, folder: Path, _state: tuple[tuple[str | int, ...], ...]) -> CodeBook:
         tables = {}
         for path in sorted(folder.glob("*.csv")):
             table = pl.read_csv(path, infer_schema=False)

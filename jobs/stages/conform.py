@@ -21,8 +21,7 @@ from jobs.stages.judging import (
     REPEATED,
     TOLD,
     Judging,
-    counted,
-    judge_file,
+    judge_files,
     repeated_rows,
     schema,
     without,
@@ -33,7 +32,8 @@ from jobs.storage.batch_tables import FILE, SLICE_ROWS, BatchTable, in_buckets
 from jobs.storage.spreading import spread
 from jobs.storage.tables import Lake
 
-BUCKET_ROWS = 2_000_000  # marks that meet in one task, about
+TASK_ROWS = 250_000  # records that a task judges, at least where there are more
+BUCKET_ROWS = 1_000_000  # marks that meet in one task, about
 
 
 def run(lake: Lake, dataset: str, *, batch: str | None = None) -> list[StageReport]:
@@ -54,7 +54,7 @@ def silver_table(lake: Lake, contract: Contract) -> BatchTable:
 def _conform(lake: Lake, contract: Contract, batch: Batch) -> StageReport:
     name, types = contract.name, dict(lake.catalogue.types)
     slug = layers.slug(name)
-    files = lake.batch_files(Layer.BRONZE, name, [batch.id]).get(batch.id, ())
+    files = lake.batch_groups(Layer.BRONZE, name, batch.id, TASK_ROWS)
     delivered = lake.count(Layer.BRONZE, name, batch.id)
     much = lake.much(delivered)
     with lake.workspace(f"conform-{slug}-{batch.id}", shared=much) as folder:
@@ -68,7 +68,7 @@ def _conform(lake: Lake, contract: Contract, batch: Batch) -> StageReport:
         )
         judging.silver.check()
         over = partial(spread, lake, engine=much, where=f"silver.{slug}")
-        told = over(partial(judge_file, judging=judging), files, TOLD)
+        told = over(partial(judge_files, judging=judging), files, TOLD)
         report = _report(told, contract, batch)
         report.extra = {"contract": fingerprint_of(contract, types, lake.codes)}
         if batch.repairs:
@@ -78,7 +78,7 @@ def _conform(lake: Lake, contract: Contract, batch: Batch) -> StageReport:
                 f"{report.delivered} of {delivered} records were judged; the batch is as it was.", dataset=name,
                 layer=Layer.SILVER, where=f"batch {batch.id}", remedy="run again; if it stays so, load the batch anew.",
             )
-        good, repeated = _once(judging, over, told)
+        good, replaced, repeated = _once(judging, over, told)
         report.accepted, report.duplicates = report.accepted - repeated, report.duplicates + repeated
         terms = gate.bounds(contract, gate.shared_terms(lake.settings.expectations))
         figures = gate.profile(judging.silver.written(batch.id, good), contract, report)
@@ -86,19 +86,26 @@ def _conform(lake: Lake, contract: Contract, batch: Batch) -> StageReport:
             terms = []  # mended rows are no delivery: each counts for itself, whatever share of them is still wrong
         else:
             gate.keep(lake, name, batch.id, figures, terms)
+        for file in replaced:
+            judging.silver.writer(batch.id).folder.remove(file)
         return _settle(lake, judging, report, good, _files(told, Layer.QUARANTINE.value), gate.judge(figures, terms))
 
 
-def _once(judging: Judging, over: Callable[..., pl.DataFrame], told: pl.DataFrame) -> tuple[pl.DataFrame, int]:
-    """Return the files of silver with each of several equal rows but the first left out, and how many were."""
+def _once(
+    judging: Judging, over: Callable[..., pl.DataFrame], told: pl.DataFrame
+) -> tuple[pl.DataFrame, list[str], int]:
+    """Leave each of several equal rows but the first out.
+
+    Returns the files of silver as they should be, those that others stand in for now, and how many rows were left out.
+    """
     good = _files(told, Layer.SILVER.value)
     repeated = over(partial(repeated_rows, judging=judging), in_buckets(_left(told)), REPEATED)
     if repeated.is_empty():
-        return good, 0
+        return good, [], 0
     places = repeated.group_by("file", maintain_order=True).agg("path")
     again = over(partial(without, judging=judging), list(places.iter_rows()), FILE)
     untouched = good.join(places, left_on="path", right_on="file", how="anti")
-    return pl.concat([untouched, again]), int(repeated["rows"].sum())
+    return pl.concat([untouched, again]), places["file"].to_list(), int(repeated["rows"].sum())
 
 
 def _files(told: pl.DataFrame, what: str) -> pl.DataFrame:
@@ -148,17 +155,6 @@ def _settle(
     )
     error.report = report
     raise error
-
-
-def account(judged: pl.DataFrame, contract: Contract, batch: Batch) -> StageReport:
-    """Return the accounting of a judged batch: rows and rules counted, nothing of their content."""
-    sound = judged["_reasons"].list.len() == 0
-    good, bad = judged.filter(sound), judged.filter(~sound)
-    accepted = good["_fingerprint"].n_unique()
-    return StageReport(
-        "conform", contract.name, batch.id, delivered=judged.height, accepted=accepted, quarantined=bad.height,
-        duplicates=good.height - accepted, reasons=counted(bad["_reasons"]), warnings=counted(good["_warnings"]),
-    )
 
 
 def fingerprint_of(contract: Contract, types: Mapping[str, TypeSpec], codes: CodeBook) -> str:

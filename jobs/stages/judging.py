@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import date
+from itertools import chain
 from typing import Any
 
 import polars as pl
@@ -22,7 +23,7 @@ from jobs.rows.codes import CodeBook
 from jobs.rows.judgement import judge, silver_schema
 from jobs.sets.deduplication import fingerprint
 from jobs.sets.tickets import ORIGIN
-from jobs.storage.batch_tables import FILE, BatchTable, Writer, scan_files, slices
+from jobs.storage.batch_tables import FILE, SLICE_ROWS, BatchTable, Writer, scan_files, slices
 from jobs.storage.locations import Location
 
 LAKE_COLUMNS: dict[str, Any] = {
@@ -51,7 +52,7 @@ def schema(contract: Contract, types: Mapping[str, TypeSpec]) -> dict[str, Any]:
 class Judging:
     """Hold what the tasks of one batch need: its contract and codes, the tables, and a folder for what tasks exchange.
 
-    `alone` says that all records are few and in one file: they are judged at once, and no equal row can be elsewhere.
+    `alone` says that all records are judged at once, so that no equal row can be elsewhere.
     """
 
     contract: Contract
@@ -65,12 +66,16 @@ class Judging:
     buckets: int
     alone: bool
 
-    def cells(self, file: str) -> Iterator[pl.DataFrame]:
-        """Yield the records of one file of bronze, a limited number at a time."""
-        if self.alone:
-            yield self.bronze.read(file, self.batch.id).collect()
-        else:
-            yield from self.bronze.slices(file, self.batch.id)
+    def cells(self, files: Sequence[str]) -> Iterator[pl.DataFrame]:
+        """Yield the records of some files of bronze, at most `SLICE_ROWS` at a time, fewer ones all at once."""
+        held: list[pl.DataFrame] = []
+        for some in chain.from_iterable(self.bronze.slices(file, self.batch.id) for file in files):
+            if held and sum(one.height for one in held) + some.height > SLICE_ROWS:
+                yield _in_order(held)
+                held = []
+            held.append(some)
+        if held:
+            yield _in_order(held)
 
     def marks(self, stack: ExitStack) -> list[Writer]:
         """Open a writer of marks (`MARK`) for each bucket."""
@@ -78,8 +83,13 @@ class Judging:
         return [stack.enter_context(Writer(place, MARK, passing=True)) for place in places]
 
 
-def judge_file(file: str, *, judging: Judging) -> pl.DataFrame:
-    """Judge the records of one file of bronze into files of silver and quarantine, which do not count yet.
+def _in_order(slices: Sequence[pl.DataFrame]) -> pl.DataFrame:
+    """Return slices as one; those of several files in the order of delivery, which their names do not have."""
+    return slices[0] if len(slices) == 1 else pl.concat(slices).sort(*ORIGIN, maintain_order=True)
+
+
+def judge_files(files: Sequence[str], *, judging: Judging) -> pl.DataFrame:
+    """Judge the records of some files of bronze into files of silver and quarantine, which do not count yet.
 
     Of rows equal in every field that meet in a slice the first is written; where equal ones may be elsewhere, each
     leaves a mark in its bucket. Returns (`TOLD`) the files, the marks, and how many rows broke each rule.
@@ -90,7 +100,7 @@ def judge_file(file: str, *, judging: Judging) -> pl.DataFrame:
         silver = stack.enter_context(judging.silver.writer(batch.id))
         quarantine = stack.enter_context(judging.quarantine.writer(batch.id))
         marks = judging.marks(stack)
-        for cells in judging.cells(file):
+        for cells in judging.cells(files):
             rows = judged_rows(
                 cells, contract=judging.contract, catalogue_types=judging.types, codes=judging.codes,
                 data_date=batch.data_date,
@@ -101,14 +111,14 @@ def judge_file(file: str, *, judging: Judging) -> pl.DataFrame:
             found.update({("warning", rule): count for rule, count in counted(good["_warnings"]).items()})
             delivered += rows.height
             quarantine.write(bad)
-            first = good.unique("_fingerprint", keep="first", maintain_order=True)
+            first = _first(good)
             name, place = silver.write(first)
             if marks and first.height:
                 _mark(first, name, place, marks)
     told = [
         silver.files().select(pl.lit(Layer.SILVER.value).alias("what"), "path", "size", "rows"),
         quarantine.files().select(pl.lit(Layer.QUARANTINE.value).alias("what"), "path", "size", "rows"),
-        pl.DataFrame([("delivered", file, 0, delivered)], schema=TOLD, orient="row"),
+        pl.DataFrame([("delivered", "", 0, delivered)], schema=TOLD, orient="row"),
         pl.DataFrame([(*key, 0, count) for key, count in found.items()], schema=TOLD, orient="row"),
         *[
             writer.left().select(pl.lit(f"marks {number}").alias("what"), "path", "size", "rows")
@@ -116,6 +126,13 @@ def judge_file(file: str, *, judging: Judging) -> pl.DataFrame:
         ],
     ]
     return pl.concat(told)
+
+
+def _first(rows: pl.DataFrame) -> pl.DataFrame:
+    """Return of equal rows the first by file and row, wherever it stands."""
+    if rows["_fingerprint"].n_unique() == rows.height:
+        return rows
+    return rows.sort(*ORIGIN, maintain_order=True).unique("_fingerprint", keep="first", maintain_order=True)
 
 
 def _mark(rows: pl.DataFrame, file: str, place: int, marks: list[Writer]) -> None:

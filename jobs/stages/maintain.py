@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from pathlib import PurePosixPath
 
 import polars as pl
 
@@ -106,8 +107,12 @@ def _linkage(lake: Lake, register: str) -> dict[str, dict[str, int]]:
 
 
 def _clear_leftovers(lake: Lake) -> int:
-    """Remove staged rows and unfinished landings of runs that died long ago."""
+    """Remove staged rows, unfinished landings and files that no table knows yet, of runs that died long ago."""
     removed = 0
+    for contract in lake.catalogue.datasets():
+        for layer in (Layer.BRONZE, Layer.SILVER, Layer.QUARANTINE):
+            if not lake.has(layer, contract.name):
+                removed += _sweep(lake, layers.table_path(layer, contract.name))
     for store in _stores(lake):
         for name in [*store.names(STAGING), *store.unfinished(Layer.LANDING)]:
             with suppress(FileNotFoundError):  # whoever it belonged to has just finished
@@ -115,3 +120,11 @@ def _clear_leftovers(lake: Lake) -> int:
                     store.remove(name)
                     removed += 1
     return removed
+
+
+def _sweep(lake: Lake, folder: PurePosixPath) -> int:
+    """Remove what a run that died before it made its table has left in the table's folder."""
+    old = [name for name in lake.objects.states(folder) if lake.objects.age(name) > LEFTOVER_AGE.total_seconds()]
+    for name in old:
+        lake.objects.remove(name)
+    return len(old)

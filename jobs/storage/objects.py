@@ -26,9 +26,16 @@ _PART = ".part-"
 _FULL_CODES = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _FULL = re.compile(rf"os error ({'|'.join(map(str, _FULL_CODES))})\b")
 # What libraries say of a file that is not whole, and of one that a table names and that is gone.
-_DAMAGED = re.compile(r"out of specification|magic bytes|corrupt|[Tt]hrift|Json error|JSON error|not a parquet file")
-_ABSENT = re.compile(r"(?:No such file|not found|NotFound).*\.parquet|\.parquet.*(?:No such file|not found)", re.DOTALL)
-_TABLES = ("polars", "deltalake", "_internal", "pyarrow", "builtins")
+_DAMAGED = re.compile(
+    r"out of specification|magic bytes|corruption|Corrupt|[Tt]hrift|Json error|not a parquet file|Parquet file size is"
+)
+_ABSENT = re.compile(r"No such file|[Nn]ot ?[Ff]ound|does not exist")
+# Names that the lake itself gives; others may say something about somebody.
+_PARTS = re.compile(r"part-[0-9a-f-]{32,}[.a-z0-9]*\.parquet|_delta_log/[0-9]{20}\.json")
+_READERS = {  # module of an error: its classes that may speak of a file
+    "polars": ("ComputeError",), "deltalake": ("DeltaError", "TableNotFoundError"), "_internal": ("DeltaError",),
+    "pyarrow": ("ArrowInvalid", "ArrowException"), "builtins": ("OSError", "FileNotFoundError"),
+}
 _FORBIDDEN = re.compile(rf"os error ({errno.EACCES}|{errno.EPERM}|{errno.EROFS})\b")
 
 
@@ -54,8 +61,10 @@ def storage_errors(where: str) -> Iterator[None]:
         if number in (errno.EACCES, errno.EPERM, errno.EROFS) or _FORBIDDEN.search(str(error)):
             raise StorageError("writing is not allowed.", where=where, remedy="check the folder's rights.") from None
         if broken := _broken(error):
+            named = _PARTS.search(str(error))
             raise StorageError(
-                f"a file of a table is {broken}; nothing was changed.", where=_file_named(error) or where,
+                f"a file of a table is {broken}; nothing counts that was not committed before.",
+                where=named.group() if named else where,
                 remedy="put the file back from a copy of the lake, then run again.",
             ) from None
         raise
@@ -63,17 +72,13 @@ def storage_errors(where: str) -> Iterator[None]:
 
 def _broken(error: Exception) -> str:
     """Return what is wrong with a table's file by a library's error, nothing for an error of anything else."""
-    if not type(error).__module__.startswith(_TABLES):
+    kind = type(error)
+    if kind.__name__ not in _READERS.get(kind.__module__.partition(".")[0], ()):
         return ""
-    if _ABSENT.search(str(error)):
-        return "missing"
-    return "damaged" if _DAMAGED.search(str(error)) else ""
-
-
-def _file_named(error: Exception) -> str:
-    """Return the file that an error names, below its table."""
-    found = re.search(r"([^/\s:]+/(?:_delta_log/)?[^/\s:]+\.(?:parquet|json))\b", str(error))
-    return found.group(1) if found else ""
+    text = str(error)
+    if _ABSENT.search(text):
+        return "missing" if _PARTS.search(text) else ""
+    return "damaged" if _DAMAGED.search(text) else ""
 
 
 class Store(Protocol):

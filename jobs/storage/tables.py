@@ -155,6 +155,16 @@ class Lake:
         mine = mine.sort("path").group_by(f"partition.{BATCH}", maintain_order=True).agg("path")
         return {str(batch): tuple(paths) for batch, paths in mine.iter_rows()}
 
+    def batch_groups(self, layer: Layer, name: str, batch: str, rows: int) -> list[tuple[str, ...]]:
+        """Return the addresses of one batch's files, together until a group has so many rows."""
+        found = files(self.folder(layer, name)) if self.has(layer, name) else pl.DataFrame()
+        if found.is_empty():
+            return []
+        mine = found.filter((pl.col(f"partition.{BATCH}") == batch) & (pl.col("num_records") > 0)).sort("path")
+        group = (pl.col("num_records").cum_sum() - pl.col("num_records")) // rows
+        groups = mine.select("path", group.alias("group")).group_by("group", maintain_order=True).agg("path")
+        return [tuple(paths) for paths in groups["path"]]
+
     def version(self, layer: Layer, name: str) -> int:
         """Return a table's Delta version, -1 when it does not exist."""
         table = self.table(layer, name)

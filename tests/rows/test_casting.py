@@ -3,6 +3,8 @@ from decimal import Decimal
 
 import polars as pl
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from jobs.contract import ContractField
 from jobs.errors import ContractError
@@ -120,3 +122,22 @@ def test_silver_has_the_types_columns_and_a_currency_beside_money(contract_of, t
         "capital": pl.Decimal(24, 4),
         "capital_currency": pl.String,
     }
+
+
+ODD = st.text(st.sampled_from("0123456789+-._eE,xX \t\n\u00a0\u3000\u200b\ufeff\x1f１．＋－甲无N"), max_size=8)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(cells=st.lists(ODD, min_size=1, max_size=20))
+@pytest.mark.parametrize(("word", "odd", "more"), [
+    ("integer", "１", {}), ("timestamp", "１", {"unit": "s"}), ("text", "甲  乙", {}), ("free_text", " 甲\r", {}),
+    ("address", "甲  乙", {}), ("resident_id", "1101０5", {}),
+])
+def test_what_a_cell_is_read_as_does_not_depend_on_the_cells_beside_it(read, word, odd, more, cells):
+    together = read(word, [*cells, odd, None], **more)  # the odd one takes the whole column the long way
+    for place, cell in enumerate(cells):
+        alone = read(word, [cell], **more)
+        assert alone.values[0] == together.values[place], repr(cell)
+        assert {rule for rule, mask in alone.reasons.items() if mask[0]} == {
+            rule for rule, mask in together.reasons.items() if mask[place]
+        }, repr(cell)

@@ -55,3 +55,11 @@ def test_every_shipped_list_has_unique_codes_but_for_those_that_change_with_time
     for name, table in codes.tables.items():
         assert table.select("code", "valid_from").is_duplicated().sum() == 0, name
         assert table.select("code", "label_zh").null_count().sum_horizontal()[0] == 0, name
+
+
+def test_a_list_that_was_edited_is_read_again(tmp_path):
+    (tmp_path / "kind.csv").write_text("code,label_zh\n1,甲\n", encoding="utf-8")
+    assert CodeBook.load(tmp_path) is CodeBook.load(tmp_path)
+    (tmp_path / "new").write_text("code,label_zh\n1,乙\n", encoding="utf-8")
+    (tmp_path / "new").replace(tmp_path / "kind.csv")
+    assert CodeBook.load(tmp_path).labels("kind") == {"1": "乙"}

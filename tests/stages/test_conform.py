@@ -8,10 +8,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from jobs.batch import Batch
 from jobs.catalogue import load_catalogue
+from jobs.onboarding.precheck import account
 from jobs.rows.codes import CodeBook
-from jobs.stages.conform import account
 from jobs.stages.judging import judged_rows
 
 DAY = date(2026, 3, 1)
@@ -31,8 +30,7 @@ def duplicates(schemas: Path, codes: CodeBook):
             judged_rows(part, contract=contract, catalogue_types=catalogue.types, codes=codes, data_date=DAY)
             for part in cells.iter_slices(max(1, -(-cells.height // pieces)))
         ]
-        batch = Batch(contract.name, "b", DAY, "request", "", ())
-        return account(pl.concat(judged), contract, batch).duplicates
+        return account(pl.concat(judged), judged[0].clear()).duplicates
 
     return count
 

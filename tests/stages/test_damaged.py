@@ -37,7 +37,7 @@ def test_a_damaged_register_is_told_and_left_as_it_was(tmp_path: Path, settings:
     else:
         file.write_bytes(left)
     again = Settings(schemas=settings.schemas, root=tmp_path / "lake")
-    told = f"a file of a table is {word}; nothing was changed"
+    told = f"a file of a table is {word}; nothing counts that was not committed"
     with pytest.raises(StorageError, match=told), Lake.open(again) as lake:
         resolve.run(lake, "person")
     file.write_bytes(whole)
