@@ -366,5 +366,16 @@ class Lake:
         return sorted(found, key=lambda batch: (batch.data_date, batch.id))
 
     def retracted(self, dataset: str) -> set[str]:
-        """Return the batches of a dataset that are withdrawn."""
+        """Return the batches of a dataset that are withdrawn, by themselves or with the delivery they repair.
+
+        A repair may land while its delivery is being withdrawn: it has no record of its own and is withdrawn all the
+        same.
+        """
+        withdrawn = self.withdrawn(dataset)
+        if not withdrawn:
+            return withdrawn
+        return withdrawn | {batch.id for batch in self.batches(dataset) if batch.repairs in withdrawn}
+
+    def withdrawn(self, dataset: str) -> set[str]:
+        """Return the batches of a dataset whose own withdrawal is on record."""
         return {batch for batch, row in self.judged("retract", dataset).items() if row["outcome"] != "reinstated"}
