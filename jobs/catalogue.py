@@ -176,12 +176,8 @@ def read_catalogue(schemas: Path) -> tuple[Catalogue, list[Problem]]:
             return None
         return documents[name]
 
-    types: dict[str, TypeSpec] = {}
-    if found := document(schemas / "types.yaml", "types"):
-        for name, spec in found.data.items():
-            one = Document(found.file, spec, _child(found.node, name))
-            if built := _build(TypeSpec, one, name, problems):
-                types[name] = built
+    found = document(schemas / "types.yaml", "types")
+    types = _types(found, problems) if found else {}
     registers: dict[str, Register] = {}
     for path in sorted((schemas / "registers").glob("*.yaml")):
         if (found := document(path, f"registers/{path.stem}")) and (
@@ -197,6 +193,20 @@ def read_catalogue(schemas: Path) -> tuple[Catalogue, list[Problem]]:
             contracts[name] = contract
     catalogue = Catalogue(schemas, contracts, registers, types, documents)
     return catalogue, problems
+
+
+def read_types(schemas: Path) -> dict[str, TypeSpec]:
+    """Return the types of a schemas folder that can be read, and look at nothing else in it."""
+    return _types(read_document(schemas / "types.yaml", schemas), [])
+
+
+def _types(document: Document, problems: list[Problem]) -> dict[str, TypeSpec]:
+    types: dict[str, TypeSpec] = {}
+    for name, spec in document.data.items():
+        one = Document(document.file, spec, _child(document.node, name))
+        if built := _build(TypeSpec, one, name, problems):
+            types[name] = built
+    return types
 
 
 def _child(node: yaml.Node | None, key: str) -> yaml.Node | None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import polars as pl
 
-from jobs.catalogue import read_catalogue
+from jobs.catalogue import read_types
 from jobs.contract import Contract
 from jobs.errors import RequestError
 from jobs.onboarding.guessing import guess
@@ -37,7 +37,7 @@ def draft(dataset: str, sample: Path) -> str:
         raise RequestError("there is no such file.", where=str(sample), remedy="name a delivered file.")
     settings = Settings()
     layout = recognise(sample, Limits.of(settings))
-    types, codes = read_catalogue(settings.schemas)[0].types, CodeBook.load(settings.schemas / "codes")
+    types, codes = read_types(settings.schemas), CodeBook.load(settings.schemas / "codes")
     rows = _rows(dataset, sample, layout)
     refuse_data_as_header(layout.columns, rows)
     day = datetime.now(UTC).date()
