@@ -160,25 +160,6 @@ def _build(model: type[M], document: Document, name: str, problems: list[Problem
         return None
 
 
-def read_types(schemas: Path) -> dict[str, TypeSpec]:
-    """Return the types of a schemas folder, whatever its contracts are like; raise ContractError for a wrong one."""
-    problems: list[Problem] = []
-    types = _types(read_document(schemas / "types.yaml", schemas), problems)
-    if problems:
-        first = problems[0]
-        raise ContractError(first.what, where=f"{first.file}:{first.line}", remedy=first.remedy or None)
-    return types
-
-
-def _types(document: Document, problems: list[Problem]) -> dict[str, TypeSpec]:
-    types = {}
-    for name, spec in document.data.items():
-        one = Document(document.file, spec, _child(document.node, name))
-        if built := _build(TypeSpec, one, name, problems):
-            types[name] = built
-    return types
-
-
 def read_catalogue(schemas: Path) -> tuple[Catalogue, list[Problem]]:
     """Read a schemas folder; return what could be read and every problem found, files in name order."""
     if not (schemas / "types.yaml").is_file():
@@ -195,7 +176,8 @@ def read_catalogue(schemas: Path) -> tuple[Catalogue, list[Problem]]:
             return None
         return documents[name]
 
-    types = _types(found, problems) if (found := document(schemas / "types.yaml", "types")) else {}
+    found = document(schemas / "types.yaml", "types")
+    types = _types(found, problems) if found else {}
     registers: dict[str, Register] = {}
     for path in sorted((schemas / "registers").glob("*.yaml")):
         if (found := document(path, f"registers/{path.stem}")) and (
@@ -211,6 +193,20 @@ def read_catalogue(schemas: Path) -> tuple[Catalogue, list[Problem]]:
             contracts[name] = contract
     catalogue = Catalogue(schemas, contracts, registers, types, documents)
     return catalogue, problems
+
+
+def read_types(schemas: Path) -> dict[str, TypeSpec]:
+    """Return the types of a schemas folder that can be read, and look at nothing else in it."""
+    return _types(read_document(schemas / "types.yaml", schemas), [])
+
+
+def _types(document: Document, problems: list[Problem]) -> dict[str, TypeSpec]:
+    types: dict[str, TypeSpec] = {}
+    for name, spec in document.data.items():
+        one = Document(document.file, spec, _child(document.node, name))
+        if built := _build(TypeSpec, one, name, problems):
+            types[name] = built
+    return types
 
 
 def _child(node: yaml.Node | None, key: str) -> yaml.Node | None:

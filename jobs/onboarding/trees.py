@@ -34,7 +34,7 @@ def json_line_keys(text: str) -> tuple[str, ...]:
             keys |= dict.fromkeys(found)
     if not whole or whole < len(lines[:PROBED_RECORDS]) // 2:
         return ()
-    if len(lines) == 1 and any(_objects(value) for value in json.loads(lines[0]).values()):
+    if len(lines) == 1 and _arrays(json.loads(lines[0]), (), _DEEPEST):
         return ()  # one object that holds the records: a document on one line
     return _checked(keys)
 

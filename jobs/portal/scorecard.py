@@ -9,6 +9,8 @@ from typing import Any
 
 import polars as pl
 
+from jobs.portal.closings import Closing, closings, median_days
+
 # How many days after its data date a delivery of each cycle may come.
 ALLOWED_DAYS = {"hourly": 1, "daily": 1, "weekly": 7, "monthly": 31, "annual": 366}
 # A share of fewer people or organisations than this would say something about some of them.
@@ -35,18 +37,19 @@ def score_card(runs: pl.DataFrame, cycles: Mapping[str, str], events: Rows) -> d
         }
         for row in judged.iter_rows(named=True)
     ]
-    links = _links(runs)
+    links, closed = _links(runs), closings(runs, rows)
     departments = sorted({name.partition("/")[0] for name in (*cycles, *(event["dataset"] for event in events))})
     last = runs["recorded_at"].max()
     return {
         "as_of": last.astimezone(UTC).isoformat(timespec="seconds") if isinstance(last, datetime) else None,
-        "all": _scores(rows, cycles, events, {}),
+        "all": _scores(rows, cycles, events, {}, closed),
         "departments": [
             {"department": name} | _scores(
                 [row for row in rows if _of(row) == name],
                 {dataset: one for dataset, one in cycles.items() if dataset.partition("/")[0] == name},
                 [event for event in events if _of(event) == name],
                 {month: told[name] for month, told in links.items() if name in told},
+                [one for one in closed if one.dataset.partition("/")[0] == name],
             )
             for name in departments
         ],
@@ -54,7 +57,8 @@ def score_card(runs: pl.DataFrame, cycles: Mapping[str, str], events: Rows) -> d
 
 
 def _scores(
-    rows: Rows, cycles: Mapping[str, str], events: Rows, links: Mapping[str, Mapping[str, int]]
+    rows: Rows, cycles: Mapping[str, str], events: Rows, links: Mapping[str, Mapping[str, int]],
+    closed: Sequence[Closing],
 ) -> dict[str, Any]:
     """Return the scores of some datasets as they stand and by month; `links`: month → subjects and linked ones."""
     months = sorted({_month(row) for row in rows} | {event["at"][:7] for event in events} | set(links))
@@ -63,14 +67,14 @@ def _scores(
         some = [row for row in rows if _month(row) == month]
         history.append(
             {"month": month, "deliveries": len(_delivered(some)), "timeliness": _timely(some, cycles),
-             "quality": _sound(some), "repaired": _repaired([row for row in rows if _month(row) <= month])}
+             "quality": _sound(some), **_repaired(rows, closed, month)}
             | _shares(_collected(rows, month) & set(cycles), _opened(events, month), cycles)
             | {"linkage": _linked(links.get(month))}
         )
     collected, opened = _collected(rows) & set(cycles), _opened(events)
     return {
         "agreed": len(cycles), "collected": len(collected), "opened": len(opened), "deliveries": len(_delivered(rows)),
-        "timeliness": _timely(rows, cycles), "quality": _sound(rows), "repaired": _repaired(rows),
+        "timeliness": _timely(rows, cycles), "quality": _sound(rows), **_repaired(rows, closed),
         **_shares(collected, opened, cycles),
         "linkage": _linked(links[max(links)]) if links else None, "history": history,
     }  # fmt: skip
@@ -142,11 +146,12 @@ def _sound(rows: Rows) -> float | None:
     return _share(sum(row["accepted"] for row in own), sum(row["delivered"] - row["duplicates"] for row in own))
 
 
-def _repaired(rows: Rows) -> float | None:
-    """Return the share of rejected rows that came back mended and were accepted."""
-    mended = sum(row["accepted"] + row["duplicates"] for row in rows if row["repairs"])
-    rejected = sum(row["quarantined"] for row in _delivered(rows))
-    return _share(min(mended, rejected), rejected)  # a contract may be relaxed since
+def _repaired(rows: Rows, closed: Sequence[Closing], until: str = "9999") -> dict[str, Any]:
+    """Return the share of rejected rows that came back sound, and after how many days half of these did."""
+    done = [one for one in closed if one.month <= until]
+    rejected = sum(row["quarantined"] for row in _delivered(rows) if _month(row) <= until)
+    mended = min(sum(one.rows for one in done), rejected)  # a contract may be relaxed since
+    return {"repaired": _share(mended, rejected), "repair_days": median_days(done)}
 
 
 def _delivered(rows: Rows) -> Rows:

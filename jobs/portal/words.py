@@ -214,19 +214,21 @@ _WORDS: dict[str, tuple[str, str]] = {
     "openness": ("开放率", "Openness"),
     "linkage": ("关联率", "Linkage"),
     "repaired": ("退回修复率", "Rows repaired"),
+    "repair_days": ("修复天数", "Days to repair"),
     "all_departments": ("全部部门", "All departments"),
     "opened": ("已开放", "Opened"),
     "collected": ("已归集", "Collected"),
     "scores_how": (
         "及时性：在更新周期内送达的交付占比（不定期的不计）；归集率：已有交付的数据集占应交付数据集之比；"
         "开放率：应交付数据集中有在架版本者之比；质量：接收行数占非重复交付行数之比；"
-        "退回修复率：退回的行中修复后被接收者之比（累计）；"
+        "退回修复率：退回的行中修复后、或由之后的交付带来而被接收者之比（累计）；修复天数：其中半数在退回后多少天内修复；"
         "关联率：该部门记录所涉的人或单位中，其他部门也有记录者之比（每晚统计，取整到百分之一，不足二十个的不计）；"
         "已开放：有在架版本的数据集数，含由多部门数据加工的产品。各月的归集率和开放率按月末计，以目前应交付的数据集为分母。",
         "Timeliness: share of deliveries that came within one update cycle of their data date (irregular ones do not "
         "count). Collected, share: datasets delivered, of those agreed. Openness: datasets with a version on offer, of "
         "those agreed. Quality: rows accepted, of rows delivered that are not repetitions. Rows repaired: of the rows "
-        "given back, those that came back mended and were accepted. Linkage: of the people and organisations that "
+        "given back, those that came back mended, or sound in a later delivery. Days to repair: after how many days "
+        "half of these had. Linkage: of the people and organisations that "
         "a department's records speak of, those that another department's speak of too; counted each "
         "night, in whole percent, not for fewer than twenty. Opened: datasets with a version on offer, products made "
         "from several departments' data too. A month's shares are as of its end, of what is agreed today.",

@@ -34,18 +34,22 @@ def interrupted(runs: pl.DataFrame, stage: str, dataset: str) -> set[str]:
     return set(latest.filter(pl.col("outcome") == STARTED)["batch"])
 
 
-def retracted(runs: pl.DataFrame, dataset: str) -> set[str]:
-    """Return the batches of a dataset that are withdrawn."""
+def withdrawn(runs: pl.DataFrame, dataset: str) -> set[str]:
+    """Return the batches of a dataset whose own withdrawal is on record."""
     return {batch for batch, row in judged(runs, "retract", dataset).items() if row["outcome"] != "reinstated"}
 
 
 def accepted(runs: pl.DataFrame, datasets: Iterable[str]) -> set[tuple[str, str, str]]:
-    """Return the batches that are conformed, neither withheld nor withdrawn: dataset, batch, contract's fingerprint."""
+    """Return the batches that are conformed, neither withheld nor withdrawn: dataset, batch, contract's fingerprint.
+
+    Repairs go with the delivery they repair.
+    """
     found = set()
     told = runs.filter(pl.col("stage").is_in(["conform", "retract"]))
     for dataset in datasets:
-        gone = retracted(told, dataset)
+        gone = withdrawn(told, dataset)
         for batch, row in judged(told, "conform", dataset).items():
-            if row["outcome"] == "done" and batch not in gone:
-                found.add((dataset, batch, str(json.loads(row["extra"]).get("contract", ""))))
+            extra = json.loads(row["extra"])
+            if row["outcome"] == "done" and gone.isdisjoint({batch, extra.get("repairs", "")}):
+                found.add((dataset, batch, str(extra.get("contract", ""))))
     return found

@@ -8,6 +8,7 @@ import time
 from collections import Counter
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import polars as pl
 
@@ -18,7 +19,7 @@ from jobs.errors import RequestError
 from jobs.onboarding.precheck import Precheck
 from jobs.onboarding.workbook import write_workbook
 from jobs.stages.land import RETURNED
-from jobs.stages.mending import open_rows
+from jobs.stages.mending import parted
 from jobs.storage.tables import Lake
 
 OWN = 0o640  # people's numbers: for the drop box's owner and group
@@ -35,7 +36,8 @@ def run(lake: Lake, dataset: str | None = None, *, batch: str | None = None) -> 
     ]
     reports: list[StageReport] = []
     for contract in contracts:
-        found = open_rows(lake, contract)
+        found, brought = parted(lake, contract)
+        overtaken = dict(brought.group_by("_batch_id").len().iter_rows())
         known = {one: row["extra"] for one, row in lake.judged("give_back", contract.name).items()}
         wanted = {str(key): rows for (key,), rows in found.group_by("_batch_id", maintain_order=True)}
         if batch is not None and batch not in wanted:
@@ -45,7 +47,8 @@ def run(lake: Lake, dataset: str | None = None, *, batch: str | None = None) -> 
             state = hashlib.sha256(rows.select("_source_file", "_source_row", "_reasons").write_json().encode())
             if batch is None and json.loads(known.get(one, "{}")).get("state") == state.hexdigest():
                 continue
-            reports.append(_give(lake, contract, one, rows, state.hexdigest()))
+            told = {"state": state.hexdigest(), "overtaken": overtaken.get(one, 0)}
+            reports.append(_give(lake, contract, one, rows, told))
     return reports
 
 
@@ -56,7 +59,7 @@ def workbook(contract: Contract, rows: pl.DataFrame, batch: str, path: Path, exp
     write_workbook(result, contract, path, expectations, batch=batch)
 
 
-def _give(lake: Lake, contract: Contract, batch: str, rows: pl.DataFrame, state: str) -> StageReport:
+def _give(lake: Lake, contract: Contract, batch: str, rows: pl.DataFrame, told: dict[str, Any]) -> StageReport:
     started = time.monotonic()
     box, top = lake.drop_boxes
     name = top / place(contract, batch)
@@ -68,7 +71,7 @@ def _give(lake: Lake, contract: Contract, batch: str, rows: pl.DataFrame, state:
             workbook(contract, rows, batch, file, lake.settings.expectations)
             box.write(name, file.read_bytes(), mode=OWN)
     report = StageReport("give_back", contract.name, batch, delivered=rows.height, quarantined=rows.height)
-    report.extra = {"state": state, "workbook": str(place(contract, batch))}
+    report.extra = {**told, "workbook": str(place(contract, batch))}
     report.seconds = time.monotonic() - started
     lake.record(report)
     return report

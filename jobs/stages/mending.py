@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 
@@ -20,8 +21,9 @@ from jobs.errors import RequestError, SourceError
 from jobs.layers import Layer
 from jobs.onboarding.mended import read_mended
 from jobs.onboarding.workbook import CUT, MOST_CHARACTERS
-from jobs.sets.tickets import ATTEMPT, MENDED, REFUSED, REJECTED, SAID, WAITING, standing
+from jobs.sets.tickets import ATTEMPT, MENDED, REFUSED, REJECTED, SAID, TICKET, WAITING, standing
 from jobs.sets.tickets import ORIGIN as PLACE
+from jobs.stages.judging import judged_rows
 from jobs.storage.objects import copy_in
 from jobs.storage.readers import Limits
 from jobs.storage.tables import Lake
@@ -33,8 +35,14 @@ ORIGIN = tuple(PLACE)
 def open_rows(lake: Lake, contract: Contract) -> pl.DataFrame:
     """Return a dataset's rejected rows that are not mended yet, each as last delivered (`jobs.sets.tickets.standing`).
 
-    Rows of withdrawn deliveries are nobody's task any more, and those of withheld ones are delivered anew as a whole.
+    Rows of withdrawn deliveries are nobody's task any more, and those of withheld ones are delivered anew as a whole;
+    nor are those whose record a later delivery has brought, accepted.
     """
+    return parted(lake, contract)[0]
+
+
+def parted(lake: Lake, contract: Contract) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Return the rejected rows that wait for their department, and those that a later delivery has closed."""
     rejected = lake.scan(Layer.QUARANTINE, contract.name, absent=REJECTED).select(list(REJECTED)).collect()
     gone = lake.retracted(contract.name)
     batches = {batch.id: batch for batch in lake.batches(contract.name) if batch.id not in gone}
@@ -44,7 +52,45 @@ def open_rows(lake: Lake, contract: Contract) -> pl.DataFrame:
     own = rejected.filter(pl.col("_batch_id").is_in([one.id for one in batches.values() if not one.repairs]))
     own = own.filter(pl.col("_batch_id").is_in(sorted(judged)))
     found = standing(own, pl.concat([pl.DataFrame(schema=ATTEMPT), *attempts]))
-    return found.sort("_batch_id", "_source_file", "_source_row")
+    found = found.sort("_batch_id", "_source_file", "_source_row")
+    closed = list(TICKET)
+    later = _brought_later(lake, contract, found, batches)
+    return found.join(later, on=closed, how="anti", maintain_order="left"), found.join(
+        later, on=closed, how="semi", maintain_order="left")
+
+
+def _brought_later(
+    lake: Lake, contract: Contract, rows: pl.DataFrame, batches: Mapping[str, Batch]
+) -> pl.DataFrame:
+    """Return the tickets of rejected rows whose key a batch of as late a data date, received later, has in silver.
+
+    Only a dataset of `mode: merge` has records that come again; a row whose key cannot be read waits.
+    """
+    key = list(contract.load.key)
+    if contract.load.mode != "merge" or not key or rows.is_empty():
+        return pl.DataFrame(schema=TICKET)
+    said = pl.Struct(dict.fromkeys(contract.source_columns, pl.String()))
+    no_defect = pl.lit(None, pl.String).alias("_defect")
+    cells = rows.select(*TICKET, "_extra", no_defect, pl.col("_cells").str.json_decode(said))
+    cells = cells.unnest("_cells")
+    typed = [
+        judged_rows(
+            part.drop("_batch_id"), contract=contract, catalogue_types=lake.catalogue.types, codes=lake.codes,
+            data_date=batches[str(batch)].data_date,
+        ).select(*ORIGIN, *key, pl.lit(str(batch)).alias("_batch_id"))
+        for (batch,), part in cells.group_by("_batch_id", maintain_order=True)
+    ]
+    wanted = pl.concat(typed).drop_nulls(key)
+    schema = {**{name: wanted.schema[name] for name in key}, "_batch_id": pl.String}
+    silver = lake.scan(Layer.SILVER, contract.name, absent=schema).select(*key, pl.col("_batch_id").alias("_later"))
+    found = silver.join(wanted.lazy(), on=key, how="inner").select(*TICKET, "_later").collect()
+    order = {one.id: (one.received_at, one.data_date) for one in batches.values()}
+
+    def is_later(then: str, now: str) -> bool:
+        return now in order and order[now][0] > order[then][0] and order[now][1] >= order[then][1]
+
+    later = [is_later(then, now) for then, now in found.select("_batch_id", "_later").iter_rows()]
+    return found.filter(pl.Series(later, dtype=pl.Boolean)).select(list(TICKET)).unique()
 
 
 def prepare(lake: Lake, contract: Contract, file: Path, part: Path, received: datetime) -> tuple[Batch, bool]:

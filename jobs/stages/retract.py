@@ -38,7 +38,7 @@ def run(lake: Lake, dataset: str, *, batch: str, undo: bool = False) -> list[Sta
             last = lake.judged("retract", dataset)
             repairs = [one for one in repairs if one in last and json.loads(last[one]["extra"]).get("with") == batch]
         else:
-            gone = lake.retracted(dataset)
+            gone = lake.withdrawn(dataset)
             repairs = [one for one in repairs if one not in gone]
         return [
             _retract(lake, contract, batch, undo=undo),
@@ -50,7 +50,7 @@ def _retract(
     lake: Lake, contract: Contract, batch: str, *, undo: bool, parent: str | None = None
 ) -> StageReport:
     started = time.monotonic()
-    known = (batch in lake.retracted(contract.name)) != undo
+    known = (batch in lake.withdrawn(contract.name)) != undo
     if undo:
         report = StageReport("retract", contract.name, batch, "known" if known else "reinstated")
         if not known:

@@ -82,8 +82,21 @@ def test_mended_rows_count_against_the_rows_rejected_and_their_batch_is_no_deliv
     runs = pl.concat([_runs(), pl.DataFrame([mended | {"extra": json.dumps({"repairs": "2026-01-02-b"})}])])
     health, police = score_card(runs, CYCLES, [])["departments"]
     assert health["repaired"] == round(1 / 3, 4)
+    assert health["repair_days"] == 9, "from the first judgement of the delivery"
+    assert police["repair_days"] is None
     assert [month["repaired"] for month in health["history"]] == [0.0, round(1 / 3, 4)]
     assert (health["deliveries"], health["quality"]) == (2, round(17 / 20, 4))
+    assert police["repaired"] is None
+
+
+def test_rows_that_a_later_delivery_brought_anew_are_repaired_too_once() -> None:
+    first, again = (datetime(2026, 2, day, tzinfo=UTC) for day in (4, 20))
+    given = [
+        _run("give_back", "2026-01-02-b", at) | {"extra": json.dumps({"overtaken": count})}
+        for at, count in ((first, 1), (again, 1), (again, 2))
+    ]
+    health, police = score_card(pl.concat([_runs(), pl.DataFrame(given)]), CYCLES, [])["departments"]
+    assert (health["repaired"], health["repair_days"]) == (round(2 / 3, 4), 3)
     assert police["repaired"] is None
 
 

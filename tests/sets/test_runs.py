@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from jobs.sets.runs import accepted, interrupted, judged, retracted
+from jobs.sets.runs import accepted, interrupted, judged, withdrawn
 
 
 def runs(*told: tuple[str, str, str]) -> pl.DataFrame:
@@ -25,8 +25,14 @@ def test_the_latest_run_counts_and_one_that_only_began_does_not() -> None:
 
 def test_a_withdrawn_batch_is_not_accepted_and_a_reinstated_one_waits_for_its_judgement() -> None:
     told = [("conform", "1", "done"), ("conform", "2", "withheld"), ("retract", "1", "retracted")]
-    assert (retracted(runs(*told), "a/b"), accepted(runs(*told), ["a/b"])) == ({"1"}, set())
+    assert (withdrawn(runs(*told), "a/b"), accepted(runs(*told), ["a/b"])) == ({"1"}, set())
     told.append(("retract", "1", "reinstated"))
-    assert (retracted(runs(*told), "a/b"), accepted(runs(*told), ["a/b"])) == (set(), set())
+    assert (withdrawn(runs(*told), "a/b"), accepted(runs(*told), ["a/b"])) == (set(), set())
     told.append(("conform", "1", "done"))
     assert accepted(runs(*told), ["a/b", "a/c"]) == {("a/b", "1", "c")}
+
+
+def test_a_repair_goes_with_the_delivery_it_repairs() -> None:
+    told = runs(("conform", "1", "done"), ("conform", "2", "done"), ("retract", "1", "retracted"))
+    repairing = told.with_columns(extra=pl.Series(["{}", '{"contract": "c", "repairs": "1"}', "{}"]))
+    assert (accepted(told, ["a/b"]), accepted(repairing, ["a/b"])) == ({("a/b", "2", "c")}, set())

@@ -15,6 +15,7 @@ import openpyxl
 import polars as pl
 import pytest
 
+from jobs.batch import StageReport
 from jobs.errors import QualityGateError, RequestError, SourceError
 from jobs.layers import Layer
 from jobs.settings import Settings
@@ -285,3 +286,34 @@ def test_a_withdrawn_delivery_takes_its_repairs_with_it(lake: Lake, batch: str) 
     conform.run(lake, DATASET)
     assert _silver(lake) == ["S-1"], "a repair that was withdrawn by itself stays so"
     assert _open(lake) == {"S-2", "S-3"}
+
+
+def _corrected(*numbers: str) -> str:
+    return "".join(json.dumps({**GOOD, "登记编号": number}, ensure_ascii=False) + "\n" for number in numbers)
+
+
+def test_a_later_delivery_that_brings_a_row_sound_closes_its_ticket(lake: Lake, batch: str) -> None:
+    _deliver(lake, "deaths_20260109.jsonl", _corrected("S-3"))
+    _judge(lake)
+    assert _open(lake) == {"S-2", "S-3"}, "an older state of the record mends nothing"
+    _deliver(lake, "deaths_20260111.jsonl", _corrected("S-2"))
+    _judge(lake)
+    assert _open(lake) == {"S-3"}
+    told = next(one for one in give_back.run(lake, DATASET) if one.batch == batch)
+    assert (told.delivered, told.extra["overtaken"]) == (1, 1)
+    later = next(one.id for one in lake.batches(DATASET) if str(one.data_date) == "2026-01-11")
+    retract.run(lake, DATASET, batch=later)
+    assert _open(lake) == {"S-2", "S-3"}
+
+
+def test_a_repair_that_lands_while_its_delivery_is_withdrawn_is_withdrawn_too(lake: Lake, batch: str) -> None:
+    _hand_in(lake, batch, {"S-2": {"身份证号": GOOD["身份证号"]}})
+    land.run(lake, DATASET)
+    lake.record(StageReport("retract", DATASET, batch, "retracted"))  # by who had not seen the repair yet
+    for stage in (load, conform):
+        stage.run(lake, DATASET)
+    assert _silver(lake) == ["S-1"], "the repair is not judged"
+    retract.run(lake, DATASET, batch=batch, undo=True)
+    for stage in (load, conform):
+        stage.run(lake, DATASET)
+    assert _silver(lake) == ["S-1", "S-2"]

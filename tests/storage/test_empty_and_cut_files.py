@@ -41,7 +41,7 @@ NOTHING: dict[str, tuple[bytes, dict[str, Any]]] = {
     "csv with blank lines": ("证号,姓名\n\n  \n".encode(), {}),
     "csv, its end missing": ("证号,姓名".encode(), {}),
     "csv without a header": (b"\n", {"header_rows": 0, "columns": ["证号", "姓名"]}),
-    "fixed width": (b"id  name\n", {"reader": "fixed_width", "widths": {"证号": 4, "姓名": 4}}),
+    "fixed width": ("证号 姓名\n".encode(), {"reader": "fixed_width", "widths": {"证号": 7, "姓名": 6}}),
     "workbook": (_workbook([["证号", "姓名"]]), {"reader": "xlsx"}),
     "json": (b" [ ]\n", {"reader": "json"}),
     "json below a key": (b'{"rows": [], "total": 0}', {"reader": "json", "records": "rows"}),

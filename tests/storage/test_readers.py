@@ -114,8 +114,10 @@ def test_what_hides_in_a_header_cell_does_not_matter(header: str, taken) -> None
     assert [(row["证号"], row["姓名"]) for row in rows] == [("A1", "某甲")]
 
 
-def test_a_column_without_a_name_is_none(taken) -> None:
-    assert brief(taken(f"证号,,姓名,\nA1,{SECRET},某甲,\n")) == [(2, "A1", "某甲", None)]
+def test_a_column_without_a_name_is_none_where_it_is_empty_or_to_be_dropped(taken) -> None:
+    text = f"证号,,姓名,\nA1,{SECRET},某甲,\nA2, ,某乙,\n"
+    assert brief(taken(text, load={"unknown_columns": "drop"})) == [(2, "A1", "某甲", None), (3, "A2", "某乙", None)]
+    assert brief(taken(text)) == [(2, "A1", "某甲", "record.column_count"), (3, "A2", "某乙", None)]
 
 
 def test_a_file_without_a_header_is_refused_without_naming_its_first_row(taken) -> None:

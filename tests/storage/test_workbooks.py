@@ -66,7 +66,8 @@ def test_a_formula_counts_as_its_saved_value_and_without_one_is_a_defect(taken) 
         sheet.write_string(5, 0, "A5")
 
     content = repacked(
-        written(fill, strings_to_formulas=False), "sheet1.xml", lambda xml: xml.replace(b"<v>A1</v>", b"<v></v>")
+        written(fill, strings_to_formulas=False), "sheet1.xml",
+        lambda xml: xml.replace(b"<v>A1</v>", b"<v></v>").replace(b'r="A2" t="str"', b'r="A2"'),
     )
     assert brief(taken(content, reader="xlsx")) == [
         (2, None, None, "record.formula"), (3, "A2", None, None), (4, None, None, "record.formula"),

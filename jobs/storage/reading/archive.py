@@ -14,6 +14,7 @@ from typing import IO
 
 from jobs.errors import SourceError
 from jobs.source import Source
+from jobs.storage.reading.diagnosis import ZIP
 from jobs.storage.reading.limits import Limits
 
 _CHUNK = 1 << 20
@@ -72,8 +73,24 @@ def check_directory(archive: zipfile.ZipFile, size: int, limits: Limits) -> None
             f"the archive holds more than {limits.max_members} files.", remedy="split it, or raise LAKE_MAX_MEMBERS."
         )
     limits.check_unpacked(sum(entry.file_size for entry in entries), size)
+    if len({entry.filename for entry in entries}) < len(entries):
+        raise SourceError("the archive holds two files of one name.", remedy="deliver it with each file once.")
+    if entries and _begins_earlier(archive, min(entry.header_offset for entry in entries)):
+        raise SourceError("the file is one archive after another.", remedy="deliver each by itself.")
     if any(entry.flag_bits & 1 for entry in entries):
         raise SourceError("the archive is protected by a password.", remedy="deliver it without one.")
+
+
+def _begins_earlier(archive: zipfile.ZipFile, first: int) -> bool:
+    """Tell whether a file of an archive lies before the first one that its directory names."""
+    stream = archive.fp
+    if not first or stream is None:
+        return False
+    place = stream.tell()
+    stream.seek(0)
+    start = stream.read(len(ZIP))
+    stream.seek(place)
+    return start == ZIP
 
 
 def _gunzipped(file: Path, folder: Path, limits: Limits) -> Path:

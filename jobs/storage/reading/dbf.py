@@ -7,9 +7,10 @@ Table File Format (DBF) level 5.
 
 from __future__ import annotations
 
+import io
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import BinaryIO
@@ -25,7 +26,11 @@ from jobs.storage.reading.text import ENCODING
 _VERSIONS = frozenset({0x02, 0x03, 0x04, 0x05, 0x30, 0x31, 0x32, 0x43, 0x63, 0x83, 0x8B, 0x8C, 0xCB, 0xF5, 0xFB})
 _CODE_PAGES = {0x4D: "gb18030", 0x7A: "gb18030", 0x4F: "big5", 0x78: "big5", 0x03: "cp1252", 0x57: "cp1252"}
 _TEXT, _MEMO, _DELETED, _END = b"CNFLDV", b"MGBPW", b"*", b"\x1a"
+_DOUBLE = b"double"  # what FoxPro calls B, as others call a memo
+_VARYING = (b"V", b"Q")
+_FOXPRO, _SYSTEM, _NULLABLE = (0x30, 0x31, 0x32), 1, 2
 _MOST_HEADER = 1 << 20
+_LEAST_TABLE = 65  # bytes
 _LOGICAL = {"T": "true", "Y": "true", "F": "false", "N": "false", "?": None}
 
 
@@ -37,17 +42,27 @@ class Column:
     kind: bytes
     start: int
     stop: int
+    flags: int = 0
+
+    @property
+    def is_hidden(self) -> bool:
+        """Tell whether it is the table's own column, which says of others whether they are null."""
+        return bool(self.flags & _SYSTEM)
 
 
 @dataclass(frozen=True)
 class Table:
-    """Describe a table: its columns, where its records begin, their length and number, and the code page it says."""
+    """Describe a table: its columns, where its records begin, their length and number, and the code page it says.
+
+    `nulls` is the column whose bits say which cells are null or shorter than their column, in FoxPro's tables.
+    """
 
     columns: tuple[Column, ...]
     begin: int
     length: int
     count: int
     says: str | None
+    nulls: Column | None = None
 
 
 def read_dbf(file: Path, source: Source, layout: Layout, limits: Limits) -> Records:
@@ -79,6 +94,24 @@ def read_dbf(file: Path, source: Source, layout: Layout, limits: Limits) -> Reco
                 )
             if not data.startswith(_DELETED):
                 yield _record(number, data, table, names, source.encoding, layout)
+        _check_end(stream, table, source.encoding, limits)
+
+
+def _check_end(stream: BinaryIO, table: Table, encoding: str, limits: Limits) -> None:
+    """Raise SourceError where records follow those that the table's header counts, or another table does."""
+    rest = stream.read(_MOST_HEADER)
+    more = rest[:1] in (b" ", _DELETED) and len(rest) >= table.length
+    if rest[:1] == _END and len(rest) > _LEAST_TABLE:
+        try:
+            header(io.BytesIO(rest[1:]), encoding, limits)
+            more = True
+        except SourceError:
+            pass  # what an older, longer table left below the end
+    if more:
+        raise SourceError(
+            f"the table says it has {table.count} records, and more follow.", where=f"record {table.count + 1}",
+            remedy="deliver it again, as its program writes it.",
+        )
 
 
 def header(stream: BinaryIO, encoding: str, limits: Limits) -> Table:
@@ -103,19 +136,48 @@ def header(stream: BinaryIO, encoding: str, limits: Limits) -> Table:
         kind, size_of = entry[wide : wide + 1], entry[wide + 1 if seven else 16]
         if kind == b"C" and not seven:
             size_of += entry[17] << 8  # long texts put their length's upper half where others have decimals
-        columns.append(Column(name, kind, at, at + size_of))
+        columns.append(Column(name, kind, at, at + size_of, entry[18] if start[0] in _FOXPRO else 0))
         at += size_of
     limits.check_columns(len(columns))
     if not columns or at > length or begin + 1 > size or any(one.start == one.stop for one in columns):
         raise SourceError("the file is no DBF table, or its header is damaged.", remedy="deliver it again.")
-    return Table(tuple(columns), begin, length, count, _CODE_PAGES.get(start[29]))
+    shown = [replace(one, kind=_DOUBLE) if _is_double(one) else one for one in columns if not one.is_hidden]
+    nulls = next((one for one in columns if one.is_hidden and one.kind == b"0"), None)
+    return Table(tuple(shown), begin, length, count, _CODE_PAGES.get(start[29]), nulls)
+
+
+def _is_double(column: Column) -> bool:
+    """Tell whether a column holds numbers that other programs mark as a memo's place."""
+    return column.kind == b"B" and column.stop - column.start == struct.calcsize("<d")
 
 
 def _record(number: int, data: bytes, table: Table, names: list[str], encoding: str, layout: Layout) -> Record:
+    parts = _parts(data, table)
     try:
-        return layout.record(number, names, [_cell(data[c.start : c.stop], c.kind, encoding) for c in table.columns])
+        cells = [_cell(part, c.kind, encoding) if part is not None else None
+                 for part, c in zip(parts, table.columns, strict=True)]
     except UnicodeError:
         return Record(number, {}, ENCODING, {RAW: data.decode(encoding, "replace").replace("\x00", "␀")[:KEPT_RAW]})
+    record = layout.record(number, names, cells)
+    return record if data[:1] == b" " else replace(record, defect="record.syntax")  # no sign that it is one
+
+
+def _parts(data: bytes, table: Table) -> list[bytes | None]:
+    """Return the bytes of a record's cells, None for those that are null."""
+    parts: list[bytes | None] = [data[column.start : column.stop] for column in table.columns]
+    if table.nulls is None:
+        return parts
+    bits, bit = int.from_bytes(data[table.nulls.start : table.nulls.stop], "little"), 0
+    for place, column in enumerate(table.columns):
+        if column.kind in _VARYING:
+            part = parts[place] or b""
+            if bits >> bit & 1:
+                parts[place] = part[: part[-1]]
+            bit += 1
+        if column.flags & _NULLABLE:
+            parts[place] = None if bits >> bit & 1 else parts[place]
+            bit += 1
+    return parts
 
 
 def _cell(data: bytes, kind: bytes, encoding: str) -> str | None:
@@ -124,7 +186,7 @@ def _cell(data: bytes, kind: bytes, encoding: str) -> str | None:
     if kind == b"Y" and len(data) == 8:
         units = struct.unpack("<q", data)[0]
         return f"{'-' if units < 0 else ''}{abs(units) // 10_000}.{abs(units) % 10_000:04}"
-    if kind in (b"B", b"O") and len(data) == 8:
+    if kind in (_DOUBLE, b"O") and len(data) == 8:
         value = struct.unpack("<d", data)[0]
         return repr(value)
     if kind in (b"T", b"@") and len(data) == 8:

@@ -111,7 +111,8 @@ class Columns:
 
     def _odd(self, columns: list[pa.Array], limits: Limits) -> bool:
         """Tell whether a cell is too large, or the header may be there once more."""
-        if pc.any(pc.equal(columns[0], self.frame.first_head(self.wanted[0]))).as_py():
+        head = self.frame.first_head(self.wanted[0])
+        if pc.any(pc.is_in(columns[0], pa.array([head, f"\ufeff{head}"]))).as_py():
             return True
         return any((pc.max(pc.binary_length(one)).as_py() or 0) > limits.max_cell_bytes for one in columns)
 
@@ -124,6 +125,6 @@ def columns(source: Source, frame: Frame) -> Columns | None:
         return None
     if len(names) < 2 or (unknown and frame.layout.unknown == "keep") or source.line_end != "lf":
         return None
-    if source.delimiter == " ":
+    if source.delimiter == " " or frame.nameless:
         return None
     return Columns(source, frame, names)

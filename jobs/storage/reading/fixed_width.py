@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from itertools import accumulate
 from pathlib import Path
@@ -12,7 +11,7 @@ from jobs.source import Source
 from jobs.storage.reading import encodings
 from jobs.storage.reading.diagnosis import other_kind
 from jobs.storage.reading.framing import COLUMN_COUNT, Frame
-from jobs.storage.reading.layout import KEPT_RAW, RAW, Layout, Record, Records
+from jobs.storage.reading.layout import KEPT_RAW, RAW, Layout, Record, Records, header_name
 from jobs.storage.reading.limits import Limits
 from jobs.storage.reading.text import ENCODING, Lines
 
@@ -33,6 +32,7 @@ def read_fixed_width(file: Path, source: Source, layout: Layout, limits: Limits)
     if source.widths_in == "bytes" and encodings.wide(source.encoding):
         raise SourceError("widths in bytes mean nothing in UTF-16.", remedy="set widths_in: characters.")
     frame, spans = Frame(source, layout, limits), _spans(source)
+    heads: list[list[str]] = []
     lines = Lines(file, source, limits)
     while not frame.ended and (line := lines.next()) is not None:
         if not line.text.strip(_PADDING):
@@ -42,34 +42,47 @@ def read_fixed_width(file: Path, source: Source, layout: Layout, limits: Limits)
             continue
         if source.comment and line.text.startswith(source.comment):
             continue
+        if frame.names is None:
+            names = layout.check_columns(list(source.widths))
+            if len(heads) < source.header_rows:
+                heads.append([] if line.defect else _cells(line.text, source, spans)[0])
+                if len(heads) == source.header_rows:
+                    _check_heads(heads, names)
+                    frame.names = names
+                continue
+            frame.names = names
         if line.defect:
-            if frame.names is None:
-                frame.names = layout.check_columns(list(source.widths))
             yield Record(line.number, {}, line.defect, {RAW: line.text[:KEPT_RAW]})
         else:
-            for record in _record(line.number, line.text, source, spans, frame):
+            cells, defect = _cells(line.text, source, spans)
+            record = frame.take(line.number, cells)
+            if record is not None and defect:
+                record = Record(line.number, record.cells, defect, {RAW: line.text[:KEPT_RAW]})
+            if record is not None:
                 yield replace(record, remark=lines.remark)
     frame.finish()
+
+
+def _check_heads(heads: list[list[str]], names: list[str]) -> None:
+    """Raise SourceError for header rows in which no column has its name: they are records, and would be lost.
+
+    A name may be cut where its column ends; in several rows it may stand in any of them, or its parts in each.
+    """
+    for column, name in enumerate(names):
+        said = [header_name(row[column]) for row in heads if column < len(row)]
+        whole = "".join(said).replace(" ", "")
+        if any(one and name.startswith(one) for one in said) or whole == name.replace(" ", ""):
+            return
+    raise SourceError(
+        f"the header row has none of the names of widths:{' (perhaps it is a record)' * (len(heads) == 1)}.",
+        where="header",
+        remedy="set header_rows: 0 where there is no header (with header_row: the first row to read), or mend widths:.",
+    )
 
 
 def _spans(source: Source) -> list[tuple[int, int]]:
     ends = list(accumulate(source.widths.values()))
     return list(zip([0, *ends[:-1]], ends, strict=True))
-
-
-def _record(
-    number: int, text: str, source: Source, spans: list[tuple[int, int]], frame: Frame
-) -> Iterator[Record]:
-    cells, defect = _cells(text, source, spans)
-    if frame.names is None and source.header_rows:
-        # The names are the contract's; what the file's own header says is only passed over.
-        source_names = frame.layout.check_columns(list(source.widths))
-        frame.skipped += 1
-        frame.names = source_names if frame.skipped == source.header_rows else None
-        return
-    record = frame.take(number, cells)
-    if record is not None:
-        yield Record(number, record.cells, defect, {RAW: text[:KEPT_RAW]}) if defect else record
 
 
 def _cells(text: str, source: Source, spans: list[tuple[int, int]]) -> tuple[list[str], str | None]:

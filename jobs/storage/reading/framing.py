@@ -26,9 +26,9 @@ class Frame:
         self.after = source.section.after if source.section else None
         self.base = None if self.after else 0  # the row after which header_row counts
         self.names: list[str] | None = None
+        self.nameless: list[int] = []  # places of columns without a name that must be empty
         self.ended = False
         self.is_second = False  # below a header that came again undeclared, the rows may be another table's
-        self.skipped = 0  # header rows passed over, where the contract itself names the columns
         self._heads: list[list[str]] = []
         self._named = list(source.columns or source.widths)
 
@@ -48,7 +48,7 @@ class Frame:
             self.ended = True
             return None
         assert self.names is not None
-        if len(cells) != len(self.names):
+        if len(cells) != len(self.names) or self._is_beside(cells):
             partial = self.layout.record(row, self.names, cells)
             kept = raw if raw is not None else "\t".join(cell or "" for cell in cells)
             return Record(row, partial.cells, COLUMN_COUNT, {RAW: kept[:KEPT_RAW]})
@@ -59,6 +59,10 @@ class Frame:
             self.is_second = True
             return replace(record, defect=REPEATED)
         return replace(record, defect=SECOND) if self.is_second else record
+
+    def _is_beside(self, cells: Sequence[str | None]) -> bool:
+        """Tell whether something stands in a column without a name, which the contract does not say to drop."""
+        return any(cell and cell.strip() for cell in (cells[place] for place in self.nameless))
 
     @property
     def in_header(self) -> bool:
@@ -93,6 +97,8 @@ class Frame:
         self._heads.append([cell or "" for cell in cells])
         if len(self._heads) == self.source.header_rows:
             self.names = self.layout.check_header(joined(self._heads))
+            if self.layout.unknown != "drop":
+                self.nameless = [place for place, name in enumerate(self.names) if not name]
         return False
 
     def first_head(self, column: int) -> str:
@@ -101,7 +107,10 @@ class Frame:
 
     def _is_header(self, cells: Sequence[str | None]) -> bool:
         """Tell whether a record is the header once more, as where files were joined."""
-        return len(self._heads) == 1 and cells[0] == self._heads[0][0] and [c or "" for c in cells] == self._heads[0]
+        if len(self._heads) != 1 or not cells:
+            return False
+        first = (cells[0] or "").removeprefix("\ufeff")  # of a whole file that was joined to another
+        return first == self._heads[0][0] and [first, *(c or "" for c in cells[1:])] == self._heads[0]
 
     def _is_end(self, cells: Sequence[str | None]) -> bool:
         section = self.source.section

@@ -7,14 +7,18 @@ from contextlib import contextmanager
 from dataclasses import replace
 from itertools import islice
 
+import polars as pl
+import pyarrow as pa
+
 from jobs.errors import SourceError
 from jobs.source import Source
 from jobs.storage.reading.framing import Frame
-from jobs.storage.reading.layout import Layout, Record
+from jobs.storage.reading.layout import NUL, Layout, Record, Records, Sound
 from jobs.storage.reading.limits import Limits
 
 FORMULA = "record.formula"  # a cell holds an error, or a formula nobody has calculated
 _SEARCHED = 30
+_PART = 20_000  # rows of a worksheet that are judged together
 
 # A row's number, its cells as they are, and its cells with those merged downwards from rows above: a record counts the
 # latter, a header the former.
@@ -23,14 +27,15 @@ Merged = Mapping[int, Mapping[int, int]]
 
 
 def records(
-    rows: Iterator[Row], source: Source, layout: Layout, limits: Limits, unvalued: Set[int] = frozenset()
+    rows: Iterator[Row], source: Source, layout: Layout, limits: Limits, unvalued: Set[int] = frozenset(),
+    begun: Frame | None = None,
 ) -> Iterator[Record]:
     """Yield the records below a worksheet's header, numbered as the worksheet shows them; empty rows are none.
 
-    `unvalued` has the rows in which a formula has no value. Raises SourceError when the header is not there or not the
-    contract's; it names the row that would fit.
+    `unvalued` has the rows in which a formula has no value; `begun` knows the rows above, where these are only some.
+    Raises SourceError when the header is not there or not the contract's; it names the row that would fit.
     """
-    frame = Frame(source, layout, limits)
+    frame = begun or Frame(source, layout, limits)
     above: list[Row] = []
     for row in rows:
         number, cells, filled_cells = row
@@ -56,6 +61,47 @@ def records(
             remedy=f"mend header_row: in the contract{_hint(above, layout)}.",
         )
     frame.finish()
+
+
+def table_records(
+    table: pl.DataFrame, merged: Merged, source: Source, layout: Layout, limits: Limits, unvalued: Set[int]
+) -> Records:
+    """Yield a worksheet's records as `records` does, in columns where all rows of a part are beyond doubt."""
+    top = source.header_row + source.header_rows + _SEARCHED
+    if merged or source.section or (layout.unknown == "keep") or table.height <= top:
+        yield from records(filled(table.rows(), merged), source, layout, limits, unvalued)
+        return
+    frame = Frame(source, layout, limits)
+    yield from records(filled(table.head(top).rows(), {}), source, layout, limits, unvalued, frame)
+    for start in range(top, table.height, _PART):
+        part = table.slice(start, _PART)
+        if unvalued.isdisjoint(range(start + 1, start + 1 + part.height)) and (sound := _sound(part, start, frame)):
+            yield sound
+        else:
+            rows = ((start + number, cells, cells) for number, cells in enumerate(part.rows(), 1))
+            yield from records(rows, source, layout, limits, unvalued, frame)
+
+
+def _sound(part: pl.DataFrame, start: int, frame: Frame) -> Sound | None:
+    """Return a part's records in columns, None where one of them is not as its columns say."""
+    names = frame.names
+    if names is None or frame.is_second or len(names) != part.width:
+        return None
+    filled_rows = part.select(pl.any_horizontal(pl.all().str.strip_chars().str.len_bytes() > 0).fill_null(value=False))
+    rows = filled_rows.to_series().arg_true()
+    kept = part[rows] if len(rows) < part.height else part
+    cells = [kept.to_series(place) for place in range(part.width)]
+    if any((one.str.len_bytes() > 0).any() for one in (cells[place] for place in frame.nameless)):
+        return None
+    head = frame.first_head(0)
+    if cells[0].is_in([head, f"\ufeff{head}"]).any() or (cells[0].is_null().any() and not head):
+        return None
+    wanted = {name: cells[place] for place, name in enumerate(names) if name in frame.layout.columns}
+    most = frame.limits.max_cell_bytes
+    if any((one.str.len_bytes() > most).any() or one.str.contains(NUL, literal=True).any() for one in wanted.values()):
+        return None
+    arrays = {name: one.replace("", None).to_arrow().cast(pa.string()) for name, one in wanted.items()}
+    return Sound((rows + (start + 1)).cast(pl.Int64).to_arrow(), arrays)
 
 
 @contextmanager
@@ -99,7 +145,7 @@ def filled(rows: Sequence[Sequence[str | None]], merged: Merged) -> Iterator[Row
         if number in merged:
             values = list(cells)
             for column, top in merged[number].items():
-                values[column] = rows[top - 1][column]
+                values[column] = values[column] or rows[top - 1][column]  # its own value is not hidden by another's
             yield number, cells, values
         else:
             yield number, cells, cells

@@ -44,7 +44,7 @@ def read_json(file: Path, source: Source, layout: Layout, limits: Limits) -> Rec
             for value in document.elements():
                 number += 1
                 yield _record(number, value, layout, limits)
-            document.leave(len(path))
+            document.leave(path)
     except _BrokenError:
         raise SourceError(
             "the JSON document is broken, cut off or too deep.", where=f"after record {number}",
@@ -94,11 +94,18 @@ class Document:
             if sign != ",":
                 raise _BrokenError
 
-    def leave(self, depth: int) -> None:
-        """Read what follows the array, to the end: a document that was cut off there is not whole."""
-        for _ in range(depth):
+    def leave(self, path: list[str]) -> None:
+        """Read what follows the array, to the end: a document that was cut off there is not whole.
+
+        Raises SourceError where a key of the path comes again: there would be other records, or none.
+        """
+        for key in reversed(path):
             while (sign := self._sign()) == ",":
-                self._key()
+                if self._key() == key:
+                    raise SourceError(
+                        "the document has a key on the way to its records twice.",
+                        remedy="deliver it with each key once.",
+                    )
                 self._value()
             if sign != "}":
                 raise _BrokenError

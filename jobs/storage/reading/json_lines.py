@@ -68,6 +68,8 @@ def record_of(row: int, found: dict[str, Any], layout: Layout, where: str, limit
         return Record(row, {}, "record.column_count")
     names = list(found)
     layout.check_unknown(names, where)
+    if found.get("") is not None and layout.unknown != "drop":
+        return Record(row, {}, "record.column_count", {RAW: skimmed(found)})  # a value that nobody has named
     return layout.record(row, names, [_text(found[name]) for name in names])
 
 

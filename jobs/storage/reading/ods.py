@@ -19,6 +19,7 @@ from jobs.storage.reading.limits import Limits
 from jobs.storage.reading.markup import local, parsed
 
 _DURATION = re.compile(r"^PT(\d+)H(\d+)M(\d+)(?:[.,]\d+)?S$")
+_ERROR = re.compile(r"(Err:\d{3}|#[A-Z0-9/]+[!?]|#N/A)\s*$")
 _STORED = {"float": "value", "currency": "value", "percentage": "value", "date": "date-value",
            "time": "time-value", "boolean": "boolean-value"}
 
@@ -127,9 +128,12 @@ class _Cell:
     stored: str | None
     texts: list[str] = field(default_factory=list)
     unvalued: bool = False
+    formula: bool = False
+    meant: str | None = None  # a text that is stored, and not shown
 
     def text(self) -> str | None:
-        return self.stored if self.stored is not None else "".join(self.texts).rstrip("\n") or None
+        shown = "".join(self.texts).rstrip("\n")
+        return self.stored if self.stored is not None else shown or self.meant or None
 
 
 class _Handler:
@@ -152,8 +156,8 @@ class _Handler:
             self._tables += 1
             if self._tables == 1 and not self.found and self.sheet in (None, has.get("name")):
                 self._inside = self.found = True
-        if not self._inside:
-            return
+        if not self._inside or self._tables > 1:
+            return  # a table within a cell or a drawing is none of the worksheet's rows
         if name == "table-row":
             self._row, self._blank_columns, self._unvalued = [], 0, False
             self._repeated = _count(has, "number-rows-repeated")
@@ -174,7 +178,7 @@ class _Handler:
         if name == "table":
             self._tables -= 1
             self._inside = self._inside and self._tables > 0
-        if not self._inside:
+        if not self._inside or self._tables > 1:
             return
         if name == "annotation":
             self._notes -= 1
@@ -188,7 +192,7 @@ class _Handler:
             self._end_row()
 
     def data(self, text: str) -> None:
-        if self._cell is not None and self._paragraphs and not self._notes:
+        if self._cell is not None and self._paragraphs and not self._notes and self._tables == 1:
             self._cell.texts.append(text)
 
     def taken(self) -> list[OdsRow]:
@@ -206,11 +210,14 @@ class _Handler:
             _count(has, "number-columns-repeated"), _count(has, "number-rows-spanned"),
             _count(has, "number-columns-spanned"), stored,
         )
-        cell.unvalued = kind == "error" or ("formula" in has and not kind)
+        cell.formula, cell.meant = "formula" in has, has.get("string-value")
+        cell.unvalued = kind == "error" or (cell.formula and not kind)
         return cell
 
     def _end_cell(self, cell: _Cell) -> None:
         text = cell.text()
+        if cell.formula and _ERROR.match("".join(cell.texts)):
+            cell.unvalued = True  # some programs say so by what is shown alone
         if cell.unvalued and text and text.startswith(("#", "Err:")):
             text = None  # the error's own name is no value
         self._unvalued = self._unvalued or cell.unvalued

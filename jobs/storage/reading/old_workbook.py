@@ -10,10 +10,12 @@ from typing import Any
 from jobs.errors import SourceError
 from jobs.source import Source
 from jobs.storage.reading import grid
+from jobs.storage.reading.cell_values import NO_DAY
 from jobs.storage.reading.diagnosis import OLE, not_of_kind
 from jobs.storage.reading.layout import Layout, Records
 from jobs.storage.reading.limits import Limits
 
+_STREAM = 2  # kind of a directory's entry
 _REMEDY = "save it as .xlsx without a password, then deliver it (and set reader: xlsx)."
 
 
@@ -42,6 +44,8 @@ def load(
     if not start.startswith(OLE) and not start.startswith((b"\x09\x08", b"\x09\x04", b"\x09\x02", b"\x09\x00")):
         raise not_of_kind(start, "xls")
     try:
+        if start.startswith(OLE):
+            _check_chains(file)
         book = xlrd.open_workbook(
             str(file), logfile=io.StringIO(), formatting_info=True, ragged_rows=True, on_demand=True
         )
@@ -68,11 +72,34 @@ def load(
     return rows, unvalued, merged
 
 
+def _check_chains(file: Path) -> None:
+    """Raise ValueError where the places of a short stream lead back to one of them: the library follows them for ever.
+
+    It checks the long ones itself. Layout: Microsoft's compound file binary format (MS-CFB), 2.4.
+    """
+    from xlrd.compdoc import CompDoc
+
+    document = CompDoc(file.read_bytes(), io.StringIO())
+    for entry in document.dirlist:
+        if entry.etype != _STREAM or entry.tot_size >= document.min_size_std_stream:
+            continue
+        place, seen = entry.first_SID, set()
+        while 0 <= place < len(document.SSAT):
+            if place in seen:
+                raise ValueError("the places of a stream lead back to one of them")
+            seen.add(place)
+            place = document.SSAT[place]
+
+
 def sheet_names(file: Path) -> list[str]:
     """Return the names of a workbook's worksheets in order."""
     import xlrd
 
     try:
+        with file.open("rb") as stream:
+            start = stream.read(len(OLE))
+        if start == OLE:
+            _check_chains(file)
         return list(xlrd.open_workbook(str(file), logfile=io.StringIO(), on_demand=True).sheet_names())
     except Exception as error:
         raise SourceError(f"the workbook cannot be read ({type(error).__name__}).", remedy=_REMEDY) from None
@@ -88,6 +115,8 @@ def _text(cell: Any, datemode: int) -> str | None:
     if cell.ctype == xlrd.XL_CELL_ERROR:
         return None
     if cell.ctype == xlrd.XL_CELL_DATE:
+        if int(cell.value) == NO_DAY and not datemode:
+            return number_text(cell.value)
         try:
             moment: datetime = xlrd.xldate_as_datetime(cell.value, datemode)
         except (ValueError, OverflowError, xlrd.XLDateError):

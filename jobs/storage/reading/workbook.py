@@ -27,26 +27,13 @@ def read_workbook(file: Path, source: Source, layout: Layout, limits: Limits) ->
     SourceError for a protected, half-written or bomb-like workbook, a missing worksheet, and a header that is not the
     contract's.
     """
-    import fastexcel
-
-    probe_workbook(file)
-    try:
-        sheet = scan(file, source.sheet, limits)
-        _refuse_sparse(sheet, limits)
-        workbook = fastexcel.read_excel(file)
-        table = workbook.load_sheet(sheet.name, header_row=None, skip_rows=0, dtypes="string").to_polars()
-    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError):
-        raise SourceError("the workbook is damaged or half-written.", remedy="deliver it again.") from None
-    except fastexcel.FastExcelError as error:
-        raise SourceError(
-            f"the workbook cannot be read ({type(error).__name__}).", remedy="open and save it again, then deliver it."
-        ) from None
+    sheet, table = _loaded(file, source.sheet, limits)
     # Rows come from the worksheet's first one on, filled or not; columns from the first filled one on.
     limits.check_cells(table.height * table.width)
-    rows, begin = table.rows(), min(sheet.columns, default=0)
+    begin = min(sheet.columns, default=0)
     merged = [(top, bottom, left - begin, right - begin) for top, bottom, left, right in sheet.merged]
-    downwards = grid.spread(merged, len(rows), table.width, limits)
-    yield from grid.records(grid.filled(rows, downwards), source, layout, limits, frozenset(sheet.unvalued))
+    downwards = grid.spread(merged, table.height, table.width, limits)
+    yield from grid.table_records(table, downwards, source, layout, limits, frozenset(sheet.unvalued))
 
 
 def sheet_names(file: Path) -> list[str]:
@@ -63,21 +50,33 @@ def sheet_names(file: Path) -> list[str]:
 
 def first_rows(file: Path, sheet: str | None, limits: Limits, count: int | None = None) -> pl.DataFrame:
     """Return a worksheet's first rows (default: all) as text; raise SourceError for one that is broken or a bomb."""
+    return _loaded(file, sheet, limits, count)[1]
+
+
+def _loaded(file: Path, wanted: str | None, limits: Limits, count: int | None = None) -> tuple[Sheet, pl.DataFrame]:
     import fastexcel
 
     probe_workbook(file)
     try:
-        found = scan(file, sheet, limits)
-        _refuse_sparse(found, limits)
+        sheet = scan(file, wanted, limits)
+        _refuse_sparse(sheet, limits)
         book = fastexcel.read_excel(file)
-        table = book.load_sheet(found.name, header_row=None, skip_rows=0, n_rows=count, dtypes="string")
-        return pl.DataFrame(table.to_polars())
+        table = pl.DataFrame(
+            book.load_sheet(sheet.name, header_row=None, skip_rows=0, n_rows=count, dtypes="string").to_polars()
+        )
     except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError):
         raise SourceError("the workbook is damaged or half-written.", remedy="deliver it again.") from None
     except fastexcel.FastExcelError as error:
         raise SourceError(
             f"the workbook cannot be read ({type(error).__name__}).", remedy="open and save it again, then deliver it."
         ) from None
+    begin = min(sheet.columns, default=0)
+    for column, (rows, texts) in sheet.given.items():
+        known = [(row - 1, text) for row, text in zip(rows, texts, strict=True) if row <= table.height]
+        if known:
+            places, values = zip(*known, strict=True)
+            table = table.with_columns(table.to_series(column - begin).scatter(list(places), list(values)))
+    return sheet, table
 
 
 def probe_workbook(file: Path) -> None:
@@ -108,6 +107,7 @@ def _refuse_sparse(sheet: Sheet, limits: Limits) -> None:
     """Raise SourceError where few cells span a huge area: what reads a worksheet makes room for all of it."""
     if not sheet.columns:
         return
+    limits.check_columns(max(sheet.columns) - min(sheet.columns) + 1)
     area = (max(sheet.columns) - min(sheet.columns) + 1) * (sheet.last_row + 1)
     if area > SPARSE_CELLS and sheet.cells < LEAST_FILLED * area:
         raise SourceError(
