@@ -23,7 +23,8 @@ def card_en(
         f"| updated | {CYCLES[entry.cycle].text.en} |",
         f"| licence | [{entry.licence_name}]({entry.licence_url}) |",
         f"| publisher | {entry.publisher} |", f"| contact, corrections | {entry.contact} |",
-        f"| made from | {'; '.join(entry.sources)} |", "",
+        f"| made from | {'; '.join(entry.sources)} |",
+        *([f"| public until | {entry.shown_until}; withdrawn from that day |"] if entry.shown_until else []), "",
         "## Columns", "", "| column | meaning | type | how it came about |", "|---|---|---|---|",
         *[f"| `{c.name}` | {_cell(c.title.en)} | {c.type} | {_cell(c.derivation.en)} |" for c in entry.columns], "",
         "## Changes", "", *_changes_en(changes), "", *_identifiers(
@@ -59,7 +60,8 @@ def card_zh(
         f"| 更新周期 | {CYCLES[entry.cycle].text.zh} |",
         f"| 许可协议 | [{entry.licence}]({entry.licence_url}) |",
         f"| 数据提供方 | {entry.publisher} |", f"| 联系与纠错 | {entry.contact} |",
-        f"| 来源 | {'；'.join(entry.sources)} |", "",
+        f"| 来源 | {'；'.join(entry.sources)} |",
+        *([f"| 公示至 | {entry.shown_until}（自该日起撤回本版本） |"] if entry.shown_until else []), "",
         "## 字段", "", "| 字段 | 名称 | 类型 | 处理方式 |", "|---|---|---|---|",
         *[f"| `{c.name}` | {_cell(c.title.zh)} | {c.type} | {_cell(c.derivation.zh)} |" for c in entry.columns], "",
         "## 变更", "", *_changes_zh(changes), "", *_identifiers(

@@ -23,9 +23,10 @@ from rdflib.compare import isomorphic
 
 from jobs.contract import THEMES
 from jobs.portal.serve import serving
-from jobs.releases import formats
+from jobs.releases import formats, listing
 from jobs.releases.fetching import fetch
 from jobs.releases.metadata.entry import CYCLES, THEMES_EN, Entry, cycle
+from jobs.releases.metadata.portal import portal_files
 from jobs.releases.metadata.rdf import Graph, Iri, Literal, json_ld, turtle
 from jobs.releases.verify import verify
 
@@ -49,13 +50,41 @@ def document(path: Path):
     return json.loads(path.read_text(encoding="utf-8"))
 
 
-@pytest.mark.parametrize("name", ["health__visits/1.0.2/dcat", "catalogue"])
+@pytest.mark.parametrize("name", ["health__visits/1.0.2/dcat", "catalogue", "harvest/catalogue"])
 def test_the_catalogue_conforms_to_dcat_ap(portal, name):
     graph = rdflib.Graph().parse(portal / f"{name}.ttl")
     conforms, _, report = pyshacl.validate(graph, shacl_graph=rdflib.Graph().parse(SHAPES))
     assert conforms, report
     assert isomorphic(graph, rdflib.Graph().parse(portal / f"{name}.jsonld", format="json-ld"))
     assert not any(isinstance(node, rdflib.BNode) for node in graph.all_nodes())
+
+
+def test_a_harvester_without_series_finds_each_dataset_once_and_knows_it_again(portal, three_versions):
+    # As ckanext-dcat 2.4 reads: a package is whatever is a dcat:Dataset, known by its address, its resources by theirs.
+    def packages(graph: rdflib.Graph):
+        found = {}
+        for one in graph.subjects(rdflib.RDF.type, DCAT.Dataset):
+            files = sorted(graph.objects(one, DCAT.distribution))
+            urls = [str(graph.value(file, DCAT.downloadURL)) for file in files]
+            found[str(one)] = (str(graph.value(one, DCAT.version)), [str(file) for file in files], urls)
+        return found
+
+    graph = rdflib.Graph().parse(portal / "harvest/catalogue.ttl")
+    assert not set(graph.subjects(rdflib.RDF.type, DCAT.DatasetSeries))
+    series = "https://open-data.example.gov/health__visits/"
+    (only,) = packages(graph)
+    assert only == series
+    version, files, urls = packages(graph)[series]
+    assert version == "1.0.2"
+    assert urls == [f"{series}1.0.2/visits.csv", f"{series}1.0.2/visits.parquet"]
+    released = listing.everything(three_versions.objects)
+    files_then = portal_files(released[:2], "https://open-data.example.gov/")
+    earlier = rdflib.Graph().parse(data=files_then["harvest/catalogue.ttl"])
+    before, same, others = packages(earlier)[series]
+    assert (before, same) == ("1.0.1", files)
+    assert others == [url.replace("1.0.2", "1.0.1") for url in urls]
+    (catalogue,) = graph.subjects(rdflib.RDF.type, DCAT.Catalog)
+    assert [str(one) for one in graph.objects(catalogue, DCAT.dataset)] == [series]
 
 
 def test_the_shapes_would_find_a_dataset_without_a_title(release):

@@ -72,6 +72,7 @@ class Entry:
     files: Mapping[str, DataFile] = field(default_factory=dict)
     feed: DataFile | None = None  # what became of the organisations' identifiers in it, where it shows any
     feed_rows: int = 0
+    shown_until: str | None = None  # the day from which a row of it may be public no longer
 
     @property
     def series(self) -> str:
