@@ -36,7 +36,7 @@ PAGES = ("index.html", "index.en.html")  # the portal's pages about a version, m
 VERSION = re.compile(r"^[0-9]+\.[0-9]+\.[0-9]+\Z")
 DIGEST = re.compile(r"\b[0-9a-f]{64}\b")
 _CHUNK = 1 << 20
-_PIECE, _BATCH = 1 << 23, 1 << 17  # bytes of CSV and rows of Parquet that are looked at together
+_PIECE, _BATCH, _LINES = 1 << 23, 1 << 17, 1 << 17  # bytes of CSV, rows of Parquet, bytes of lines looked at together
 _KINDS = ("added", "removed", "changed")
 _SPECIAL = re.compile(r'[,"\r\n]')
 
@@ -596,10 +596,12 @@ def _check_changes(folder: Path, manifest: dict[str, Any], gone: set[str], found
         if any(path.startswith(f"changes/from-{start}/") for path in gone):
             found.note(name, "withdrawn.")
             continue
-        balance, counts = Counter[bytes](), {kind: 0 for kind in _KINDS if kind != "changed" or kind in said["counts"]}
+        balance: dict[bytes, int] = {}
+        counts = dict.fromkeys(_KINDS if "changed" in said["counts"] else _KINDS[:2], 0)
         for kind in counts:
             for come, left in _moves(base / f"{kind}.csv", kind, columns):
-                _weigh(balance, come, left)
+                _weigh(balance, come, 1)
+                _weigh(balance, left, -1)
                 counts[kind] += len(come or left)
         if counts != said["counts"] or said["rows"] + counts["added"] - counts["removed"] != manifest["rows"]:
             found.fails(name, "they do not hold as many rows as the manifest says.")
@@ -611,7 +613,9 @@ def _check_changes(folder: Path, manifest: dict[str, Any], gone: set[str], found
         # Both are sorted alike, so that most lines cancel piece by piece, and no more than the changes is held.
         pieces = (_pieces(path, columns) for path in (earlier, folder / manifest["data"]["csv"]))
         for before, after in zip_longest(*pieces, fillvalue=()):
-            _weigh(balance, before, after)
+            if before != after:
+                _weigh(balance, before, 1)
+                _weigh(balance, after, -1)
         problem = f"{start} and these changes do not give this version."
         found.judge(name, [problem] if balance else [], ", ".join(f"{n} {kind}" for kind, n in counts.items()))
 
@@ -628,14 +632,11 @@ def _moves(path: Path, kind: str, columns: list[str]) -> Iterator[tuple[list[byt
         yield [_line([row[n] for n in new]) for row in rows], [_line([row[n] for n in old]) for row in rows]
 
 
-def _weigh(balance: Counter[bytes], come: Iterable[bytes], left: Iterable[bytes]) -> None:
-    """Add lines to a balance and take others from it; what comes to nothing is not in it."""
-    more, less = Counter(come), Counter(left)
-    for side, other, sign in ((more, less, 1), (less, more, -1)):
-        for line, times in side.items() - other.items():
-            balance[line] += sign * times
-            if not balance[line]:
-                del balance[line]
+def _weigh(balance: dict[bytes, int], lines: Iterable[bytes], sign: int) -> None:
+    """Add lines to a balance or take them from it; what comes to nothing is not in it."""
+    for line in lines:
+        if left := balance.pop(line, 0) + sign:
+            balance[line] = left
 
 
 def _pieces(path: Path, columns: list[str]) -> Iterator[list[bytes]]:
@@ -644,8 +645,8 @@ def _pieces(path: Path, columns: list[str]) -> Iterator[list[bytes]]:
     order = None if names == columns else [names.index(name) for name in columns]
     with path.open("rb") as stream:
         next(stream)
-        while lines := stream.readlines(_PIECE):
-            if order is None and not any(b'"' in line for line in lines):
+        while lines := stream.readlines(_LINES):
+            if order is None and b'"' not in b"".join(lines):
                 yield lines
                 continue
             whole, open_ = [], b""
@@ -684,8 +685,7 @@ def main() -> int:
     parser.add_argument("--head", help="SHA-256 of the manifest.json you expect")
     parser.add_argument("--log", type=Path, help="the publisher's log.jsonl")
     asked = parser.parse_args()
-    for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # a name no console can spell
+    sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # a name no console can spell
     if not asked.folder.is_dir():
         print(f"there is no folder {shown(str(asked.folder))}.", file=sys.stderr)
         return 2

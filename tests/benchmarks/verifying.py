@@ -1,7 +1,7 @@
 """Time the stand-alone `verify.py` on large releases: `python -m tests.benchmarks.verifying [ROWS] [--keep DIR]`.
 
 The project's own writer makes three versions of so many rows, without a public key and with one, the second and third
-with rows gone, come and changed; then the program in the last version's folder verifies it in a process of its own,
+with rows gone, come and changed; then `verify.py` verifies the last version in a process of its own,
 alone (as one version downloaded) and beside the earlier ones (changes replayed). Printed: seconds from start to end,
 most memory of the process, the folder's size, and what every check said. `--quoted` has cells that CSV must quote.
 """
@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import argparse
 import os
-import resource
+import re
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
 from datetime import UTC, datetime, timedelta
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ import polars as pl
 
 from jobs.catalogue import load_catalogue
 from jobs.contract import Contract
-from jobs.releases import assembly, build
+from jobs.releases import assembly, build, verify
 from jobs.releases.assembly import Recipe
 from jobs.releases.history import Past
 from jobs.releases.inputs import Inputs
@@ -92,14 +93,19 @@ def release(root: Path, made: list[build.Draft], settings: Settings, signer: Sig
 
 def verified(folder: Path, key: str) -> tuple[float, float, str]:
     """Return seconds, GiB at most, and what the program in a folder says of it."""
-    began = time.perf_counter()
-    done = subprocess.run(
-        [sys.executable, str(folder / "verify.py"), str(folder), "--key", key], capture_output=True, text=True,
-        check=False, env={name: value for name, value in os.environ.items() if name != "PYTHONPATH"},
-    )
-    seconds = time.perf_counter() - began
-    most = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20
-    return seconds, most, done.stdout + done.stderr
+    began, most = time.perf_counter(), 0.0
+    with tempfile.TemporaryFile("w+") as said:
+        process = subprocess.Popen(
+            [sys.executable, verify.__file__, str(folder), "--key", key], stdout=said, stderr=said,
+            env={name: value for name, value in os.environ.items() if name != "PYTHONPATH"},
+        )
+        while process.poll() is None:
+            with suppress(OSError):  # it has just ended
+                told = Path(f"/proc/{process.pid}/status").read_text(encoding="utf-8")
+                most = max([most, *(int(kib) / 2**20 for kib in re.findall(r"VmHWM:\s+(\d+)", told))])
+            time.sleep(0.05)
+        said.seek(0)
+        return time.perf_counter() - began, most, said.read()
 
 
 def measured(root: Path, rows: int, key: Any, schemas: Path, *, quoted: bool) -> None:
@@ -117,7 +123,7 @@ def measured(root: Path, rows: int, key: Any, schemas: Path, *, quoted: bool) ->
     for what, folder in (("alone", alone), ("beside the earlier versions", series / VERSIONS[-1])):
         seconds, most, said = verified(folder, signer.fingerprint)
         size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) / 1e6
-        print(f"{rows:,} rows, key {key}, {what}: {seconds:.1f} s, at most {most:.2f} GiB so far, {size:.0f} MB")
+        print(f"{rows:,} rows, key {key}, {what}: {seconds:.1f} s, at most {most:.2f} GiB, {size:.0f} MB")
         print(said)
 
 

@@ -77,6 +77,9 @@ def test_a_harvester_without_series_finds_each_dataset_once_and_knows_it_again(p
     version, files, urls = packages(graph)[series]
     assert version == "1.0.2"
     assert urls == [f"{series}1.0.2/visits.csv", f"{series}1.0.2/visits.parquet"]
+    kinds = [graph.value(rdflib.URIRef(file), rdflib.DCTERMS.format) for file in files]
+    assert [graph.value(kind, rdflib.RDF.type) for kind in kinds] == [rdflib.DCTERMS.IMT] * 2  # what it looks at first
+    assert [str(graph.value(kind, rdflib.RDFS.label)) for kind in kinds] == ["CSV", "Parquet"]
     released = listing.everything(three_versions.objects)
     files_then = portal_files(released[:2], "https://open-data.example.gov/")
     earlier = rdflib.Graph().parse(data=files_then["harvest/catalogue.ttl"])
@@ -133,9 +136,13 @@ def test_a_harvester_of_ckan_finds_all_it_makes_a_package_and_its_resources_from
 
     for version in versions:
         assert one(version, rdflib.DCTERMS.identifier) == str(version)
-        assert one(version, DCAT.contactPoint, VCARD.fn)
+        (contact,) = graph.objects(version, DCAT.contactPoint)
+        (publisher,) = graph.objects(version, rdflib.DCTERMS.publisher)
+        for node, named in ((contact, VCARD.fn), (publisher, rdflib.FOAF.name)):  # it takes its own language, or any
+            assert {(said.language, str(said)) for said in graph.objects(node, named)} == {
+                ("en", "Health"), ("zh", "卫生健康部门")
+            }
         assert one(version, DCAT.contactPoint, VCARD.hasEmail) == "mailto:open-data@health.example.gov"
-        assert one(version, rdflib.DCTERMS.publisher, rdflib.FOAF.name)
         assert {str(word) for word in graph.objects(version, DCAT.keyword)} == {"卫生", "Health"}
         for step in (rdflib.DCTERMS.issued, rdflib.DCTERMS.modified, DCAT.version, DCAT.landingPage):
             assert one(version, step)

@@ -138,7 +138,7 @@ def test_a_version_tells_what_changed(lake, opened, change):
     change(NAME, "fields", "birth_date", "publish", "generalise", to="twenty_years")
     _, folder = release(opened())
     assert dated(folder.parent) == ["1.0.0", "1.0.1", "1.0.2", "1.1.0", "2.0.0", "3.0.0"]
-    assert manifest_of(folder)["breaking"] == ["the column birth_band has another terms"]
+    assert manifest_of(folder)["breaking"] == ["the column birth_band has another derivation"]
 
 
 def test_counts_keep_the_threshold_and_add_up(lake):

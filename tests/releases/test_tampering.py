@@ -322,13 +322,13 @@ def test_changes_replay_whatever_the_cells_hold(tmp_path_factory, before, after,
     for name, sign in (("added", 1), ("removed", -1), ("before", 1), ("after", -1)):
         count = 0
         for lines in program._pieces(scratch / f"{name}.csv", ["one", "two"]):
-            program._weigh(balance, *((lines, []) if sign > 0 else ([], lines)))
+            program._weigh(balance, lines, sign)
             count += len(lines)
         with io.StringIO((scratch / f"{name}.csv").read_bytes().decode(), newline="") as text:
             assert count == sum(1 for _ in csv.reader(text)) - 1
     assert not balance
     for line in program._pieces(scratch / "after.csv", ["one", "two"]):
-        program._weigh(balance, line, [])
+        program._weigh(balance, line, 1)
     assert sum(balance.values()) == frames[1].height
 
 

@@ -114,6 +114,8 @@ def _distribution(graph: Graph, entry: Entry, name: str, base: str | None = None
     download = graph.add(f"{entry.address}{name}", "rdfs:Resource")
     media = graph.add(f"https://www.iana.org/assignments/media-types/{MEDIA[suffix]}", "dct:MediaType")
     kind = graph.add(f"{_AUTHORITY}file-type/{_FORMATS[suffix]}", "dct:MediaTypeOrExtent")
+    if base:  # CKAN shows the label of an IMT, and of any other format its address
+        graph.add(kind, "dct:IMT", rdfs__label=Literal(_NAMES[suffix]))
     algorithm = graph.add("http://spdx.org/rdf/terms#checksumAlgorithm_sha256", "spdx:ChecksumAlgorithm")
     checksum = graph.add(
         f"{entry.address}{name}#sha256", "spdx:Checksum", spdx__algorithm=Iri(algorithm),
@@ -124,7 +126,7 @@ def _distribution(graph: Graph, entry: Entry, name: str, base: str | None = None
     ])
     licence = graph.add(entry.licence_url, "dct:LicenseDocument", dct__title=Literal(entry.licence_name, "en"))
     return graph.add(
-        f"{base or entry.address}{name}#distribution", "dcat:Distribution", dct__title=Literal(name, "en"),
+        f"{base}#{name}" if base else f"{entry.address}{name}#distribution", "dcat:Distribution", dct__title=Literal(name, "en"),
         dct__description=[
             Literal(f"{entry.title.en}, version {entry.version}, as {_NAMES[suffix]}.", "en"),
             Literal(f"{entry.title.zh}，版本 {entry.version}，{_NAMES[suffix]} 格式。", "zh"),
@@ -137,13 +139,13 @@ def _distribution(graph: Graph, entry: Entry, name: str, base: str | None = None
 
 def _publisher(graph: Graph, entry: Entry) -> str:
     department = entry.dataset.partition("/")[0]
-    return graph.add(f"{entry.portal}departments/{department}", "foaf:Agent", foaf__name=Literal(entry.publisher, "en"))
+    return graph.add(f"{entry.portal}departments/{department}", "foaf:Agent", foaf__name=spoken(entry.publisher))
 
 
 def _contact(graph: Graph, entry: Entry) -> str:
     department = entry.dataset.partition("/")[0]
     return graph.add(
-        f"{entry.portal}departments/{department}#contact", "vcard:Kind", vcard__fn=Literal(entry.publisher, "en"),
+        f"{entry.portal}departments/{department}#contact", "vcard:Kind", vcard__fn=spoken(entry.publisher),
         vcard__hasEmail=Iri(f"mailto:{entry.contact}"),
     )
 
