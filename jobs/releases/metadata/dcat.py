@@ -125,8 +125,9 @@ def _distribution(graph: Graph, entry: Entry, name: str, base: str | None = None
         Literal("stable", "en"), Literal("稳定", "zh"),
     ])
     licence = graph.add(entry.licence_url, "dct:LicenseDocument", dct__title=Literal(entry.licence_name, "en"))
+    called = f"{base}#{name}" if base else f"{entry.address}{name}#distribution"
     return graph.add(
-        f"{base}#{name}" if base else f"{entry.address}{name}#distribution", "dcat:Distribution", dct__title=Literal(name, "en"),
+        called, "dcat:Distribution", dct__title=Literal(name, "en"),
         dct__description=[
             Literal(f"{entry.title.en}, version {entry.version}, as {_NAMES[suffix]}.", "en"),
             Literal(f"{entry.title.zh}，版本 {entry.version}，{_NAMES[suffix]} 格式。", "zh"),
