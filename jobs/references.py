@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from jobs.contract import COUNTED, Contract, Join, ProductSource
+from jobs.contract import COUNTED, PEOPLE, Contract, Join, ProductSource
 from jobs.register import Register
 
 if TYPE_CHECKING:
@@ -68,6 +68,12 @@ def _contract_problems(contract: Contract, catalogue: Catalogue) -> Iterator[Fin
     yield from _load_problems(contract, catalogue)
     yield from _entity_problems(contract, catalogue)
     yield from _release_problems(contract)
+    if contract.release and contract.release.mode == "public" and contract.release.key != "none":
+        about = [catalogue.contracts[name] for name in contract.reads_datasets if name in catalogue.contracts]
+        links = [link.register_ for one in about for link in one.entities.values()]
+        if contract.aggregate is None and PEOPLE in (*links, *contract.reads_registers):
+            what = "rows about people have a public key, by which they can be followed from release to release."
+            yield ("release", "key"), what, "release.key: none."
     yield from _period_problems(contract, catalogue)
     if contract.is_product:
         yield from _product_problems(contract, catalogue)
