@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
@@ -197,6 +199,20 @@ def test_the_core_metadata_has_the_thirteen_elements_of_the_guide(release):
     assert len(said) == 13
     assert said["开放属性"]["是否向社会开放"] == "1"
     assert [one["字段"] for one in said["信息项信息"]] == ["division_code", "sex_code", "birth_band", "remark"]
+
+
+def test_the_data_contract_is_one_by_the_standards_linter(release, tmp_path):
+    linter = Path(sys.executable).with_name("odcslint")
+
+    def judged(text: str):
+        (tmp_path / "odcs.yaml").write_text(text, encoding="utf-8")
+        return subprocess.run([linter, "check", "odcs.yaml"], cwd=tmp_path, capture_output=True, text=True, check=False)
+
+    contract = (release / "odcs.yaml").read_text(encoding="utf-8")
+    good = judged(contract)
+    assert good.returncode == 0, good.stdout + good.stderr
+    assert judged(contract.replace("kind: DataContract", "kind: Contract")).returncode == 1
+    assert judged(contract.replace("logicalType: object", "logicalType: heap")).returncode == 1
 
 
 def test_the_data_contract_names_every_column_and_its_type(release):
