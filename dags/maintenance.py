@@ -1,4 +1,4 @@
-"""Housekeeping: compaction, vacuum, snapshots, leftovers, Data Docs; then the open-data site and a search for leaks."""
+"""Housekeeping, then a search for leaks; and what may be public no longer is withdrawn, then the site built."""
 
 from datetime import timedelta
 
@@ -23,12 +23,26 @@ with DAG(
 
         return perform("maintain")
 
+    @task(task_id="expire")
+    def expire() -> list[dict[str, object]]:
+        """Withdraw released versions that show a row whose time in public is over."""
+        from jobs.operation.tasks import perform
+
+        return perform("expire")
+
     @task(task_id="site", trigger_rule="none_failed")
     def build_site() -> dict[str, object]:
         """Build the site: the score card has a new day, and a withdrawal may have been made by hand."""
         from jobs.operation.tasks import site
 
         return site()
+
+    @task(task_id="announce", trigger_rule="none_failed")
+    def announce() -> None:
+        """Tell the feed's readers, now that the pages are there."""
+        from jobs.operation.tasks import announced
+
+        announced()
 
     @task(task_id="scan", trigger_rule="all_done")
     def scan() -> list[dict[str, object]]:
@@ -37,4 +51,5 @@ with DAG(
 
         return perform("scan")
 
-    maintain() >> [build_site(), scan()]
+    maintain() >> scan()
+    expire() >> build_site() >> announce()  # of its own: what must be gone today waits for no housekeeping

@@ -1,4 +1,4 @@
-"""One DAG per dataset or product: desensitise, and where it is open, preview >> approval >> publish >> site."""
+"""One DAG per dataset or product: desensitise; if it is open, preview >> approval >> publish >> site >> announce."""
 
 from datetime import timedelta
 from functools import reduce
@@ -58,6 +58,12 @@ def open_dag(contract: Contract) -> DAG:
 
             return site()
 
+        @task(task_id="announce", trigger_rule="none_failed")
+        def announce() -> None:
+            from jobs.operation.tasks import announced
+
+            announced()
+
         protected = desensitise()
         if contract.release:
             approve = ApprovalOperator(
@@ -66,7 +72,7 @@ def open_dag(contract: Contract) -> DAG:
             )
             seen = preview()
             protected >> seen >> approve
-            publish(approve.output, seen) >> build_site()
+            publish(approve.output, seen) >> build_site() >> announce()
     return dag
 
 

@@ -1,4 +1,4 @@
-"""Take released versions back: what goes >> approval by another person >> withdraw >> site."""
+"""Take released versions back: what goes >> approval by another person >> withdraw >> site >> announce."""
 
 from datetime import timedelta
 
@@ -48,9 +48,16 @@ with DAG(
 
         return site()
 
+    @task(task_id="announce", trigger_rule="none_failed")
+    def announce() -> None:
+        """Tell the feed's readers, now that the pages are there."""
+        from jobs.operation.tasks import announced
+
+        announced()
+
     approve = ApprovalOperator(
         task_id="approve", subject="Withdraw {{ params.dataset }} {{ params.versions }}?",
         body="{{ ti.xcom_pull(task_ids='preview') }}", response_timeout=timedelta(days=7),
     )
     preview() >> approve
-    withdraw(approve.output) >> build_site()
+    withdraw(approve.output) >> build_site() >> announce()

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
@@ -14,6 +14,7 @@ from pydantic import BaseModel, ValidationError
 
 from jobs.contract import Contract, TypeSpec
 from jobs.errors import ContractError, RequestError
+from jobs.periods import Regime, rules
 from jobs.references import Location, check_references
 from jobs.register import Register
 
@@ -91,6 +92,7 @@ class Catalogue:
     registers: Mapping[str, Register]
     types: Mapping[str, TypeSpec]
     documents: Mapping[str, Document]
+    periods: Mapping[str, Sequence[Regime]] = field(default_factory=dict)
 
     def contract(self, name: str) -> Contract:
         """Return one contract; raise RequestError naming the nearest ones when there is none."""
@@ -191,8 +193,13 @@ def read_catalogue(schemas: Path) -> tuple[Catalogue, list[Problem]]:
         name = f"{path.parent.name}/{path.stem}"
         if (found := document(path, name)) and (contract := _build(Contract, found, name, problems)):
             contracts[name] = contract
-    catalogue = Catalogue(schemas, contracts, registers, types, documents)
-    return catalogue, problems
+    periods: Mapping[str, Sequence[Regime]] = {}
+    if (schemas / "periods.yaml").is_file() and (found := document(schemas / "periods.yaml", "periods")):
+        try:
+            periods = rules(found.data)
+        except ValidationError as error:
+            problems += [found.problem(item["loc"], f"{item['msg']}.") for item in error.errors(include_url=False)]
+    return Catalogue(schemas, contracts, registers, types, documents, periods), problems
 
 
 def read_types(schemas: Path) -> dict[str, TypeSpec]:

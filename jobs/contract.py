@@ -131,6 +131,19 @@ class Expectation(Model):
     severity: Severity = "error"
 
 
+class Period(Model):
+    """Say by which fields a row's time in public is reckoned: it is not released after, and what shows it is withdrawn.
+
+    All are dates in full in gold but `class`.
+    """
+
+    rule: Name = Field(description="rule of schemas/periods.yaml")
+    decided: Name = Field(description="field with the day the period begins")
+    class_: Name = Field(alias="class", description="field with the code that the rule's classes name")
+    until: Name | None = Field(default=None, description="field with the day on which the row's own period ends")
+    repaired: Name | None = Field(default=None, description="field with the day on which repair was granted")
+
+
 class Release(Model):
     """State the terms under which a dataset is opened."""
 
@@ -144,6 +157,12 @@ class Release(Model):
     only: dict[Name, tuple[str, ...]] = Field(
         default_factory=dict, description="field: values; other rows are out of the release's scope"
     )
+    period: Period | None = Field(default=None, description="rows are public for a time only: credit repair")
+
+    @property
+    def unused(self) -> set[str]:
+        """Return the words the language got later that say nothing here: they count in no fingerprint of before."""
+        return {"period"} if self.period is None else set()
 
     @field_validator("theme")
     @classmethod

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from jobs.contract import COUNTED, Contract, Join, ProductSource
+from jobs.contract import COUNTED, PEOPLE, Contract, Join, ProductSource
 from jobs.register import Register
 
 if TYPE_CHECKING:
@@ -68,6 +68,13 @@ def _contract_problems(contract: Contract, catalogue: Catalogue) -> Iterator[Fin
     yield from _load_problems(contract, catalogue)
     yield from _entity_problems(contract, catalogue)
     yield from _release_problems(contract)
+    if contract.release and contract.release.mode == "public" and contract.release.key != "none":
+        about = [catalogue.contracts[name] for name in contract.reads_datasets if name in catalogue.contracts]
+        links = [link.register_ for one in about for link in one.entities.values()]
+        if contract.aggregate is None and PEOPLE in (*links, *contract.reads_registers):
+            what = "rows about people have a public key, by which they can be followed from release to release."
+            yield ("release", "key"), what, "release.key: none."
+    yield from _period_problems(contract, catalogue)
     if contract.is_product:
         yield from _product_problems(contract, catalogue)
     elif not (any(e.accepted for e in contract.examples) and any(e.rejected for e in contract.examples)):
@@ -155,6 +162,26 @@ def _release_problems(contract: Contract) -> Iterator[Finding]:
     for field in release.only:
         if field not in contract.fields:
             yield ("release", "only"), f"{field!r} is no field.", ""
+
+
+def _period_problems(contract: Contract, catalogue: Catalogue) -> Iterator[Finding]:
+    period = contract.release.period if contract.release else None
+    if period is None:
+        return
+    here: Location = ("release", "period")
+    if period.rule not in catalogue.periods:
+        known = ", ".join(sorted(catalogue.periods)) or "none"
+        yield (*here, "rule"), f"there is no rule {period.rule!r}.", f"schemas/periods.yaml has: {known}."
+    for word, name in period.model_dump(by_alias=True, exclude={"rule"}).items():
+        field = contract.fields.get(name) if name else None
+        if field is None and name:
+            yield (*here, word), f"{name!r} is no field.", ""
+        elif field is not None and field.type in catalogue.types:
+            spec = catalogue.types[field.type]
+            if word != "class" and spec.storage != "date":
+                yield (*here, word), f"{name!r} is no date.", "name a field of a date's type."
+            if (field.protect or ("drop" if spec.closed else "keep")) != "keep":
+                yield (*here, word), f"gold does not hold {name!r} as it is.", "protect: keep."
 
 
 def _product_problems(contract: Contract, catalogue: Catalogue) -> Iterator[Finding]:

@@ -72,7 +72,7 @@ def _under(module: str, *packages: str) -> bool:
 
 @pytest.mark.parametrize("room", ["rows", "sets"])
 def test_rows_and_sets_import_nothing_of_ours_but_the_language_errors_and_each_other(room: str) -> None:
-    allowed = ("jobs.contract", "jobs.register", "jobs.errors", "jobs.rows", "jobs.sets")
+    allowed = ("jobs.contract", "jobs.periods", "jobs.register", "jobs.errors", "jobs.rows", "jobs.sets")
     for path in _modules("jobs", room):
         ours = {module for module in _imports(path) if _under(module, "jobs")}
         assert all(_under(module, *allowed) for module in ours), f"{_name(path)} imports {ours}"

@@ -140,19 +140,28 @@ def diff(
 
 
 def withdraw(
-    name: Name,
-    versions: Annotated[list[str], typer.Argument(help="versions to withdraw")],
-    reason: Annotated[str, typer.Option("--reason", help="why; it is published")],
-    by: Annotated[str, typer.Option("--by", help="who decided; it is published")],
+    name: Annotated[str, typer.Argument(help="dataset or product, such as products/population")] = "",
+    versions: Annotated[list[str] | None, typer.Argument(help="versions to withdraw")] = None,
+    reason: Annotated[str, typer.Option("--reason", help="why; it is published")] = "",
+    by: Annotated[str, typer.Option("--by", help="who decided; it is published")] = "",
+    due: Annotated[bool, typer.Option("--due", help="what may be public no longer; without --by only listed")] = False,
     json: AsJson = False,
 ) -> None:
     """Withdraw released versions whole, by a signed statement: data and changes that hold it go, the site says why.
 
     Example: lake withdraw products/population 1.0.0 --reason "a wrong source file" --by dpo@city.example
     """
+    from jobs.errors import RequestError
     from jobs.stages import publish
     from jobs.storage.tables import Lake
 
+    if due:
+        if name or versions or reason:
+            raise RequestError("--due finds versions and reasons itself.", remedy="lake withdraw --due [--by WHO].")
+        _withdraw_due(by, json=json)
+        return
+    if not (name and versions and reason and by):
+        raise RequestError("a withdrawal says of what, why and by whom.", remedy="NAME VERSION --reason WHY --by WHO.")
     said = {True: "withdrawn", False: "changes withdrawn"}
     with Lake.open() as lake:
         with progress(f"withdrawing {name}"):
@@ -165,6 +174,31 @@ def withdraw(
         else:
             say("these versions were withdrawn already.")
         show_on_site(lake)
+
+
+def _withdraw_due(by: str, *, json: bool) -> None:
+    """List the versions that must be gone today, and withdraw them where somebody says so."""
+    from jobs.releases import periods
+    from jobs.stages import expire
+    from jobs.storage.tables import Lake
+
+    with Lake.open() as lake:
+        found = periods.due(lake, periods.today())
+        rows = [
+            {"dataset": name, "version": version, "status": "withdrawn" if by else "due", "reason": reason}
+            for (name, reason), some in found.items() for version in some
+        ]
+        if by:
+            with progress("withdrawing what is due"):
+                expire.run(lake, by=by)
+        if json:
+            emit(rows)
+        elif rows:
+            table(rows, ("dataset", "version", "status", "reason"))
+        else:
+            say("no version is due.")
+        if by and rows:
+            show_on_site(lake)
 
 
 def export(

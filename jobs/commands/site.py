@@ -39,11 +39,13 @@ def portal(
 
 
 def show_on_site(lake: Lake) -> dict[str, Any]:
-    """Build the site, so that it shows what was just released or withdrawn; say on stderr what was done."""
+    """Build the site, which shows what was released or withdrawn, then the feed; say on stderr what was done."""
     from jobs.portal.build import build
+    from jobs.releases.announcement import announce
 
     with progress("building the site"):
         done = build(lake)
+        announce(lake)
     say(f"the site: {done['datasets']} datasets, {done['renewed']} looked at anew, {done['written']} files written.")
     if not done["front_end"]:
         say("without search and questions: `make portal` builds the front end.")

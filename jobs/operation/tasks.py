@@ -173,6 +173,20 @@ def site() -> dict[str, Any]:
         raise AirflowException(f"site: {unexpected(error)}") from None  # its text may quote a cell
 
 
+def announced() -> None:
+    """Tell the feed's readers and search engines what the site now shows."""
+    from airflow.sdk.exceptions import AirflowException
+
+    from jobs.releases.announcement import announce
+    from jobs.storage.tables import Lake
+
+    try:
+        with Lake.open() as lake:
+            announce(lake)
+    except LakeError as error:
+        raise AirflowException(str(error)) from None
+
+
 def waiting_cases(register: str, limit: int) -> list[str]:
     """Return the ids of cases that wait for a person, the surest suggestions first, at most `limit`; skips on none."""
     from airflow.sdk.exceptions import AirflowSkipException

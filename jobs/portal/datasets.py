@@ -15,9 +15,9 @@ from jobs.contract import Text
 from jobs.layers import slug
 from jobs.portal import charts
 from jobs.portal.profile import Profile, counts, plottable, profile
-from jobs.portal.words import department
 from jobs.releases.listing import Released
 from jobs.releases.metadata.croissant import schema_org
+from jobs.releases.metadata.departments import department
 from jobs.releases.metadata.entry import CYCLES, Entry
 from jobs.releases.metadata.portal import newest
 

@@ -14,7 +14,8 @@ from jobs.contract import THEMES, Text
 from jobs.portal.charts import spark
 from jobs.portal.datasets import FIRST_ROWS, View, quality, statements
 from jobs.portal.snippets import snippets
-from jobs.portal.words import LANGUAGES, department, words
+from jobs.portal.words import LANGUAGES, breaking_zh, words
+from jobs.releases.metadata.departments import department
 from jobs.releases.metadata.entry import THEMES_EN, Entry
 
 FILES = Path(__file__).parent / "templates"
@@ -113,8 +114,10 @@ class _Renderer:
         )
         self.environment.filters |= {"said": self.said, "bytes": size, "share": share, "number": "{:,}".format}
         self.environment.globals |= {
+            "colon": "：" if language == "zh" else ": ", "comma": "，" if language == "zh" else ", ",
             "w": self.words, "language": language, "site": site, "spark": spark, "statements": statements,
-            "department": department, "end": self.end, "themes": list(zip(THEMES, THEMES_EN, strict=True)),
+            "department": department, "breaking_zh": breaking_zh, "end": self.end,
+            "themes": list(zip(THEMES, THEMES_EN, strict=True)),
         }
 
     def __call__(self, template: str, name: str, **values: Any) -> bytes:

@@ -2,39 +2,35 @@
 
 from __future__ import annotations
 
-from jobs.contract import Text
+import re
 
 LANGUAGES = ("zh", "en")
-
-# Departments by the first part of a dataset's name; one that is not here is named by its own words.
-DEPARTMENTS = {
-    "civil_affairs": Text(zh="民政部门", en="Civil affairs"),
-    "education": Text(zh="教育部门", en="Education"),
-    "environment": Text(zh="生态环境部门", en="Environment"),
-    "health": Text(zh="卫生健康部门", en="Health"),
-    "human_resources": Text(zh="人力资源部门", en="Human resources"),
-    "market_regulation": Text(zh="市场监管部门", en="Market regulation"),
-    "natural_resources": Text(zh="自然资源部门", en="Natural resources"),
-    "products": Text(zh="数据湖（跨部门产品）", en="Data lake (products of several departments)"),
-    "public_security": Text(zh="公安部门", en="Public security"),
-    "social_security": Text(zh="社会保障部门", en="Social security"),
-    "statistics": Text(zh="统计部门", en="Statistics"),
-    "taxation": Text(zh="税务部门", en="Taxation"),
-    "transport": Text(zh="交通运输部门", en="Transport"),
-}
-
-
-def department(dataset: str) -> Text:
-    """Return the name of the department a dataset belongs to."""
-    first = dataset.partition("/")[0]
-    words = first.replace("_", " ").capitalize()
-    return DEPARTMENTS.get(first, Text(zh=words, en=words))
 
 
 def words(language: str) -> dict[str, str]:
     """Return every word of the site in one language."""
     return {key: said[LANGUAGES.index(language)] for key, said in _WORDS.items()}
 
+
+def breaking_zh(reason: str) -> str:
+    """Return in Chinese why a version breaks its readers, as its manifest says it; what is not known stays as it is."""
+    for pattern, said in _BREAKING.items():
+        if told := re.fullmatch(pattern, reason):
+            named = {key: _FACTS_ZH.get(value, value) for key, value in told.groupdict().items()}
+            return said.format(**named)
+    return reason
+
+
+_BREAKING = {
+    r"the column (?P<name>\w+) is gone": "字段 {name} 已删除",
+    r"the column (?P<name>\w+) has another (?P<fact>[\w ]+)": "字段 {name} 的{fact}有变更",
+    r"the (?P<fact>\w+) is another": "{fact}有变更",
+}
+_FACTS_ZH = {
+    "type": "类型", "stored type": "存储类型", "derivation": "处理方式", "code list": "代码表", "key": "主键",
+    "licence": "许可协议",
+    "arrow": "存储类型", "terms": "处理方式", "codes": "代码表",  # as older manifests say it
+}
 
 _WORDS: dict[str, tuple[str, str]] = {
     "site": ("公共数据开放", "Open public data"),
@@ -131,14 +127,14 @@ _WORDS: dict[str, tuple[str, str]] = {
     "added": ("新增", "added"),
     "removed": ("删除", "removed"),
     "changed": ("修改", "changed"),
-    "since": ("自", "since"),
+    "since": ("自 {} 以来", "since {}"),
     "why_source": ("来自新数据", "from new data"),
     "why_pipeline": ("来自代码或条款变更", "from changed code or terms"),
     "why_unattributed": ("未归因", "not attributed"),
     "quality": ("质量", "Quality"),
     "quality_lead": (
-        "以下为本数据所依据的部门交付的核算；每次交付均通过质量门。",
-        "What the departments delivered for this data. Every delivery passed its quality gate.",
+        "以下为本数据所依据的部门交付的核算；每次交付均通过质量检查。",
+        "What the departments delivered for this data. Every delivery passed its quality checks.",
     ),
     "deliveries": ("交付次数", "Deliveries"),
     "delivered": ("交付行数", "Delivered"),

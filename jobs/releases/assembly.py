@@ -79,6 +79,7 @@ def assemble(folder: Path, recipe: Recipe, attested: Mapping[str, Any], signer: 
     if id_changes.carried(made.contract, made.catalogue):
         (folder / id_changes.FILE).write_bytes(formats.csv_bytes(id_changes.table(inputs.id_changes)))
         entry = replace(entry, feed=_data_file(folder / id_changes.FILE), feed_rows=len(inputs.id_changes))
+    entry = replace(entry, shown_until=made.until.isoformat() if made.until else None)
     risk, quality = {**privacy(made), "attack": inputs.attack}, list(inputs.quality)
     written: dict[str, bytes] = {
         "risk.json": formats.json_bytes(risk),
@@ -107,6 +108,7 @@ def assemble(folder: Path, recipe: Recipe, attested: Mapping[str, Any], signer: 
         "rules": dict(recipe.rules),
         "code_lists": made.code_lists,
         "keys": dict(recipe.keys),
+        **({"shown_until": made.until.isoformat()} if made.until else {}),
     }
     seal(folder, facts, attested, signer)
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import date
 from functools import cached_property
 from typing import Any
 
@@ -15,7 +16,7 @@ from jobs.catalogue import Catalogue
 from jobs.contract import GROUP_THRESHOLD, Contract
 from jobs.errors import ReleaseRefused
 from jobs.privacy import grades
-from jobs.releases import cells, describe, formats, terms
+from jobs.releases import cells, describe, formats, periods, terms
 from jobs.releases.manifest import decimal
 from jobs.releases.metadata.entry import column_document
 from jobs.rows.codes import CodeBook
@@ -34,6 +35,8 @@ class Draft:
     `held`: what was held back for what its difference to earlier releases would tell, None where nothing was compared.
     `exact`: the true cells of a table that is published with noise, which never leave; `table` is then zeros until
     `epsilon` has drawn the noise, and `private` says what that spent. `pseudonym_key`: id of the release's own key.
+    `until`: the first day on which a row's time in public is over, None where rows have no such end; `day`: that on
+    which it was not.
     """
 
     contract: Contract
@@ -47,6 +50,8 @@ class Draft:
     exact: pl.DataFrame | None = field(default=None, repr=False)
     private: Mapping[str, Any] | None = None
     pseudonym_key: str = ""
+    until: date | None = None
+    day: date | None = None
 
     @property
     def threshold(self) -> int:
@@ -103,9 +108,10 @@ class Draft:
         }
 
 
-def draft(gold: pl.LazyFrame, contract: Contract, catalogue: Catalogue) -> Draft:
+def draft(gold: pl.LazyFrame, contract: Contract, catalogue: Catalogue, day: date | None = None) -> Draft:
     """Return what a release of these gold rows would be; nothing is written.
 
+    `day`: rows whose time in public has not begun or is over on it are out of scope (needed by `release.period`).
     Raises ReleaseRefused when the contract publishes nothing or more openly than its grade allows, and when its key
     does not tell the rows apart.
     """
@@ -119,11 +125,11 @@ def draft(gold: pl.LazyFrame, contract: Contract, catalogue: Catalogue) -> Draft
     if found:
         where, what, remedy = found
         raise ReleaseRefused(what, dataset=contract.name, layer="open", where=".".join(where), remedy=remedy)
-    rows = _in_scope(gold, contract, catalogue).collect()
+    rows, until = periods.shown(_in_scope(gold, contract, catalogue), contract, catalogue, day)
     published = generalise(rows, contract, codes)
     published = published.with_columns(pl.col(pl.String).replace("", None))  # CSV could not tell the two apart
     if contract.privacy is not None:
-        return _undrawn(rows, published, contract, catalogue, codes)
+        return replace(_undrawn(rows, published, contract, catalogue, codes), until=until, day=day)
     # In a table of counts every column splits the cells, whatever was argued about it.
     quasi = tuple(contract.published) if contract.aggregate else contract.quasi_identifiers
     subjects = {f"{SUBJECT}{name}": rows[name] for name in _subjects(contract, rows)}
@@ -135,7 +141,8 @@ def draft(gold: pl.LazyFrame, contract: Contract, catalogue: Catalogue) -> Draft
     table = _counted(result.rows, contract) if contract.aggregate else result.rows
     if contract.release.key != "none":
         check_key(table, contract.release.key)
-    return Draft(contract, catalogue, codes, table, result, quasi, terms.fingerprint(contract, catalogue))
+    print_ = terms.fingerprint(contract, catalogue)
+    return Draft(contract, catalogue, codes, table, result, quasi, print_, until=until, day=day)
 
 
 def _undrawn(

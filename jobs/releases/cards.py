@@ -7,6 +7,7 @@ from typing import Any
 
 from jobs.releases.metadata.entry import CYCLES, Entry
 
+KINDS = {"aggregate": "aggregated counts", "microdata": "single rows"}
 MODES_ZH = {"public": "完全公开共享", "controlled": "受控公开共享", "enclave": "领地公开共享"}
 
 
@@ -22,15 +23,16 @@ def card_en(
         f"| theme | {entry.theme_number} {entry.theme_en} |",
         f"| updated | {CYCLES[entry.cycle].text.en} |",
         f"| licence | [{entry.licence_name}]({entry.licence_url}) |",
-        f"| publisher | {entry.publisher} |", f"| contact, corrections | {entry.contact} |",
-        f"| made from | {'; '.join(entry.sources)} |", "",
+        f"| publisher | {entry.publisher.en} |", f"| contact, corrections | {entry.contact} |",
+        f"| made from | {'; '.join(one.en for one in entry.spoken_sources)} |",
+        *([f"| public until | {entry.shown_until}; withdrawn from that day |"] if entry.shown_until else []), "",
         "## Columns", "", "| column | meaning | type | how it came about |", "|---|---|---|---|",
         *[f"| `{c.name}` | {_cell(c.title.en)} | {c.type} | {_cell(c.derivation.en)} |" for c in entry.columns], "",
         "## Changes", "", *_changes_en(changes), "", *_identifiers(
             entry, "What became of the organisations' identifiers in it (merged, or in doubt): `id_changes.csv`."
         ),
         "## Quality", "",
-        "Rows delivered by the departments whose data this stands on. Every delivery passed its quality gate.", "",
+        "Rows delivered by the departments whose data this stands on. Every delivery passed its quality checks.", "",
         "| dataset | deliveries | rows | accepted | rejected | repeated |", "|---|---|---|---|---|---|",
         *[
             f"| {q['dataset']} | {q['batches']} | {q['delivered']} | {q['accepted']} | {q['quarantined']} "
@@ -42,7 +44,7 @@ def card_en(
         *_risk_en(risk), *_held_en(risk), *_attacked_en(risk), "", "## How to check", "",
         "`python verify.py . --key FINGERPRINT`: the fingerprint of the publisher's key is on its site, in `key.json`.",
         "", "## How to cite", "",
-        f"{entry.publisher}: {entry.title.en}, version {entry.version}, data of {entry.data_date}. {entry.address}",
+        f"{entry.publisher.en}: {entry.title.en}, version {entry.version}, data of {entry.data_date}. {entry.address}",
     ]
     return "\n".join(lines) + "\n"
 
@@ -58,14 +60,15 @@ def card_zh(
         f"| 行数 | {entry.rows} |", f"| 开放领域 | {entry.theme_number} {entry.theme} |",
         f"| 更新周期 | {CYCLES[entry.cycle].text.zh} |",
         f"| 许可协议 | [{entry.licence}]({entry.licence_url}) |",
-        f"| 数据提供方 | {entry.publisher} |", f"| 联系与纠错 | {entry.contact} |",
-        f"| 来源 | {'；'.join(entry.sources)} |", "",
+        f"| 数据提供方 | {entry.publisher.zh} |", f"| 联系与纠错 | {entry.contact} |",
+        f"| 来源 | {'；'.join(one.zh for one in entry.spoken_sources)} |",
+        *([f"| 公示至 | {entry.shown_until}（自该日起撤回本版本） |"] if entry.shown_until else []), "",
         "## 字段", "", "| 字段 | 名称 | 类型 | 处理方式 |", "|---|---|---|---|",
         *[f"| `{c.name}` | {_cell(c.title.zh)} | {c.type} | {_cell(c.derivation.zh)} |" for c in entry.columns], "",
         "## 变更", "", *_changes_zh(changes), "", *_identifiers(
             entry, "所发布的法人单位标识的变更（合并或存疑）见 `id_changes.csv`。"
         ),
-        "## 质量", "", "所依据的各部门交付数据的核算；每次交付均通过质量门。", "",
+        "## 质量", "", "所依据的各部门交付数据的核算；每次交付均通过质量检查。", "",
         "| 数据集 | 交付次数 | 行数 | 接收 | 拒收 | 重复 |", "|---|---|---|---|---|---|",
         *[
             f"| {q['dataset']} | {q['batches']} | {q['delivered']} | {q['accepted']} | {q['quarantined']} "
@@ -77,7 +80,7 @@ def card_zh(
         *_risk_zh(risk), *_held_zh(risk), *_attacked_zh(risk), "",
         "## 如何核验", "", "`python verify.py . --key 指纹`：发布方公钥指纹见其网站的 `key.json`。", "",
         "## 如何引用", "",
-        f"{entry.publisher}：{entry.title.zh}，版本 {entry.version}，数据截至 {entry.data_date}。{entry.address}",
+        f"{entry.publisher.zh}：{entry.title.zh}，版本 {entry.version}，数据截至 {entry.data_date}。{entry.address}",
     ]
     return "\n".join(lines) + "\n"
 
@@ -102,15 +105,28 @@ def _risk_en(risk: Mapping[str, Any]) -> list[str]:
         ]
     measured = risk["gb_t_42460"]
     return [
-        f"Released as {risk['kind']} for {risk['mode']} use. Every row shares its values in "
-        f"{_list(risk['quasi_identifiers']) or 'no column'} with at least {risk['smallest_group']} people or rows; the "
-        f"threshold is {risk['threshold']}. Of {risk['underlying_rows']} rows {risk['kept']} are published and "
+        f"Released as {KINDS[risk['kind']]} for {risk['mode']} use. {_shared_en(risk)} The threshold is "
+        f"{risk['threshold']}. Of {risk['underlying_rows']} rows {risk['kept']} are published and "
         f"{risk['suppressed']} are left out because their group stayed too small. Risk of being recognised by "
         f"GB/T 42460-2023 annex D: R = {measured['r']} (largest {measured['r_max']}, mean {measured['r_avg']}; allowed "
         f"{measured['threshold']}), grade {measured['grade']}. Harm in the wrong hands, by the grades 1 to 4 of "
         f"GB/T 43697-2024 as implemented: departments' rows {risk['gb_t_43697']['made_from']}, this release "
         f"{risk['gb_t_43697']['release']}. All figures: `risk.json`; `verify.py` recomputes those of the groups.",
     ]
+
+
+def _shared_en(risk: Mapping[str, Any]) -> str:
+    least, columns = risk["smallest_group"], _list(risk["quasi_identifiers"])
+    if not columns:
+        return f"No column tells its {least} people or rows apart."
+    return f"Whatever is combined of {columns}, at least {least} people or rows have it in common."
+
+
+def _shared_zh(risk: Mapping[str, Any]) -> str:
+    least, columns = risk["smallest_group"], "、".join(risk["quasi_identifiers"])
+    if not columns:
+        return f"任何列都不区分其中的 {least} 人（行）；"
+    return f"在 {columns} 上取值相同的至少有 {least} 人（行）；"
 
 
 def _risk_zh(risk: Mapping[str, Any]) -> list[str]:
@@ -132,8 +148,7 @@ def _risk_zh(risk: Mapping[str, Any]) -> list[str]:
     measured = risk["gb_t_42460"]
     return [
         f"以{'汇总数据' if risk['kind'] == 'aggregate' else '微数据'}形式{MODES_ZH[risk['mode']]}。"
-        f"每一行在{_list(risk['quasi_identifiers']) or '任何列'}上的取值至少与 {risk['smallest_group']} 人（行）相同，"
-        f"阈值为 {risk['threshold']}。共 {risk['underlying_rows']} 行，发布 {risk['kept']} 行，"
+        f"{_shared_zh(risk)}阈值为 {risk['threshold']}。共 {risk['underlying_rows']} 行，发布 {risk['kept']} 行，"
         f"因所在组过小而未发布 {risk['suppressed']} 行。按 GB/T 42460-2023 附录 D 的重标识风险 R = {measured['r']}"
         f"（最大 {measured['r_max']}，平均 {measured['r_avg']}，允许 {measured['threshold']}），"
         f"{measured['grade']} 级。数据分级（GB/T 43697-2024，按本系统实现，1 至 4 级）：部门数据 "
@@ -147,6 +162,9 @@ def _held_en(risk: Mapping[str, Any]) -> list[str]:
     held = risk.get("held_back")
     if not held:
         return []
+    if not held["groups_held"] and not held["groups_taken_down"]:
+        return ["", f"A group changes by {held['least_change']} rows or more between releases, or not at all: every "
+                "group of this one did, or stayed the same."]
     return ["", f"A group changes by {held['least_change']} rows or more between releases, or not at all: "
             f"{held['groups_held']} groups stayed as they were, {held['groups_taken_down']} were left out whole "
             "because rows of theirs had to go, or could not stay where every release has its own pseudonyms."]
@@ -157,6 +175,8 @@ def _held_zh(risk: Mapping[str, Any]) -> list[str]:
     held = risk.get("held_back")
     if not held:
         return []
+    if not held["groups_held"] and not held["groups_taken_down"]:
+        return ["", f"相邻版本之间，每组变化不少于 {held['least_change']} 行，否则暂不更新：本版没有需要等待的组。"]
     return ["", f"相邻版本之间，每组变化不少于 {held['least_change']} 行，否则暂不更新："
             f"{held['groups_held']} 组保持上一版，"
             f"{held['groups_taken_down']} 组因须撤下其中的行，或因每次发布使用各自的假名，而整组不发布。"]
@@ -192,7 +212,7 @@ def _changes_en(changes: Mapping[str, Any]) -> list[str]:
     if not changes["windows"]:
         return [f"A full snapshot without changes: {changes['restart']}."]
     last = changes["windows"]["last"]
-    lines = [f"Since {last}: {_list(f'{n} {kind}' for kind, n in changes['from'][last]['counts'].items())} rows."]
+    lines = [f"Rows since {last}: {_list(f'{n} {kind}' for kind, n in changes['from'][last]['counts'].items())}."]
     words = {
         "source": "from new data", "pipeline": "from changed code or terms",
         "unattributed": "not attributed (the earlier rows are gone)",

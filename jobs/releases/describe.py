@@ -153,8 +153,8 @@ def _derived(field: ContractField, name: str, catalogue: Catalogue, coarser: Seq
     zh = f"由{field.from_ or name}（{spec.title.zh}）取{said_zh}。"
     if coarser:
         wider = [step for step in coarser if step not in ("suppressed", "magnitude")]
-        listed = f"wider ({', '.join(method_named(step)[0].says for step in wider)}), at last" if wider else ""
-        listed_zh = f"更宽的值（{'、'.join(_LEAVES_ZH[step] for step in wider)}），最终为" if wider else ""
-        en += f" Rows of a group below {k} have a value that is {listed} {SUPPRESSED}.".replace("  ", " ")
-        zh += f"不足 {k} 的组显示{listed_zh} {SUPPRESSED}。"
+        listed = f"a coarser value ({', '.join(method_named(step)[0].says for step in wider)}) or " if wider else ""
+        listed_zh = f"较粗的值（{'、'.join(_LEAVES_ZH[step] for step in wider)}）或" if wider else ""
+        en += f" Groups of fewer than {k} show {listed}{SUPPRESSED}."
+        zh += f"不足 {k} 行（人）的组显示{listed_zh} {SUPPRESSED}。"
     return Text(en=en, zh=zh)

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 
 from jobs.errors import RequestError, SourceError
-from jobs.releases.verify import MANIFEST, SEALED
+from jobs.releases.verify import MANIFEST, SEALED, VERSION
 
 TIMEOUT_SECONDS = 60.0
 _STATEMENTS = 100  # a release is touched by a withdrawal or two
@@ -43,8 +43,9 @@ def fetch(url: str, into: Path) -> Path:
 def _manifest(client: httpx.Client, base: str) -> dict[str, Any]:
     answer = client.get(base + MANIFEST)
     try:
-        manifest = json.loads(answer.content) if answer.is_success else None
-        if manifest is not None and all(key in manifest for key in ("version", "files", "previous")):
+        manifest = json.loads(answer.content) if answer.is_success else {}
+        known = all(key in manifest for key in ("version", "files", "previous"))
+        if known and VERSION.match(manifest["version"]):  # it names a folder of this machine
             return dict(manifest)
     except (ValueError, TypeError):
         pass

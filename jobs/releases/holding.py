@@ -11,7 +11,7 @@ import polars as pl
 
 from jobs.contract import Contract
 from jobs.errors import ReleaseRefused, RequestError
-from jobs.releases import adversary, inputs, listing, pseudonyms
+from jobs.releases import adversary, inputs, listing, periods, pseudonyms
 from jobs.releases.build import Draft
 from jobs.sets.anonymity import Anonymised
 from jobs.sets.changes import comparable
@@ -33,7 +33,8 @@ def comparison(lake: Lake, made: Draft) -> Comparison:
     """Return what a new release of a draft is compared with: every earlier one that is out and has its columns.
 
     Nothing, where the release is about no person, about things that a public key names, or has noise, whose ε adds up.
-    A delivery withdrawn since the last release is a takedown: its rows are not held back.
+    A delivery withdrawn since the last release is a takedown, and so is a time in public that is over: rows that have
+    to go are not held back.
     """
     name = made.contract.name
     if made.exact is not None or made.key or not adversary.roles(lake, made.contract):
@@ -43,7 +44,8 @@ def comparison(lake: Lake, made: Draft) -> Comparison:
     if not alike or alike[-1] is not there[-1]:
         return Comparison()
     since = datetime.fromisoformat(alike[-1].attestation["released_at"])
-    return Comparison([one.version for one in alike], _taken_down(lake, made.contract, since))
+    gone = any(periods.over(one, made.day) for one in alike) or _taken_down(lake, made.contract, since)
+    return Comparison([one.version for one in alike], gone)
 
 
 def settled(lake: Lake, made: Draft, against: Comparison) -> Draft:

@@ -10,6 +10,7 @@ import io
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from datetime import date
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
@@ -39,6 +40,7 @@ class Inputs:
     the lake's own attack came to on the day, None where the release is about no person. `against`, `takedown`: see
     `holding.Comparison`. `id_changes`: what the registers said that day of the organisations' identifiers it shows.
     `draw`: the noise in the ledger of ε, empty where there is none. `pseudonym_key`: id of the release's own key.
+    `day`: that on which rows had to be in their time in public (ISO 8601), empty in versions made before there was one.
     """
 
     version: str
@@ -56,6 +58,12 @@ class Inputs:
     takedown: bool = False
     draw: str = ""
     pseudonym_key: str = ""
+    day: str = ""
+
+    @property
+    def judged_on(self) -> date | None:
+        """Return the day on which rows were in their time in public."""
+        return date.fromisoformat(self.day) if self.day else None
 
 
 def datasets(lake: Lake, contract: Contract) -> list[str]:

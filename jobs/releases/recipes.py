@@ -58,7 +58,7 @@ def rebuild(lake: Lake, dataset: str, version: str, into: Path | None = None) ->
     """
     released = listing.version(lake.objects, dataset, version)
     decided, gold = inputs.kept(lake.objects, released)
-    made = build.draft(gold.lazy(), lake.catalogue.contract(dataset), lake.catalogue)
+    made = build.draft(gold.lazy(), lake.catalogue.contract(dataset), lake.catalogue, decided.judged_on)
     made = epsilon.drawn(lake.objects, made, decided.draw)
     made = settled(lake, made, Comparison(decided.against, decided.takedown))
     made = pseudonyms.by_id(lake.objects, made, decided.pseudonym_key)
@@ -115,8 +115,8 @@ def _recomputed(lake: Lake, made: Draft, last: listing.Released) -> pl.DataFrame
     if made.exact is not None:
         return None  # the noise of another day would be drawn again
     try:
-        _, gold = inputs.kept(lake.objects, last)
-        return build.draft(gold.lazy(), made.contract, made.catalogue).table
+        decided, gold = inputs.kept(lake.objects, last)
+        return build.draft(gold.lazy(), made.contract, made.catalogue, decided.judged_on).table
     except (RequestError, ReleaseRefused, pl.exceptions.PolarsError):
         return None  # the rows are gone, or are not what today's contract reads
 

@@ -36,7 +36,7 @@ def resolved(contract: Contract, catalogue: Catalogue) -> dict[str, Any]:
     return {
         "dataset": contract.name,
         "methods": METHODS,
-        "release": release.model_dump(mode="json") if release else None,
+        "release": release.model_dump(mode="json", exclude=release.unused) if release else None,
         "threshold": GROUP_THRESHOLD[release.mode] if release else None,
         "quasi_identifiers": list(contract.quasi_identifiers),
         "aggregate": contract.aggregate.model_dump(mode="json") if contract.aggregate else None,

@@ -12,15 +12,19 @@ from __future__ import annotations
 import argparse
 import csv
 import hashlib
+import io
 import json
 import os
 import re
+import stat
 import sys
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from fractions import Fraction
-from operator import itemgetter
+from itertools import chain, islice, zip_longest
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -29,14 +33,12 @@ SEALED = (MANIFEST, SIGNATURE, ATTESTATION)  # what the list of files cannot hol
 FORMAT, WITHDRAWAL = "open-release/1", "open-release-withdrawal/1"
 KEPT = (*SEALED, "verify.py")  # what stays of a release that is withdrawn
 PAGES = ("index.html", "index.en.html")  # the portal's pages about a version, made anew by every build
-_VERSION = re.compile(r"^[0-9]+\.[0-9]+\.[0-9]+$")
+VERSION = re.compile(r"^[0-9]+\.[0-9]+\.[0-9]+\Z")
 DIGEST = re.compile(r"\b[0-9a-f]{64}\b")
 _CHUNK = 1 << 20
-# What reading a file that is not what it should be can end in.
-_UNREADABLE = (
-    LookupError, TypeError, ValueError, AttributeError, ArithmeticError, OSError, RecursionError, StopIteration,
-    csv.Error,
-)
+_PIECE, _BATCH, _LINES = 1 << 23, 1 << 17, 1 << 17  # bytes of CSV, rows of Parquet, bytes of lines looked at together
+_KINDS = ("added", "removed", "changed")
+_SPECIAL = re.compile(r'[,"\r\n]')
 
 
 class Broken(Exception):  # noqa: N818 (says what does not hold, not what failed)
@@ -50,10 +52,6 @@ class Findings:
     rows: list[tuple[str, str, str]] = field(default_factory=list)
     status: str = "released"
 
-    def holds(self, check: str, what: str) -> None:
-        """Record a check that holds."""
-        self.rows.append((check, "holds", what))
-
     def fails(self, check: str, what: str) -> None:
         """Record a check that does not hold."""
         self.rows.append((check, "fails", what))
@@ -64,10 +62,7 @@ class Findings:
 
     def judge(self, check: str, problems: list[str], what: str) -> None:
         """Record a check that holds when there are no problems."""
-        for problem in problems:
-            self.fails(check, problem)
-        if not problems:
-            self.holds(check, what)
+        self.rows += [(check, "fails", problem) for problem in problems] or [(check, "holds", what)]
 
     @property
     def problems(self) -> list[str]:
@@ -84,9 +79,9 @@ def verify(folder: Path, *, key: str | None = None, head: str | None = None, log
         if head is not None:
             same = digest == head.lower()
             found.judge("head", [] if same else ["this is not the manifest that was expected."], digest[:16])
-        if log is not None:
-            _check_log(log, manifest, digest, found)
         gone = _withdrawn(folder, manifest, public, found)
+        if log is not None:
+            _check_log(log, manifest, public, digest, gone, found)
         _check_files(folder, manifest, gone, found)
         _check_chain(folder, manifest, found)
         if found.problems:
@@ -98,24 +93,33 @@ def verify(folder: Path, *, key: str | None = None, head: str | None = None, log
         _check_changes(folder, manifest, gone, found)
     except Broken as broken:
         found.fails("release", str(broken))
-    except _UNREADABLE as error:
+    except Exception as error:  # whatever reading a file that is not what it should be can end in
         found.fails("release", f"it is not complete: {type(error).__name__} where every release has something.")
     return found
 
 
 # -- documents and signatures ------------------------------------------------------------------------------------------
-def read_canonical(path: Path) -> dict[str, Any]:
-    """Return a signed document; raise Broken when it is not there or not canonical (RFC 8785, no fractions)."""
-    if not path.is_file() or path.is_symlink():
-        raise Broken(f"{path.name} is missing.")
-    data = path.read_bytes()
+def read_canonical(path: Path, names: tuple[str, ...] = ()) -> dict[str, Any]:
+    """Return a signed document, of these names alone where they are given.
+
+    Raises Broken when it is not there or not canonical (RFC 8785, no fractions, no number that others round).
+    """
+    if path.is_symlink() or not path.is_file():
+        raise Broken(f"{path.name} is not a file of its own." if os.path.lexists(path) else f"{path.name} is missing.")
+    return _canonical(path.read_bytes(), path.name, names)
+
+
+def _canonical(data: bytes, name: str, names: tuple[str, ...] = ()) -> dict[str, Any]:
     try:
-        document = json.loads(data, parse_float=_no_fraction, parse_constant=_no_fraction)
-    except ValueError:
-        raise Broken(f"{path.name} is not JSON without fractions.") from None
-    if not isinstance(document, dict) or canonical(document) != data:
-        raise Broken(f"{path.name} is not canonical (RFC 8785).")
-    return document
+        document = json.loads(data, parse_float=_whole, parse_constant=_whole, parse_int=_whole)
+        same = isinstance(document, dict) and canonical(document) == data
+    except (ValueError, RecursionError):
+        raise Broken(f"{name} is not JSON of texts and whole numbers.") from None
+    if not same:
+        raise Broken(f"{name} is not canonical (RFC 8785).")
+    if names and sorted(document) != sorted(names):
+        raise Broken(f"{name} holds something else than {', '.join(names)}.")
+    return dict(document)
 
 
 def canonical(document: Any) -> bytes:
@@ -123,29 +127,42 @@ def canonical(document: Any) -> bytes:
     return json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
 
-def _no_fraction(text: str) -> Any:
-    raise ValueError(text)
+def _whole(text: str) -> int:
+    if len(text) > 17 or abs(int(text)) >= 1 << 53:  # a fraction and NaN are no int either
+        raise ValueError(text)
+    return int(text)
+
+
+def _hex(text: Any, name: str) -> bytes:
+    """Return the bytes of lower-case hex digits: written in another way the same signature would be another file."""
+    if not isinstance(text, str) or not re.fullmatch(r"(?:[0-9a-f]{2})*", text):
+        raise Broken(f"{name} holds something else than hex digits.")
+    return bytes.fromhex(text)
 
 
 def _signed_manifest(folder: Path, found: Findings, key: str | None) -> tuple[dict[str, Any], bytes]:
     manifest = read_canonical(folder / MANIFEST)
     if manifest.get("format") != FORMAT:
         raise Broken(f"{MANIFEST} is not of the format {FORMAT}.")
-    signature = read_canonical(folder / SIGNATURE)
-    public = bytes.fromhex(signature["public_key"])
+    signature = read_canonical(folder / SIGNATURE, ("algorithm", "attestation", "manifest", "public_key"))
+    public = _hex(signature["public_key"], SIGNATURE)
     fingerprint = hashlib.sha256(public).hexdigest()
+    attested = read_canonical(folder / ATTESTATION)
     for name, part in ((MANIFEST, "manifest"), (ATTESTATION, "attestation")):
-        if not signed_by(public, (folder / name).read_bytes(), bytes.fromhex(signature[part])):
+        if not signed_by(public, (folder / name).read_bytes(), _hex(signature[part], SIGNATURE)):
             raise Broken(f"{name} is not what was signed.")
-    if read_canonical(folder / ATTESTATION)["manifest_sha256"] != sha256(folder / MANIFEST):
+    if attested["manifest_sha256"] != sha256(folder / MANIFEST):
         found.fails("attestation", "it attests another manifest.")
-    found.holds("signature", f"{'SM2' if len(public) == _SM2_BYTES else 'Ed25519'}, key {fingerprint}")
+    algorithm = "SM2" if len(public) == _SM2_BYTES else "Ed25519"
+    if signature["algorithm"] != algorithm:
+        raise Broken(f"{SIGNATURE} names another algorithm than signed.")
+    found.judge("signature", [], f"{algorithm}, key {fingerprint}")
     if key is None:
         found.note("signer", "not authenticated: no --key was given.")
     else:
         same = fingerprint == key.lower()
         found.judge("signer", [] if same else ["another key signed than the one you trust."], "the key you trust")
-    if _VERSION.match(folder.resolve().name) and folder.resolve().name != manifest["version"]:
+    if VERSION.match(folder.resolve().name) and folder.resolve().name != manifest["version"]:
         found.fails("version", f"the folder is {folder.resolve().name}, the manifest is of {manifest['version']}.")
     return manifest, public
 
@@ -291,73 +308,119 @@ def _root(leaves: list[bytes]) -> bytes:
     return hashlib.sha256(b"\1" + _root(leaves[:split]) + _root(leaves[split:])).digest()
 
 
-def _check_files(folder: Path, manifest: dict[str, Any], gone: set[str], found: Findings) -> None:
+def _check_listed(manifest: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return what the manifest says of each file; raise Broken where it names a place that is none of its own."""
     listed = {one["path"]: one for one in manifest["files"]}
-    if any(PurePosixPath(path).is_absolute() or ".." in PurePosixPath(path).parts for path in listed):
-        raise Broken("the manifest names files outside the release.")
-    inside = (path for path in folder.rglob("*") if path.is_symlink() or not path.is_dir())
-    there = {path.relative_to(folder).as_posix() for path in inside}
+    for path in listed:
+        pure = PurePosixPath(path)
+        plain = str(pure) == path and path != "." and "\\" not in path and ":" not in path
+        if pure.is_absolute() or ".." in pure.parts or not plain:
+            raise Broken("the manifest names files outside the release.")
+    # On many machines names that differ in case or composition alone are one file.
+    if len({unicodedata.normalize("NFC", path).casefold() for path in listed}) != len(manifest["files"]):
+        raise Broken("the manifest names a file twice.")
+    starts = [*manifest["changes"]["from"], *([manifest["previous"]["version"]] if manifest["previous"] else [])]
+    if not all(VERSION.match(one) for one in (manifest["version"], *starts)):
+        raise Broken("the manifest names a version that is none.")
+    if not set(manifest["data"].values()) <= set(listed):
+        raise Broken("the manifest does not list its data.")
+    return listed
+
+
+def _check_files(folder: Path, manifest: dict[str, Any], gone: set[str], found: Findings) -> None:
+    listed = _check_listed(manifest)
+    inside = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*")}
+    folders = {name for name, path in inside.items() if path.is_dir() and not path.is_symlink()}
+    there = set(inside) - folders
     there -= {*SEALED, *(path.name for path in folder.glob("withdrawal-*.json"))}  # each of these was found signed
     pages = {name for name in PAGES if name in there and name not in listed and not (folder / name).is_symlink()}
     if pages:
-        what = ", ".join(sorted(pages))
-        found.note("pages", f"{what}: the portal's, not of the release; nothing here speaks for them.")
+        found.note("pages", f"{', '.join(sorted(pages))}: the portal's; nothing here speaks for them.")
     there -= pages
+    above = {str(one) for path in listed for one in PurePosixPath(path).parents}
     problems = [f"{name} is missing." for name in sorted(set(listed) - there - gone)]
-    problems += [f"{name} does not belong to the release." for name in sorted(there - set(listed))]
+    problems += [f"{name} does not belong to the release." for name in sorted((there - set(listed)) | folders - above)]
     checked = sorted(there & set(listed))
-    for name in checked:
-        path, said = folder / name, listed[name]
-        if path.is_symlink() or path.stat().st_size != said["bytes"] or sha256(path) != said["sha256"]:
-            problems.append(f"{name} is not what was released: its SHA-256 is another.")
-        elif "sm3" in hashlib.algorithms_available and _digest(path, "sm3") != said["sm3"]:
-            problems.append(f"{name} is not what was released: its SM3 is another.")
+    with ThreadPoolExecutor(2) as threads:  # hashing leaves the interpreter to others
+        problems += filter(None, threads.map(lambda name: _altered(folder / name, name, listed[name]), checked))
     if merkle_root(manifest["files"]) != manifest["root"]:
         problems.append("the root is not that of the files.")
     found.judge("files", problems, f"{len(checked)} of {len(listed)} files, root {manifest['root'][:16]}")
+    if left := there & gone:
+        found.note("withdrawn", f"{len(left)} files that were withdrawn are still here.")
+
+
+def _altered(path: Path, name: str, said: dict[str, Any]) -> str:
+    """Return how a file is not what was released, nothing where it is."""
+    told = path.lstat()
+    plain = stat.S_ISREG(told.st_mode) and told.st_size == said["bytes"]
+    for algorithm, called in (("sha256", "SHA-256"), ("sm3", "SM3")):
+        if algorithm in hashlib.algorithms_available and not (plain and _digest(path, algorithm) == said[algorithm]):
+            return f"{name} is not what was released: its {called} is another."
+    return ""
 
 
 def _check_chain(folder: Path, manifest: dict[str, Any], found: Findings) -> None:
     previous = manifest["previous"]
     if previous is None:
-        found.holds("chain", "the first version")
+        found.judge("chain", [], "the first version")
         return
     beside = folder.resolve().parent / previous["version"] / MANIFEST
     if not beside.is_file():
         found.note("chain", f"the previous version {previous['version']} is not beside this one.")
         return
-    same = sha256(beside) == previous["sha256"]
     problem = f"version {previous['version']} beside this one is not the one this one follows."
-    found.judge("chain", [] if same else [problem], f"follows {previous['version']}")
+    found.judge("chain", [problem] * (sha256(beside) != previous["sha256"]), f"follows {previous['version']}")
 
 
 def read_log(path: Path) -> list[dict[str, Any]]:
     """Return the entries of a publisher's log; raise Broken when its chain does not hold."""
     entries, before = [], "0" * 64
-    for number, line in enumerate(path.read_bytes().splitlines(), 1):
-        entry = json.loads(line)
-        if canonical(entry) != line or entry["number"] != number or entry["before"] != before:
+    *lines, rest = path.read_bytes().split(b"\n")
+    if rest:
+        raise Broken("the last line of the log is cut off.")
+    for number, line in enumerate(lines, 1):
+        entry = _canonical(line, f"line {number} of the log")
+        if (entry.get("number"), entry.get("before")) != (number, before):
             raise Broken(f"line {number} of the log does not follow the line before it.")
         entries.append(entry)
         before = hashlib.sha256(line).hexdigest()
     return entries
 
 
-def _check_log(path: Path, manifest: dict[str, Any], digest: str, found: Findings) -> None:
-    mine = [entry for entry in read_log(path) if entry["dataset"] == manifest["dataset"]]
-    known = [entry for entry in mine if entry["kind"] == "release" and entry["manifest_sha256"] == digest]
-    found.judge("log", [] if known else ["the log does not know this manifest."], "the log knows this manifest")
-    newest = [entry["version"] for entry in mine if entry["kind"] == "release"][-1:]
+def _check_log(path: Path, manifest: dict[str, Any], public: bytes, mine: str, gone: set[str], found: Findings) -> None:
+    """Find a release, whose manifest has the digest `mine`, in the publisher's log, and the log's end signed."""
+    if not path.is_file():
+        raise Broken(f"there is no log {path.name}.")
+    entries = [entry for entry in read_log(path) if entry["dataset"] == manifest["dataset"]]
+    about = {entry["kind"] for entry in entries if entry["manifest_sha256"] == mine}
+    problems = [] if "release" in about else ["the log does not know this manifest."]
+    if "withdrawal" in about and not gone:
+        problems.append("the log says that this version was withdrawn; its statement is not here.")
+    found.judge("log", problems, "the log knows this manifest")
+    newest = [entry["version"] for entry in entries if entry["kind"] == "release"][-1:]
     if newest and newest[0] != manifest["version"]:
         found.note("log", f"there is a newer version, {newest[0]}.")
+    seal = path.with_suffix(".sig")
+    if not seal.is_file():
+        found.note("log", f"{seal.name} is not beside it: whether lines at its end are missing cannot be told.")
+        return
+    said = read_canonical(seal, ("number", "public_key", "sha256", "signature"))
+    lines = path.read_bytes().splitlines()
+    signed = canonical({"number": said["number"], "sha256": said["sha256"]})
+    if said["public_key"] != public.hex() or not signed_by(public, signed, _hex(said["signature"], seal.name)):
+        raise Broken(f"{seal.name} is not of this release's signer.")
+    ends = (len(lines), hashlib.sha256(lines[-1]).hexdigest()) == (said["number"], said["sha256"]) if lines else False
+    problem = f"the log has {len(lines)} lines and another end than the {said['number']} that were signed."
+    found.judge("log", [] if ends else [problem], f"its end is signed, {said['number']} lines")
 
 
 def _withdrawn(folder: Path, manifest: dict[str, Any], public: bytes, found: Findings) -> set[str]:
     """Return the files that signed statements of withdrawal took away."""
     gone: set[str] = set()
     for path in sorted(folder.glob("withdrawal-*.json")):
-        said = read_canonical(path)
-        statement, seal = said["statement"], bytes.fromhex(said["signature"])
+        said = read_canonical(path, ("signature", "statement"))
+        statement, seal = said["statement"], _hex(said["signature"], path.name)
         about = (statement["dataset"], statement["manifest_sha256"])
         mine = about == (manifest["dataset"], sha256(folder / MANIFEST)) and statement["format"] == WITHDRAWAL
         if not mine or not signed_by(public, canonical(statement), seal):
@@ -375,55 +438,54 @@ def _records(path: Path) -> Iterator[list[str]]:
 
 def _check_table(folder: Path, manifest: dict[str, Any], found: Findings) -> None:
     csv.field_size_limit(1 << 30)
-    path, columns = folder / manifest["data"]["csv"], [one["name"] for one in manifest["columns"]]
-    records = _records(path)
-    if next(records, None) != columns:
+    path, risk, columns = folder / manifest["data"]["csv"], manifest["risk"], [o["name"] for o in manifest["columns"]]
+    if next(_records(path), None) != columns:
         found.fails("schema", f"{path.name} has other columns than the manifest says.")
         return
-    found.holds("schema", f"{len(columns)} columns")
-    if json.loads((folder / "risk.json").read_bytes()) != manifest["risk"]:
+    found.judge("schema", [], f"{len(columns)} columns")
+    if json.loads((folder / "risk.json").read_bytes()) != risk:
         found.fails("groups", "risk.json and the manifest do not say the same.")
-    rows = _check_groups(records, columns, manifest["risk"], found)
+    sensitive = [name for name in risk["sensitive"] if name not in risk["quasi_identifiers"]]
+    wanted = [] if risk["kind"] == "aggregate" else [*risk["quasi_identifiers"], *sensitive]
+    tuples = _check_parquet(folder, manifest, wanted, found)
+    records = islice(_records(path), 1, None)
+    if risk["kind"] == "aggregate":
+        rows = _check_cells(list(records), columns, risk, found)
+    else:
+        if tuples is None:  # not read by pyarrow
+            places = [columns.index(name) for name in wanted]
+            tuples = Counter(tuple([row[n] for n in places]) for row in records)
+        rows = sum(tuples.values())
+        _check_groups(tuples, sensitive, risk, found)
     said = manifest["rows"]
     found.judge("rows", [] if rows == said else [f"{path.name} has {rows} rows, not {said}."], f"{rows} rows")
-    _check_parquet(folder, manifest, found)
 
 
-def _check_groups(records: Iterator[list[str]], columns: list[str], risk: dict[str, Any], found: Findings) -> int:
-    """Count rows and groups anew from the public file; return the rows."""
-    quasi = [columns.index(name) for name in risk["quasi_identifiers"]]
-    sensitive = [columns.index(name) for name in risk["sensitive"] if name not in risk["quasi_identifiers"]]
-    if risk["kind"] == "aggregate":
-        cells = list(records)
-        if risk.get("differential_privacy") is not None:
-            _check_noisy(cells, columns, risk, found)
-            return len(cells)
-        if not risk["counts"]:
-            found.note("groups", "a table of sums alone does not show its groups.")
-            return len(cells)
-        count = columns.index(risk["counts"][0])
+def _check_groups(tuples: Counter[Any], sensitive: list[str], risk: dict[str, Any], found: Findings) -> None:
+    """Judge the groups of a table of single rows, whose tuples are quasi-identifiers and sensitive values."""
+    size, sizes = len(risk["quasi_identifiers"]), Counter[Any]()
+    values: dict[tuple[str, Any], set[Any]] = {}
+    for cell, rows in tuples.items():
+        sizes[cell[:size]] += rows
+        for name, value in zip(sensitive, cell[size:], strict=True):
+            values.setdefault((name, cell[:size]), set()).add(value)
+    lone = sorted({name for (name, _), known in values.items() if len(known) < 2})
+    _judge_sizes(list(sizes.values()), risk, lone, found)
+
+
+def _check_cells(cells: list[list[str]], columns: list[str], risk: dict[str, Any], found: Findings) -> int:
+    """Judge the groups of a table of counts and sums; return its rows."""
+    if risk.get("differential_privacy") is not None:
+        _check_noisy(cells, columns, risk, found)
+    elif not risk["counts"]:
+        found.note("groups", "a table of sums alone does not show its groups.")
+    else:
+        quasi, count = [columns.index(name) for name in risk["quasi_identifiers"]], columns.index(risk["counts"][0])
         sizes: Counter[Any] = Counter()
         for row in cells:
             sizes[tuple(row[n] for n in quasi)] += int(row[count])
         _judge_sizes(list(sizes.values()), risk, [], found)
-        return len(cells)
-    wanted = [*quasi, *sensitive]
-    if not wanted:
-        rows = sum(1 for _ in records)
-        _judge_sizes([rows], risk, [], found)
-        return rows
-    tuples = Counter(map(itemgetter(*wanted), records))  # one column: texts, more: tuples
-    sizes = Counter()
-    values: dict[tuple[int, Any], set[str]] = {}
-    for cell, rows in tuples.items():
-        parts = (cell,) if len(wanted) == 1 else cell
-        group = parts[: len(quasi)]
-        sizes[group] += rows
-        for number, value in enumerate(parts[len(quasi) :]):
-            values.setdefault((number, group), set()).add(value)
-    lone = sorted({risk["sensitive"][number] for (number, _), known in values.items() if len(known) < 2})
-    _judge_sizes(list(sizes.values()), risk, lone, found)
-    return sum(tuples.values())
+    return len(cells)
 
 
 def _check_noisy(cells: list[list[str]], columns: list[str], risk: dict[str, Any], found: Findings) -> None:
@@ -456,52 +518,91 @@ def _judge_sizes(sizes: list[int], risk: dict[str, Any], lone: list[str], found:
     found.judge("groups", problems, f"{len(sizes)} groups of at least {least} (k = {risk['threshold']})")
 
 
-def _check_parquet(folder: Path, manifest: dict[str, Any], found: Findings) -> None:
-    """Compare Parquet with CSV, value by value, where pyarrow is at hand."""
+def _check_parquet(folder: Path, manifest: dict[str, Any], wanted: list[str], found: Findings) -> Counter[Any] | None:
+    """Compare Parquet with CSV where pyarrow is at hand; return how often each tuple of wanted columns is there."""
     try:
-        from pyarrow import compute, parquet, types
-        from pyarrow import csv as arrow_csv
+        from pyarrow import parquet
     except ImportError:
         found.note("parquet", "its digest holds; its rows were not read (pyarrow is not installed).")
-        return
-    table = parquet.read_table(folder / manifest["data"]["parquet"])
-    said = [(one["name"], one["arrow"]) for one in manifest["columns"]]
-    if [(one.name, str(one.type)) for one in table.schema] != said:
-        found.fails("parquet", "it has other columns or types than the manifest says.")
-        return
-    cells = arrow_csv.read_csv(
-        folder / manifest["data"]["csv"],
-        parse_options=arrow_csv.ParseOptions(newlines_in_values=True),
-        convert_options=arrow_csv.ConvertOptions(
-            column_types=dict(zip(table.column_names, table.schema.types, strict=True)), strings_can_be_null=True,
-            null_values=[""], quoted_strings_can_be_null=True,
-        ),
-    )
-    same = cells.num_rows == table.num_rows
-    for name in table.column_names if same else ():
-        column = table[name]
-        if types.is_string(column.type):  # the CSV has an apostrophe before what a spreadsheet takes for a formula
-            formula = compute.match_substring_regex(column, r"^[=+\-@\t\r]")
-            column = compute.if_else(formula, compute.binary_join_element_wise("'", column, ""), column)
-        same = same and column.equals(cells[name])
-    problem = "CSV and Parquet do not hold the same rows in the same order."
-    found.judge("parquet", [] if same else [problem], "the same rows as the CSV")
+        return None
+    path, said = folder / manifest["data"]["parquet"], [(one["name"], one["arrow"]) for one in manifest["columns"]]
+    starts = [f"changes/from-{start}/{kind}" for start in manifest["changes"]["from"] for kind in _KINDS]
+    try:
+        if [(one.name, str(one.type)) for one in parquet.read_schema(path)] != said:
+            found.fails("parquet", "it has other columns or types than the manifest says.")
+            return None
+        tuples = _alike(path, folder / manifest["data"]["csv"], wanted)
+        there = [name for name in starts if (folder / f"{name}.parquet").is_file()]
+        differ = [name for name in there if _alike(folder / f"{name}.parquet", folder / f"{name}.csv", []) is None]
+    except Exception as error:  # whatever a broken file makes a library say
+        found.fails("parquet", f"it cannot be read: {type(error).__name__}.")
+        return None
+    problems = [] if tuples is not None else ["CSV and Parquet do not hold the same rows in the same order."]
+    problems += [f"{name}: CSV and Parquet do not hold the same rows." for name in differ]
+    found.judge("parquet", problems, "the same rows as the CSV")
+    return tuples
+
+
+def _alike(path: Path, beside: Path, wanted: list[str]) -> Counter[Any] | None:
+    """Read a Parquet file and its CSV side by side, piece by piece; None where they differ, else counts of tuples."""
+    from pyarrow import Table, parquet
+    from pyarrow import csv as arrow_csv
+
+    file, tuples = parquet.ParquetFile(path), Counter[Any]()
+    names, kinds = file.schema_arrow.names, file.schema_arrow.types
+    read, how = arrow_csv.ReadOptions(block_size=_PIECE), arrow_csv.ParseOptions(newlines_in_values=True)
+    into = arrow_csv.ConvertOptions(column_types=dict(zip(names, kinds, strict=True)), null_values=[""])
+    into.strings_can_be_null = into.quoted_strings_can_be_null = True
+    cells = arrow_csv.open_csv(beside, read, how, into)
+    pieces = (piece for piece in cells if piece.num_rows)
+    piece = next(pieces, None)
+    for batch in file.iter_batches(_BATCH):
+        start = 0
+        while start < batch.num_rows:
+            if piece is None or piece.schema.names != names:
+                return None
+            rows = min(batch.num_rows - start, piece.num_rows)
+            one, other = batch.slice(start, rows), piece.slice(0, rows)
+            if not all(map(_same, one.columns, other.columns)):
+                return None
+            start, piece = start + rows, piece.slice(rows) if rows < piece.num_rows else next(pieces, None)
+        if not wanted:
+            tuples[()] += batch.num_rows
+            continue
+        numbered = [str(number) for number in range(len(wanted))]
+        keys = Table.from_arrays([batch[name] for name in wanted], numbered)
+        counted = keys.group_by(numbered).aggregate([([], "count_all")])
+        for *key, times in zip(*(counted[name].to_pylist() for name in (*numbered, "count_all")), strict=True):
+            tuples[tuple(key)] += times
+    return tuples if piece is None else None
+
+
+def _same(column: Any, cells: Any) -> bool:
+    """Tell whether a column is its CSV's, which has an apostrophe before what a spreadsheet takes for a formula."""
+    from pyarrow import compute, types
+
+    if column.equals(cells) or not types.is_string(column.type):
+        return bool(column.equals(cells))
+    formula = compute.match_substring_regex(column, r"^[=+\-@\t\r]")
+    return bool(compute.if_else(formula, compute.binary_join_element_wise("'", column, ""), column).equals(cells))
 
 
 # -- changes -----------------------------------------------------------------------------------------------------------
 def _check_changes(folder: Path, manifest: dict[str, Any], gone: set[str], found: Findings) -> None:
     """Count every file of changes and, where the version they start from is beside this one, replay them."""
     columns = [one["name"] for one in manifest["columns"]]
-    current: int | None = None
     for start, said in sorted(manifest["changes"]["from"].items()):
         base, name = folder / "changes" / f"from-{start}", f"changes from {start}"
         if any(path.startswith(f"changes/from-{start}/") for path in gone):
             found.note(name, "withdrawn.")
             continue
-        come, left = _Sum(), _Sum()
-        counts = {"added": come.add(_records(base / "added.csv")), "removed": left.add(_records(base / "removed.csv"))}
-        if "changed" in said["counts"]:
-            counts["changed"] = _pairs(base / "changed.csv", columns, left, come)
+        balance: dict[bytes, int] = {}
+        counts = dict.fromkeys(_KINDS if "changed" in said["counts"] else _KINDS[:2], 0)
+        for kind in counts:
+            for come, left in _moves(base / f"{kind}.csv", kind, columns):
+                _weigh(balance, come, 1)
+                _weigh(balance, left, -1)
+                counts[kind] += len(come or left)
         if counts != said["counts"] or said["rows"] + counts["added"] - counts["removed"] != manifest["rows"]:
             found.fails(name, "they do not hold as many rows as the manifest says.")
             continue
@@ -509,64 +610,71 @@ def _check_changes(folder: Path, manifest: dict[str, Any], gone: set[str], found
         if not earlier.is_file():
             found.note(name, f"counted; not replayed, because {start} is not beside this version.")
             continue
-        before = _Sum()
-        before.lines(earlier)
-        if current is None:
-            now = _Sum()
-            now.lines(folder / manifest["data"]["csv"])
-            current = now.total
-        same = (before.total + come.total - left.total - current) % (1 << 128) == 0
+        # Both are sorted alike, so that most lines cancel piece by piece, and no more than the changes is held.
+        pieces = (_pieces(path, columns) for path in (earlier, folder / manifest["data"]["csv"]))
+        for before, after in zip_longest(*pieces, fillvalue=()):
+            if before != after:
+                _weigh(balance, before, 1)
+                _weigh(balance, after, -1)
         problem = f"{start} and these changes do not give this version."
-        found.judge(name, [] if same else [problem], ", ".join(f"{n} {kind}" for kind, n in counts.items()))
+        found.judge(name, [problem] if balance else [], ", ".join(f"{n} {kind}" for kind, n in counts.items()))
 
 
-class _Sum:
-    """Add up rows in any order: a keyed hash of each, the key new in every run, so that nobody can aim at it."""
-
-    _KEY = os.urandom(32)
-
-    def __init__(self) -> None:
-        self.total = 0
-
-    def put(self, record: bytes) -> None:
-        self.total += int.from_bytes(hashlib.blake2b(record, key=self._KEY, digest_size=16).digest(), "big")
-
-    def add(self, records: Iterator[list[str]]) -> int:
-        """Add records but the header; return how many."""
-        next(records)
-        count = 0
-        for count, cells in enumerate(records, 1):  # noqa: B007 (the last number is the count)
-            self.put(_joined(cells))
-        return count
-
-    def lines(self, path: Path) -> None:
-        """Add the records of a CSV file; a line without a quote is its own record."""
-        with path.open("rb") as stream:
-            if any(b'"' in chunk for chunk in iter(lambda: stream.read(_CHUNK), b"")):
-                self.add(_records(path))
-                return
-            stream.seek(0)
-            next(stream)
-            for line in stream:
-                self.put(line[:-2])
-
-
-def _joined(cells: list[str]) -> bytes:
-    plain = ",".join(cells)
-    if plain.count(",") == len(cells) - 1 and not ('"' in plain or "\n" in plain or "\r" in plain):
-        return plain.encode()
-    return "\x1f".join(cells).encode() + b"\x1e"
-
-
-def _pairs(path: Path, columns: list[str], left: _Sum, come: _Sum) -> int:
-    """Add the old and the new side of changed rows; return how many."""
+def _moves(path: Path, kind: str, columns: list[str]) -> Iterator[tuple[list[bytes], list[bytes]]]:
+    """Yield the lines that a file of changes brings and those it takes, many at a time."""
+    if kind != "changed":
+        yield from ((lines, []) if kind == "added" else ([], lines) for lines in _pieces(path, columns))
+        return
     records = _records(path)
     place = {name: number for number, name in enumerate(next(records))}
-    count = 0
-    for count, cells in enumerate(records, 1):  # noqa: B007 (the last number is the count)
-        for total, side in ((left, "old."), (come, "new.")):
-            total.put(_joined([cells[place.get(f"{side}{name}", place.get(name, -1))] for name in columns]))
-    return count
+    new, old = ([place.get(f"{side}{n}", place.get(n, -1)) for n in columns] for side in ("new.", "old."))
+    while rows := list(islice(records, _BATCH)):
+        yield [_line([row[n] for n in new]) for row in rows], [_line([row[n] for n in old]) for row in rows]
+
+
+def _weigh(balance: dict[bytes, int], lines: Iterable[bytes], sign: int) -> None:
+    """Add lines to a balance or take them from it; what comes to nothing is not in it."""
+    for line in lines:
+        if left := balance.pop(line, 0) + sign:
+            balance[line] = left
+
+
+def _pieces(path: Path, columns: list[str]) -> Iterator[list[bytes]]:
+    """Yield a CSV's records below its header, many at a time, each as one line: equal cells, equal bytes."""
+    names = next(_records(path))
+    order = None if names == columns else [names.index(name) for name in columns]
+    with path.open("rb") as stream:
+        next(stream)
+        while lines := stream.readlines(_LINES):
+            if order is None and b'"' not in b"".join(lines):
+                yield lines
+                continue
+            whole, open_ = [], b""
+            for line in chain(lines, stream):  # beyond the piece only as far as its last record goes
+                open_ += line
+                if open_.count(b'"') % 2 == 0:
+                    whole.append(_normal(open_, order))
+                    open_ = b""
+                    if len(whole) >= len(lines):
+                        break
+            yield [*whole, *([_normal(open_, order)] if open_ else [])]
+
+
+def _normal(line: bytes, order: list[int] | None) -> bytes:
+    if order is None and b'"' not in line:
+        return line
+    (cells,) = csv.reader(io.StringIO(line.decode(), newline=""), strict=True)
+    return _line(cells if order is None else [cells[n] for n in order])
+
+
+def _line(cells: list[str]) -> bytes:
+    quoted = (f'"{cell.replace(chr(34), chr(34) * 2)}"' if _SPECIAL.search(cell) else cell for cell in cells)
+    return (",".join(quoted) + "\r\n").encode()
+
+
+def shown(text: str) -> str:
+    """Return a text in which nothing moves a terminal's cursor, changes its colours or hides."""
+    return "".join(one if one.isprintable() else f"\\u{{{ord(one):x}}}" for one in text)
 
 
 def main() -> int:
@@ -577,12 +685,13 @@ def main() -> int:
     parser.add_argument("--head", help="SHA-256 of the manifest.json you expect")
     parser.add_argument("--log", type=Path, help="the publisher's log.jsonl")
     asked = parser.parse_args()
+    sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # a name no console can spell
     if not asked.folder.is_dir():
-        print(f"there is no folder {asked.folder}.", file=sys.stderr)
+        print(f"there is no folder {shown(str(asked.folder))}.", file=sys.stderr)
         return 2
     found = verify(asked.folder, key=asked.key, head=asked.head, log=asked.log)
     for check, verdict, what in found.rows:
-        print(f"{verdict:5}  {check:20}  {what}")
+        print(f"{verdict:5}  {check:20}  {shown(what)}")
     print("not as released." if found.problems else f"{found.status}: all that could be checked holds.")
     return 1 if found.problems else 0
 

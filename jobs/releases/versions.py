@@ -7,7 +7,7 @@ from typing import Any
 
 FIRST = "1.0.0"
 # A column is what it was while these of its facts are what they were.
-_IDENTITY = ("type", "arrow", "terms", "codes")
+_IDENTITY = {"type": "type", "arrow": "stored type", "terms": "derivation", "codes": "code list"}
 
 
 def version_key(version: str) -> tuple[int, ...]:
@@ -20,9 +20,9 @@ def breaks(last: Mapping[str, Any], columns: Sequence[Mapping[str, Any]], terms:
     before, after = ({one["name"]: one for one in some} for some in (last["columns"], columns))
     reasons = [f"the column {name} is gone" for name in before if name not in after]
     reasons += [
-        f"the column {name} has another {fact}"
+        f"the column {name} has another {called}"
         for name in before if name in after
-        for fact in _IDENTITY if before[name][fact] != after[name][fact]
+        for fact, called in _IDENTITY.items() if before[name][fact] != after[name][fact]
     ]
     return reasons + [f"the {what} is another" for what in ("key", "licence") if last["terms"][what] != terms[what]]
 

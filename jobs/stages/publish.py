@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -28,6 +28,7 @@ from jobs.releases import (
     id_changes,
     inputs,
     listing,
+    periods,
     pseudonyms,
     recipes,
     withdrawal,
@@ -39,7 +40,8 @@ from jobs.storage.tables import Lake
 
 
 def run(
-    lake: Lake, name: str, *, approved_by: str, triggered_by: str | None = None, seen: str | None = None
+    lake: Lake, name: str, *, approved_by: str, triggered_by: str | None = None, seen: str | None = None,
+    day: date | None = None,
 ) -> list[StageReport]:
     """Release a dataset or product as it is in gold; content that was released already is known and changes nothing.
 
@@ -48,7 +50,7 @@ def run(
     not approved as they stand, when `approved_by` is nobody or who triggered the release, when gold has no rows, when
     fewer rows would be kept than the contract's utility floor, when the ε budget is spent, when a public key does not
     tell the rows apart, when an identifier is found, and when the rows are not those that were `seen` (the preview's
-    `content`).
+    `content`). `day`: on which rows that are public for a time only must be so; default: today in China.
     """
     contract = lake.catalogue.contract(name)
     with lake.writing(f"open.{layers.slug(name)}"):
@@ -58,7 +60,7 @@ def run(
             lake.objects.remove(left)  # a killed run's, and the lease says it is nobody else's
         withdrawal.finish(lake.objects, name)
         pseudonyms.check(lake.objects, contract)
-        made, rows, gold = _draft(lake, contract)
+        made, rows, gold = _draft(lake, contract, day)
         _useful(lake, made, started, gold)
         attacked = _attacked(lake, made, started, gold)
         if made.exact is not None:
@@ -77,6 +79,7 @@ def run(
             decided = replace(
                 _inputs(lake, made, version, breaking, now), attack=attacked, against=against.against,
                 takedown=against.takedown, draw=drawn, pseudonym_key=made.pseudonym_key,
+                day=made.day.isoformat() if made.day else "",
             )
             inputs.keep(lake.objects, name, decided, rows)
             signed = {
@@ -91,7 +94,7 @@ def run(
             lake.record(report)
         else:
             report.outcome, report.notes = "known", ["the last release says the same; nothing to do"]
-    announcement.announce(lake)
+    announcement.enter(lake)
     return [report]
 
 
@@ -105,11 +108,11 @@ def withdraw(lake: Lake, name: str, versions: Sequence[str], *, reason: str, by:
         touched = withdrawal.withdraw(
             lake.objects, name, versions, reason=reason, by=by, now=now, signer=signer
         )
-    announcement.announce(lake)
+    announcement.enter(lake)
     return touched
 
 
-def preview(lake: Lake, name: str) -> dict[str, Any]:
+def preview(lake: Lake, name: str, *, day: date | None = None) -> dict[str, Any]:
     """Return what a release would hold, measure and change, without a row of it; writes nothing.
 
     `verdict`: in one line whether it would be released and by what measure of risk, or why it would be refused.
@@ -118,7 +121,7 @@ def preview(lake: Lake, name: str) -> dict[str, Any]:
     Raises ReleaseRefused when the contract opens nothing or gold is not there yet.
     """
     contract = lake.catalogue.contract(name)
-    fresh, _, gold = _draft(lake, contract)
+    fresh, _, gold = _draft(lake, contract, day)
     made = epsilon.foreseen(lake, fresh, inputs.fingerprints(inputs.sources(lake, contract)))
     made = holding.settled(lake, made, holding.comparison(lake, made))
     content = _shown(made, gold)
@@ -250,7 +253,7 @@ def _approval(lake: Lake, contract: Contract, approved_by: str, triggered_by: st
     return approvals.approved(contract, lake.catalogue)
 
 
-def _draft(lake: Lake, contract: Contract) -> tuple[build.Draft, pl.DataFrame, dict[str, Any]]:
+def _draft(lake: Lake, contract: Contract, day: date | None = None) -> tuple[build.Draft, pl.DataFrame, dict[str, Any]]:
     """Return the draft, the gold rows it was made from, and which they are: version and desensitise's state."""
     name = contract.name
     try:
@@ -263,7 +266,8 @@ def _draft(lake: Lake, contract: Contract) -> tuple[build.Draft, pl.DataFrame, d
         raise ReleaseRefused(
             "there is no gold table yet.", dataset=name, layer=Layer.GOLD, remedy=f"`lake run desensitise {name}`.",
         ) from None
-    made = build.draft(rows.lazy(), contract, lake.catalogue)
+    timed = contract.release is not None and contract.release.period is not None
+    made = build.draft(rows.lazy(), contract, lake.catalogue, (day or periods.today()) if timed else None)
     states = [row["batch"] for row in lake.judged("desensitise", name).values() if row["outcome"] == "done"]
     return made, rows, {"version": version, "state": states[-1] if states else None}
 

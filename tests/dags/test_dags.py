@@ -20,6 +20,7 @@ heavy = [name for name in ("pyspark", "great_expectations", "polars") if name in
 dags = {
     dag.dag_id: {
         "tags": sorted(dag.tags), "owner": dag.owner, "doc": bool(dag.doc_md), "tasks": sorted(dag.task_ids),
+        "order": {one: sorted(dag.get_task(one).downstream_task_ids) for one in dag.task_ids},
         "retries": min(task.retries for task in dag.tasks), "catchup": dag.catchup,
     }
     for dag in bag.dags.values()
@@ -62,11 +63,18 @@ def test_every_dag_names_an_owner_has_tags_a_description_and_retries(found: dict
 def test_a_release_waits_for_a_person(found: dict) -> None:
     for name, dag in found["dags"].items():
         if name.startswith("open."):
-            assert dag["tasks"] == ["approve", "desensitise", "preview", "publish", "site"]
+            assert dag["tasks"] == ["announce", "approve", "desensitise", "preview", "publish", "site"]
+            order = dag["order"]
+            assert (order["publish"], order["site"], order["announce"]) == (["site"], ["announce"], [])
 
 
 def test_a_withdrawal_waits_for_a_person(found: dict) -> None:
-    assert found["dags"]["withdrawal"]["tasks"] == ["approve", "preview", "site", "withdraw"]
+    assert found["dags"]["withdrawal"]["tasks"] == ["announce", "approve", "preview", "site", "withdraw"]
+
+
+def test_what_may_be_public_no_longer_goes_each_night_and_the_site_and_the_feed_say_so(found: dict) -> None:
+    order = found["dags"]["maintenance"]["order"]
+    assert (order["expire"], order["site"], order["announce"]) == (["site"], ["announce"], [])
 
 
 def test_parsing_imports_no_engine(found: dict) -> None:

@@ -14,7 +14,7 @@ from jobs.catalogue import load_catalogue
 from jobs.layers import Layer
 from jobs.portal.build import build
 from jobs.portal.serve import serving
-from jobs.releases import approvals
+from jobs.releases import announcement, approvals
 from jobs.settings import PROJECT, Settings
 from jobs.stages import publish
 from jobs.storage.tables import Lake
@@ -44,6 +44,7 @@ def released(tmp_path_factory: pytest.TempPathFactory) -> Lake:
     counted = {"delivered": 10, "accepted": 8, "quarantined": 2}
     lake.record(StageReport("conform", "health/visits", "2026-01-01-aaaaaaaaaaaa", **counted))
     build(lake)
+    announcement.announce(lake)
     return lake
 
 

@@ -20,7 +20,7 @@ from jobs.layers import Layer
 from jobs.operation import tasks
 from jobs.portal.build import build
 from jobs.portal.serve import serving
-from jobs.releases import approvals, recipes
+from jobs.releases import announcement, approvals, recipes
 from jobs.releases.verify import verify
 from jobs.settings import Settings
 from jobs.stages import publish
@@ -132,6 +132,7 @@ def test_every_address_of_a_version_that_a_description_names_leads_to_its_page(l
     publish.run(lake, NAME, approved_by="officer")
     publish.withdraw(lake, NAME, ["1.0.0"], reason="an error", by="officer")
     build(lake)
+    announcement.announce(lake)
     opened = _opened(lake)
     graph = Graph().parse(opened / "catalogue.ttl").parse(opened / "health__visits/1.0.1/dcat.ttl")
     named = {str(one) for one in graph.subjects(RDF.type, DCAT.Dataset)} | {
@@ -147,6 +148,25 @@ def test_every_address_of_a_version_that_a_description_names_leads_to_its_page(l
             answer = client.get(urlsplit(one).path.removeprefix(urlsplit(portal).path.rstrip("/")))
             assert (answer.status_code, answer.headers["Content-Type"]) == (200, "text/html; charset=utf-8"), one
             assert "就诊" in answer.text
+
+
+def test_nothing_is_announced_before_the_site_shows_it(lake: Lake) -> None:
+    opened = _opened(lake)
+    files = [opened / "feed.atom", opened / "sitemap.xml"]
+    assert not any("1.0.0" in file.read_text() for file in files)  # the site leads to the feed: it is there, and empty
+    build(lake)
+    announcement.announce(lake)
+    before = [file.read_bytes() for file in files]
+    assert all(b"health__visits/1.0.0/" in data for data in before)
+    publish.run(lake, NAME, approved_by="officer")
+    assert [file.read_bytes() for file in files] == before
+    tasks.site()
+    assert [file.read_bytes() for file in files] == before
+    tasks.announced()
+    assert all("health__visits/1.0.1/" in file.read_text() for file in files)
+    told = [file.stat().st_mtime_ns for file in files]
+    tasks.announced()
+    assert [file.stat().st_mtime_ns for file in files] == told
 
 
 def test_the_pages_beside_a_release_are_not_taken_for_it_and_anything_else_is(lake: Lake) -> None:

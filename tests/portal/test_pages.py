@@ -215,7 +215,7 @@ def test_the_front_ends_lock_names_no_host_but_the_public_registry() -> None:
 
 
 def test_text_of_departments_is_in_both_languages() -> None:
-    from jobs.portal.words import DEPARTMENTS, department
+    from jobs.releases.metadata.departments import DEPARTMENTS, department
 
     assert all(isinstance(one, Text) for one in DEPARTMENTS.values())
     assert department("water_works/levels").en == "Water works"

@@ -14,7 +14,7 @@ from deltalake import write_deltalake
 
 from jobs.catalogue import load_catalogue
 from jobs.layers import Layer
-from jobs.releases import approvals
+from jobs.releases import announcement, approvals
 from jobs.settings import Settings
 from jobs.stages import publish
 from jobs.storage.tables import Lake
@@ -93,6 +93,7 @@ def three_versions(tmp_path_factory: pytest.TempPathFactory) -> Lake:
     for county, rare in ((30, 3), (40, 3), (35, 4)):
         put_gold(found, visits(county=county, rare=rare))
         publish.run(found, "health/visits", approved_by="officer")
+    announcement.announce(found)
     return found
 
 

@@ -277,7 +277,7 @@ def test_a_run_killed_before_it_told_the_world_is_caught_up_by_the_next(lake):
     before = {name: lake.objects.read(name) for name in ("open/log.jsonl", "open/index.json")}
     for name in before:
         lake.objects.remove(name)
-    announcement.announce(lake)
+    announcement.enter(lake)
     assert {name: lake.objects.read(name) for name in before} == before
     assert verify(folder, log=lake.objects.local("open/log.jsonl")).problems == []
 

@@ -13,8 +13,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from jobs.batch import StageReport
+from jobs.catalogue import read_catalogue
 from jobs.errors import ReleaseRefused
 from jobs.layers import Layer
+from jobs.references import check_references
 from jobs.releases import approvals, listing, recipes
 from jobs.releases.briefing import briefing
 from jobs.releases.verify import verify as verified
@@ -138,7 +140,7 @@ def test_a_version_tells_what_changed(lake, opened, change):
     change(NAME, "fields", "birth_date", "publish", "generalise", to="twenty_years")
     _, folder = release(opened())
     assert dated(folder.parent) == ["1.0.0", "1.0.1", "1.0.2", "1.1.0", "2.0.0", "3.0.0"]
-    assert manifest_of(folder)["breaking"] == ["the column birth_band has another terms"]
+    assert manifest_of(folder)["breaking"] == ["the column birth_band has another derivation"]
 
 
 def test_counts_keep_the_threshold_and_add_up(lake):
@@ -329,3 +331,13 @@ def test_the_officer_reads_the_verdict_before_any_figure(lake, change, opened):
     assert "smallest group | 6 (" in text
     change(NAME, "release", "utility_floor", to=1)
     assert publish.preview(opened(), NAME)["verdict"].startswith("FAILS: 126 of 127 rows would be kept")
+
+
+def test_rows_about_people_have_no_public_key(schemas, change):
+    change("health/visits", "release", "key", to=["remark"])
+    assert not any("public key" in one.what for one in check_references(read_catalogue(schemas)[0]))  # controlled
+    change("health/visits", "release", "mode", to="public")
+    found = [one for one in check_references(read_catalogue(schemas)[0]) if "public key" in one.what]
+    assert [one.remedy for one in found] == ["release.key: none."]
+    change("products/headcount", "release", "key", to=["division_code", "sex_code"])  # counts are of nobody
+    assert len([one for one in check_references(read_catalogue(schemas)[0]) if "public key" in one.what]) == 1

@@ -284,8 +284,13 @@ def test_a_folder_that_is_no_release_is_named_so(tmp_path):
     assert verify(tmp_path).problems == ["release: manifest.json is missing."]
     (tmp_path / "manifest.json").write_bytes(canonical({"format": "open-release/1"}))
     (tmp_path / "manifest.sig").write_bytes(canonical({}))
-    (problem,) = verify(tmp_path).problems
-    assert "not complete" in problem
+    assert verify(tmp_path).problems == [
+        "release: manifest.sig holds something else than algorithm, attestation, manifest, public_key."
+    ]
+    names = ("algorithm", "attestation", "manifest", "public_key")
+    (tmp_path / "manifest.sig").write_bytes(canonical(dict.fromkeys(names, "00" * 32)))
+    (tmp_path / "attestation.json").write_bytes(canonical({}))
+    assert verify(tmp_path).problems == ["release: manifest.json is not what was signed."]
 
 
 @pytest.mark.parametrize("content", [b"", b"[" * 100_000, b"\xff\xfe", b"null", b'{"a":1.5}', b'{"a":1,"a":1}', b"NaN"])

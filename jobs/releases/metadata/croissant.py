@@ -32,6 +32,8 @@ _CONTEXT: dict[str, Any] = {
 def croissant(entry: Entry) -> dict[str, Any]:
     """Return the release in Croissant; its `datePublished` is the day of its data, as no clock may enter a release."""
     parquet = next(name for name in entry.files if name.endswith(".parquet"))
+    named = {"en": entry.publisher.en, "zh": entry.publisher.zh}
+    publisher = {"@type": "sc:Organization", "name": named, "email": entry.contact}
     return {
         "@context": _CONTEXT,
         "@type": "sc:Dataset",
@@ -46,9 +48,9 @@ def croissant(entry: Entry) -> dict[str, Any]:
         "datePublished": entry.data_date,
         "inLanguage": ["zh", "en"],
         "keywords": [entry.theme, entry.theme_en],
-        "citeAs": f"{entry.publisher}: {entry.title.en}, version {entry.version}. {entry.address}",
-        "creator": {"@type": "sc:Organization", "name": {"en": entry.publisher}, "email": entry.contact},
-        "publisher": {"@type": "sc:Organization", "name": {"en": entry.publisher}, "email": entry.contact},
+        "citeAs": f"{entry.publisher.en}: {entry.title.en}, version {entry.version}. {entry.address}",
+        "creator": publisher,
+        "publisher": publisher,
         "distribution": [
             {
                 "@type": "cr:FileObject", "@id": name, "name": {"en": name}, "contentUrl": name,
@@ -80,7 +82,8 @@ def croissant(entry: Entry) -> dict[str, Any]:
 
 def schema_org(entry: Entry) -> dict[str, Any]:
     """Return the release for search engines: schema.org Dataset in JSON-LD, to stand in its page."""
-    organisation = {"@type": "GovernmentOrganization", "name": entry.publisher, "email": entry.contact}
+    organisation = {"@type": "GovernmentOrganization", "name": entry.publisher.zh, "alternateName": entry.publisher.en,
+                    "email": entry.contact}
     return {
         "@context": "https://schema.org/",
         "@type": "Dataset",

@@ -43,7 +43,7 @@ def datapackage(entry: Entry, codes: Mapping[str, pl.DataFrame]) -> dict[str, An
         "homepage": entry.series,
         "licenses": [{"name": entry.licence, "title": entry.licence_name, "path": entry.licence_url}],
         "sources": [{"title": title} for title in entry.sources],
-        "contributors": [{"title": entry.publisher, "email": entry.contact, "roles": ["publisher"]}],
+        "contributors": [{"title": entry.publisher.en, "email": entry.contact, "roles": ["publisher"]}],
         "keywords": [entry.theme, entry.theme_en],
         "resources": resources,
     }

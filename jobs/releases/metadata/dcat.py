@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from jobs.contract import Text
 from jobs.releases.metadata.entry import CYCLES, MEDIA, Entry
@@ -10,6 +11,7 @@ from jobs.releases.metadata.rdf import Graph, Iri, Literal
 
 _AUTHORITY = "http://publications.europa.eu/resource/authority/"
 _FORMATS = {".csv": "CSV", ".parquet": "PARQUET"}
+_NAMES = {".csv": "CSV", ".parquet": "Parquet"}
 
 
 def spoken(text: Text) -> list[Literal]:
@@ -27,15 +29,36 @@ def release_graph(entry: Entry, issued: str | None = None) -> Graph:
 
 def catalogue_graph(entries: Sequence[tuple[Entry, str]], portal: str) -> Graph:
     """Return the whole catalogue: every version that is there, with the time it was issued."""
-    graph = Graph()
-    publisher = graph.add(f"{portal}#publisher", "foaf:Agent", foaf__name=[
-        Literal("Open data portal", "en"), Literal("公共数据开放网站", "zh"),
-    ])
-    listed, licences = [], set()
+    graph, listed = Graph(), []
     for entry, issued in entries:
         series = _series(graph, entry)
         listed += [Iri(series), Iri(_version(graph, entry, series, issued))]
-        licences.add(entry.licence_url)
+    _catalogue(graph, listed, {entry.licence_url for entry, _ in entries}, portal)
+    return graph
+
+
+def harvest_graph(entries: Sequence[tuple[Entry, str]], portal: str) -> Graph:
+    """Return the catalogue for harvesters that know no series, CKAN's among them: one dataset each, its newest version.
+
+    What CKAN makes of it is one package per `dcat:Dataset`, known again by its address, and of its files by theirs: so
+    both stay the same whatever the version, and only where files are downloaded moves on. `entries`: newest versions.
+    """
+    graph, listed = Graph(), []
+    for entry, issued in entries:
+        files = [Iri(_distribution(graph, entry, name, entry.series)) for name in entry.files]
+        page = graph.add(f"{entry.series}index.html", "foaf:Document")
+        listed.append(Iri(graph.add(
+            entry.series, "dcat:Dataset", dcat__distribution=files, dcat__landingPage=Iri(page),
+            **_described(graph, entry, entry.series, issued),
+        )))
+    _catalogue(graph, listed, {entry.licence_url for entry, _ in entries}, portal)
+    return graph
+
+
+def _catalogue(graph: Graph, listed: list[Iri], licences: set[str], portal: str) -> None:
+    publisher = graph.add(f"{portal}#publisher", "foaf:Agent", foaf__name=[
+        Literal("Open data portal", "en"), Literal("公共数据开放网站", "zh"),
+    ])
     graph.add(
         f"{portal}#catalogue", "dcat:Catalog",
         dct__title=[Literal("Open data of the city", "en"), Literal("公共数据开放目录", "zh")],
@@ -50,7 +73,6 @@ def catalogue_graph(entries: Sequence[tuple[Entry, str]], portal: str) -> Graph:
     graph.add(f"{portal}themes", "skos:ConceptScheme", dct__title=[
         Literal("Open-data domains", "en"), Literal("公共数据开放领域", "zh"),
     ])
-    return graph
 
 
 def _series(graph: Graph, entry: Entry) -> str:
@@ -66,24 +88,34 @@ def _version(graph: Graph, entry: Entry, series: str, issued: str | None) -> str
     files = [Iri(_distribution(graph, entry, name)) for name in entry.files]
     previous = f"{entry.series}{entry.previous}/" if entry.previous else None
     return graph.add(
-        entry.address, "dcat:Dataset", dct__title=spoken(entry.title), dct__description=spoken(entry.description),
-        dct__identifier=Literal(entry.address), dcat__version=Literal(entry.version), dcat__inSeries=Iri(series),
-        dcat__previousVersion=Iri(previous) if previous else None,
-        dct__issued=Literal(issued, kind="xsd:dateTime") if issued else None,
-        dct__modified=Literal(entry.data_date, kind="xsd:date"),
-        dcat__keyword=[Literal(entry.theme, "zh"), Literal(entry.theme_en, "en")],
-        dcat__theme=Iri(_theme(graph, entry)), dct__publisher=Iri(_publisher(graph, entry)),
-        dcat__contactPoint=Iri(_contact(graph, entry)), dct__accrualPeriodicity=Iri(_cycle(graph, entry)),
-        dct__language=_languages(graph), dcat__distribution=files, dcat__landingPage=Iri(_page(graph, entry)),
+        entry.address, "dcat:Dataset", dcat__inSeries=Iri(series),
+        dcat__previousVersion=Iri(previous) if previous else None, dcat__distribution=files,
+        dcat__landingPage=Iri(_page(graph, entry)), **_described(graph, entry, entry.address, issued),
     )
 
 
-def _distribution(graph: Graph, entry: Entry, name: str) -> str:
+def _described(graph: Graph, entry: Entry, identifier: str, issued: str | None) -> dict[str, Any]:
+    """Return what is said of a version whatever it is called."""
+    return {
+        "dct__title": spoken(entry.title), "dct__description": spoken(entry.description),
+        "dct__identifier": Literal(identifier), "dcat__version": Literal(entry.version),
+        "dct__issued": Literal(issued, kind="xsd:dateTime") if issued else None,
+        "dct__modified": Literal(entry.data_date, kind="xsd:date"),
+        "dcat__keyword": [Literal(entry.theme, "zh"), Literal(entry.theme_en, "en")],
+        "dcat__theme": Iri(_theme(graph, entry)), "dct__publisher": Iri(_publisher(graph, entry)),
+        "dcat__contactPoint": Iri(_contact(graph, entry)), "dct__accrualPeriodicity": Iri(_cycle(graph, entry)),
+        "dct__language": _languages(graph),
+    }
+
+
+def _distribution(graph: Graph, entry: Entry, name: str, base: str | None = None) -> str:
     said, suffix = entry.files[name], f".{name.rpartition('.')[2]}"
     place = graph.add(entry.address, "rdfs:Resource")
     download = graph.add(f"{entry.address}{name}", "rdfs:Resource")
     media = graph.add(f"https://www.iana.org/assignments/media-types/{MEDIA[suffix]}", "dct:MediaType")
     kind = graph.add(f"{_AUTHORITY}file-type/{_FORMATS[suffix]}", "dct:MediaTypeOrExtent")
+    if base:  # CKAN shows the label of an IMT, and of any other format its address
+        graph.add(kind, "dct:IMT", rdfs__label=Literal(_NAMES[suffix]))
     algorithm = graph.add("http://spdx.org/rdf/terms#checksumAlgorithm_sha256", "spdx:ChecksumAlgorithm")
     checksum = graph.add(
         f"{entry.address}{name}#sha256", "spdx:Checksum", spdx__algorithm=Iri(algorithm),
@@ -93,11 +125,12 @@ def _distribution(graph: Graph, entry: Entry, name: str) -> str:
         Literal("stable", "en"), Literal("稳定", "zh"),
     ])
     licence = graph.add(entry.licence_url, "dct:LicenseDocument", dct__title=Literal(entry.licence_name, "en"))
+    called = f"{base}#{name}" if base else f"{entry.address}{name}#distribution"
     return graph.add(
-        f"{entry.address}{name}#distribution", "dcat:Distribution", dct__title=Literal(name, "en"),
+        called, "dcat:Distribution", dct__title=Literal(name, "en"),
         dct__description=[
-            Literal(f"{entry.title.en}, version {entry.version}, as {_FORMATS[suffix].capitalize()}", "en"),
-            Literal(f"{entry.title.zh}，版本 {entry.version}，{_FORMATS[suffix]} 格式", "zh"),
+            Literal(f"{entry.title.en}, version {entry.version}, as {_NAMES[suffix]}.", "en"),
+            Literal(f"{entry.title.zh}，版本 {entry.version}，{_NAMES[suffix]} 格式。", "zh"),
         ],
         dcat__accessURL=Iri(place), dcat__downloadURL=Iri(download),
         dcat__mediaType=Iri(media), dct__format=Iri(kind), dct__license=Iri(licence), spdx__checksum=Iri(checksum),
@@ -107,13 +140,13 @@ def _distribution(graph: Graph, entry: Entry, name: str) -> str:
 
 def _publisher(graph: Graph, entry: Entry) -> str:
     department = entry.dataset.partition("/")[0]
-    return graph.add(f"{entry.portal}departments/{department}", "foaf:Agent", foaf__name=Literal(entry.publisher, "en"))
+    return graph.add(f"{entry.portal}departments/{department}", "foaf:Agent", foaf__name=spoken(entry.publisher))
 
 
 def _contact(graph: Graph, entry: Entry) -> str:
     department = entry.dataset.partition("/")[0]
     return graph.add(
-        f"{entry.portal}departments/{department}#contact", "vcard:Kind", vcard__fn=Literal(entry.publisher, "en"),
+        f"{entry.portal}departments/{department}#contact", "vcard:Kind", vcard__fn=spoken(entry.publisher),
         vcard__hasEmail=Iri(f"mailto:{entry.contact}"),
     )
 

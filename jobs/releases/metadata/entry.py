@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from jobs.contract import THEMES, Contract, Join, ProductSource, Text
 from jobs.layers import slug
 from jobs.releases.describe import Column
+from jobs.releases.metadata.departments import department
 
 LICENCES = {
     "CC-BY-4.0": ("Creative Commons Attribution 4.0", "https://creativecommons.org/licenses/by/4.0/"),
@@ -22,6 +23,9 @@ THEMES_EN = (
     "Geography", "Culture", "Education", "Science and technology", "Intellectual property", "Natural resources",
     "Agriculture", "Forestry", "Environment", "Work safety", "Quality", "Statistics", "Meteorology",
 )
+
+
+_REGISTERS_ZH = {"persons": "人口基础信息库", "organisations": "法人单位基础信息库"}
 
 
 class Cycle(NamedTuple):
@@ -72,6 +76,7 @@ class Entry:
     files: Mapping[str, DataFile] = field(default_factory=dict)
     feed: DataFile | None = None  # what became of the organisations' identifiers in it, where it shows any
     feed_rows: int = 0
+    shown_until: str | None = None  # the day from which a row of it may be public no longer
 
     @property
     def series(self) -> str:
@@ -94,9 +99,20 @@ class Entry:
         return self.dataset.rpartition("/")[2]
 
     @property
-    def publisher(self) -> str:
-        """Return the department's name in English words."""
-        return self.dataset.partition("/")[0].replace("_", " ").capitalize()
+    def publisher(self) -> Text:
+        """Return the department's name."""
+        return department(self.dataset)
+
+    @property
+    def spoken_sources(self) -> list[Text]:
+        """Return what it was made from, as people say it."""
+        return [self._spoken(one) for one in self.sources]
+
+    def _spoken(self, source: str) -> Text:
+        if source.startswith("register of "):
+            return Text(en=source, zh=_REGISTERS_ZH.get(source.removeprefix("register of "), source))
+        own = "/" not in source  # the dataset stands on deliveries of its own
+        return Text(en=source, zh=f"{self.title.zh}（{self.publisher.zh}）" if own else source)
 
     @property
     def licence_name(self) -> str:
@@ -199,6 +215,6 @@ def _column(said: Mapping[str, Any]) -> Column:
 
 def _sources(contract: Contract) -> list[str]:
     if contract.from_ is None:
-        return [f"{contract.title.en} ({contract.department})"]
+        return [f"{contract.title.en} ({department(contract.name).en})"]
     parts: list[ProductSource | Join] = [contract.from_, *contract.from_.join]
     return [f"register of {part.register_}s" if part.register_ else str(part.dataset) for part in parts]

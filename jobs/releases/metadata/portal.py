@@ -10,7 +10,7 @@ from typing import Any
 from jobs.layers import slug
 from jobs.releases.formats import json_bytes
 from jobs.releases.listing import Released
-from jobs.releases.metadata.dcat import catalogue_graph
+from jobs.releases.metadata.dcat import catalogue_graph, harvest_graph
 from jobs.releases.metadata.entry import Entry
 from jobs.releases.metadata.rdf import json_ld, turtle
 
@@ -18,15 +18,17 @@ FEED_ENTRIES = 100  # newest first; the log has them all
 
 
 def portal_files(releases: Sequence[Released], portal: str) -> dict[str, bytes]:
-    """Return file name → content; `releases` by dataset and version."""
+    """Return file name → content of what programs go by; `releases` by dataset and version."""
     there = [(Entry.of(one.manifest), one.attestation["released_at"]) for one in releases if not one.withdrawn]
     graph = catalogue_graph(there, portal)
+    newest_of = {entry.dataset: (entry, issued) for entry, issued in there}  # by version: the last one stays
+    harvest = harvest_graph(list(newest_of.values()), portal)
     files = {
         "index.json": json_bytes(index(releases, portal)),
         "catalogue.ttl": turtle(graph),
         "catalogue.jsonld": json_ld(graph),
-        "feed.atom": feed(releases, portal).encode(),
-        "sitemap.xml": site_map(releases, portal).encode(),
+        "harvest/catalogue.ttl": turtle(harvest),
+        "harvest/catalogue.jsonld": json_ld(harvest),
     }
     for dataset, found in groupby(releases, key=lambda one: one.dataset):
         versions = list(found)
@@ -34,6 +36,11 @@ def portal_files(releases: Sequence[Released], portal: str) -> dict[str, bytes]:
         said = pointer(one) if one else {"dataset": dataset, "version": None}
         files[f"{slug(dataset)}/latest.json"] = json_bytes(said)
     return files
+
+
+def news_files(releases: Sequence[Released], portal: str) -> dict[str, bytes]:
+    """Return file name → content of what leads people and search engines to pages: they must be there by then."""
+    return {"feed.atom": feed(releases, portal).encode(), "sitemap.xml": site_map(releases, portal).encode()}
 
 
 def newest(versions: Sequence[Released]) -> Released | None:

@@ -57,7 +57,7 @@ def core_metadata(entry: Entry) -> dict[str, Any]:
         "信息资源分类": f"主题信息资源/{entry.theme}",
         "信息资源名称": entry.title.zh,
         "信息资源代码": None,
-        "信息资源提供方": entry.publisher,
+        "信息资源提供方": entry.publisher.zh,
         "信息资源提供方代码": None,
         "信息资源摘要": entry.description.zh,
         "信息资源格式": {"分类": "2 电子表格", "格式": [name.rpartition(".")[2] for name in entry.files]},

@@ -1,0 +1,214 @@
+"""Rows that are public for a time only: not released before or after it, and what shows them is gone when it ends."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from datetime import date, timedelta
+
+import polars as pl
+import pytest
+import yaml
+
+from jobs.catalogue import read_catalogue
+from jobs.errors import ReleaseRefused, RequestError
+from jobs.references import check_references
+from jobs.releases import announcement, approvals, build, listing, periods, recipes
+from jobs.releases.verify import verify
+from jobs.stages import expire, publish
+from tests.releases.conftest import SCHEMAS, put_gold, write_contract
+from tests.releases.test_verbs import call
+
+NAME = "credit/penalties"
+PENALTIES = {
+    "title": {"en": "Penalties", "zh": "行政处罚"}, "steward": "open-data@credit.example.gov",
+    "description": {"en": "One row per penalty of an enterprise, invented.", "zh": "虚构的企业行政处罚。"},
+    "source": {"reader": "csv", "path": "credit/penalties.csv"},
+    "fields": {
+        "decided_on": {"from": "决定日期", "type": "date", "protect": "keep",
+                       "publish": {"as": "decided_month", "generalise": "month"}},
+        "class_code": {"from": "类别", "type": "code", "codes": "penalty_class", "publish": {"as": "class_code"}},
+        "published_to": {"from": "公示截止期", "type": "date", "protect": "keep"},
+        "repaired_on": {"from": "修复日期", "type": "date", "protect": "keep"},
+    },
+    "release": {
+        "theme": "信用", "mode": "controlled", "utility_floor": 0.0,
+        "period": {"rule": "penalties", "decided": "decided_on", "class": "class_code", "until": "published_to",
+                   "repaired": "repaired_on"},
+    },
+    "examples": [{"given": {"决定日期": "2026-04-01"}, "accepted": True},
+                 {"given": {"决定日期": "never"}, "rejected": ["decided_on.unparsable"]}],
+}  # fmt: skip
+OLD, NEW = date(2026, 3, 31), date(2026, 4, 1)  # the last day of one regime, the first of the next
+
+
+@pytest.fixture
+def schemas(schemas):
+    shutil.copy(SCHEMAS / "periods.yaml", schemas / "periods.yaml")
+    (schemas / "credit").mkdir()
+    write_contract(schemas, NAME, PENALTIES)
+    return schemas
+
+
+@pytest.fixture
+def lake(opened):
+    found = opened()
+    put_gold(found, penalties(), NAME)
+    approvals.approve(found, NAME, by="officer@city.example")
+    return found
+
+
+def penalties(repaired=None) -> pl.DataFrame:
+    """Return gold: fines of two regimes, warnings, suspensions; `repaired`: since when that is so of some fines."""
+    rows = [(OLD, "3", None), (NEW, "3", None), (NEW, "1", None), (NEW, "7", None), (date(2026, 6, 1), "3", None)]
+    found = [(*row, None) for row in rows for _ in range(6)]
+    found += [(date(2026, 5, 1), "3", None, repaired)] * 6
+    schema = {"decided_on": pl.Date, "class_code": pl.String, "published_to": pl.Date, "repaired_on": pl.Date}
+    return pl.DataFrame(found, schema=schema, orient="row")
+
+
+def shown(lake, day):
+    publish.run(lake, NAME, approved_by="officer", day=day)
+    one = listing.latest(lake.objects, NAME)
+    rows = pl.read_parquet(one.data("parquet")).group_by(pl.all()).len().sort("decided_month", "class_code")
+    return one, rows.rows()
+
+
+def test_a_release_holds_what_may_be_public_on_its_day_and_says_until_when(lake):
+    first, rows = shown(lake, date(2026, 5, 2))
+    assert rows == [
+        ("2026-03", "3", 6), ("2026-04", "1", 6), ("2026-04", "3", 6), ("2026-04", "7", 6), ("2026-05", "3", 6),
+    ]
+    assert first.manifest["shown_until"] == "2026-07-01"  # a warning: three months
+    assert "| public until | 2026-07-01; withdrawn from that day |" in (first.folder / "README.md").read_text()
+    assert "| 公示至 | 2026-07-01（自该日起撤回本版本） |" in (first.folder / "README.zh.md").read_text()
+    second, rows = shown(lake, date(2026, 7, 1))
+    assert [row[:2] for row in rows] == [
+        ("2026-03", "3"), ("2026-04", "3"), ("2026-04", "7"), ("2026-05", "3"), ("2026-06", "3"),
+    ]
+    assert second.manifest["shown_until"] == "2027-04-01"
+    assert verify(first.folder).problems == verify(second.folder).problems == []
+    for version in ("1.0.0", "1.0.1"):
+        assert {row["result"] for row in recipes.rebuild(lake, NAME, version)} == {"equal"}
+
+
+def test_a_draft_without_a_day_is_refused(lake):
+    with pytest.raises(RequestError, match="on which day"):
+        build.draft(penalties().lazy(), lake.catalogue.contract(NAME), lake.catalogue)
+
+
+def test_a_version_is_due_on_the_day_the_first_row_ends_and_not_before(lake):
+    shown(lake, date(2026, 5, 2))
+    assert periods.due(lake, date(2026, 6, 30)) == {}
+    ((name, reason), versions), *rest = periods.due(lake, date(2026, 7, 1)).items()
+    assert (name, versions, rest) == (NAME, ["1.0.0"], [])
+    assert "2026-07-01" in reason
+
+
+def test_what_is_due_goes_whole_by_rule_and_is_told_everywhere(lake):
+    first, _ = shown(lake, date(2026, 5, 2))
+    shown(lake, date(2026, 6, 1))
+    (report,) = expire.run(lake, day=date(2026, 7, 1))
+    assert (report.outcome, report.batch) == ("retracted", "1.0.0 1.0.1")
+    gone = listing.versions(lake.objects, NAME)
+    assert all(one.withdrawn for one in gone)
+    assert gone[0].withdrawals[0]["by"] == "schemas/periods.yaml"
+    found = verify(first.folder)
+    assert (found.problems, found.status) == ([], "withdrawn")
+    announcement.announce(lake)
+    assert "公示期" in lake.objects.read("open/feed.atom").decode()
+    assert json.loads(lake.objects.read("open/credit__penalties/latest.json"))["version"] is None
+    (again,) = expire.run(lake, day=date(2026, 7, 1))
+    assert again.outcome == "known"
+    later, rows = shown(lake, date(2026, 7, 1))
+    assert ("2026-04", "1", 6) not in rows
+    assert expire.run(lake, day=date(2027, 3, 31))[0].outcome == "known"
+    assert expire.run(lake, day=date(2027, 4, 1))[0].batch == later.version
+
+
+def test_repair_takes_a_version_back_that_shows_the_row_and_no_other(lake):
+    early, _ = shown(lake, date(2026, 4, 30))  # the repaired penalties were not decided yet
+    shown(lake, date(2026, 5, 2))
+    put_gold(lake, penalties(repaired=date(2026, 5, 20)), NAME)
+    assert periods.due(lake, date(2026, 5, 19)) == {}
+    assert periods.due(lake, date(2026, 5, 20)) == {(NAME, periods.REPAIRED): ["1.0.1"]}
+    expire.run(lake, day=date(2026, 5, 20))
+    assert [one.withdrawn for one in listing.versions(lake.objects, NAME)] == [False, True]
+    _, rows = shown(lake, date(2026, 5, 20))
+    assert ("2026-05", "3", 6) not in rows
+    assert periods.due(lake, date(2026, 5, 21)) == {}
+    lake.objects.remove(f"ops/releases/credit__penalties/{early.version}")  # what it showed is no longer known
+    assert (NAME, periods.REPAIRED) in periods.due(lake, date(2026, 5, 21))
+
+
+@pytest.mark.parametrize("offset", range(0, 1300, 97))
+def test_on_every_day_no_version_on_offer_shows_a_row_that_ended(lake, offset):
+    start = date(2026, 5, 2)
+    shown(lake, start)
+    day = start + timedelta(days=offset)
+    expire.run(lake, day=day)
+    try:
+        shown(lake, day)
+    except ReleaseRefused:  # nothing may be public any longer
+        assert day >= date(2029, 4, 1)
+    ends = {"1": date(2026, 7, 1), "7": date(2029, 4, 1)}
+    fines = {"2026-03": date(2029, 3, 31), "2026-04": date(2027, 4, 1), "2026-05": date(2027, 5, 1)}
+    fines["2026-06"] = date(2027, 6, 1)
+    for one in listing.versions(lake.objects, NAME):
+        if not one.withdrawn:
+            for month, kind in pl.read_parquet(one.data("parquet")).rows():
+                assert day < (ends.get(kind) or fines[month])
+
+
+def test_terms_without_a_period_keep_the_fingerprint_they_had(lake, opened, change):
+    with_period = lake.catalogue.contract("health/visits").release
+    assert with_period.unused == {"period"}
+    before = approvals.approved(lake.catalogue.contract(NAME), lake.catalogue)
+    change(NAME, "release", "period", to={"rule": "penalties", "decided": "decided_on", "class": "class_code"})
+    with pytest.raises(ReleaseRefused):
+        approvals.approved(opened().catalogue.contract(NAME), opened().catalogue)
+    assert before.approved_by == "officer@city.example"
+
+
+@pytest.mark.parametrize(
+    ("word", "value", "what"),
+    [
+        ("rule", "none_such", "there is no rule 'none_such'"),
+        ("decided", "none_such", "'none_such' is no field"),
+        ("decided", "class_code", "'class_code' is no date"),
+        ("until", "masked_on", "gold does not hold 'masked_on' as it is"),
+    ],
+)
+def test_a_period_that_cannot_be_reckoned_is_an_error_of_the_contract(schemas, change, word, value, what):
+    words = yaml.safe_load((schemas / f"{NAME}.yaml").read_text(encoding="utf-8"))
+    words["fields"]["masked_on"] = {"from": "其他日期", "type": "date", "protect": "month"}
+    words["release"]["period"][word] = value
+    write_contract(schemas, NAME, words)
+    catalogue, problems = read_catalogue(schemas)
+    assert any(what in one.what for one in [*problems, *check_references(catalogue)])
+
+
+def test_a_broken_table_of_rules_is_named_with_its_file(schemas):
+    (schemas / "periods.yaml").write_text("penalties:\n  - {name: x, since: 2026-01-01, recast: false, classes: {}}\n")
+    _, problems = read_catalogue(schemas)
+    assert any(one.file.endswith("periods.yaml") and "classes" in one.what for one in problems)
+
+
+def test_the_command_lists_what_is_due_and_withdraws_it_in_somebodys_name(lake):
+    day = periods.today()
+    ends = penalties().with_columns(
+        pl.lit(day - timedelta(days=40)).alias("decided_on"), pl.lit(day).alias("published_to"),
+        pl.lit("3").alias("class_code"),
+    )  # fmt: skip
+    put_gold(lake, ends, NAME)
+    shown(lake, day - timedelta(days=10))
+    listed = call(lake, "withdraw", "--due", "--json")
+    assert listed.returncode == 0, listed.stderr
+    assert [(one["version"], one["status"]) for one in json.loads(listed.stdout)] == [("1.0.0", "due")]
+    assert not listing.latest(lake.objects, NAME).withdrawn
+    done = call(lake, "withdraw", "--due", "--by", "officer@city.example", "--json")
+    assert [one["status"] for one in json.loads(done.stdout)] == ["withdrawn"]
+    assert listing.latest(lake.objects, NAME).withdrawals[0]["by"] == "officer@city.example"
+    assert call(lake, "withdraw", "--due", "--json").stdout.strip() == "[]"
+    assert call(lake, "withdraw", NAME, "--due").returncode == 2
+    assert call(lake, "withdraw", NAME, "1.0.0").returncode == 2
