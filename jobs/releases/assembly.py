@@ -71,15 +71,16 @@ def assemble(folder: Path, recipe: Recipe, attested: Mapping[str, Any], signer: 
         (folder / "codes" / f"{column}.csv").write_bytes(formats.csv_bytes(table))
     (folder / "dictionary.csv").write_bytes(formats.csv_bytes(describe.dictionary(made.columns)))
     changes = _write_changes(folder, recipe)
+    risk, quality = {**privacy(made), "attack": inputs.attack}, list(inputs.quality)
     entry = entry_of(
         made.contract, made.columns, version=inputs.version, portal=inputs.portal, data_date=inputs.data_date,
         rows=made.table.height, previous=inputs.previous["version"] if inputs.previous else None,
+        grade=risk["gb_t_43697"]["release"],
     )
     entry = replace(entry, files={path.name: _data_file(path) for path in (folder / f"{stem}{end}" for end in _TABLES)})
     if id_changes.carried(made.contract, made.catalogue):
         (folder / id_changes.FILE).write_bytes(formats.csv_bytes(id_changes.table(inputs.id_changes)))
         entry = replace(entry, feed=_data_file(folder / id_changes.FILE), feed_rows=len(inputs.id_changes))
-    risk, quality = {**privacy(made), "attack": inputs.attack}, list(inputs.quality)
     written: dict[str, bytes] = {
         "risk.json": formats.json_bytes(risk),
         "quality.json": formats.json_bytes({"datasets": quality}),

@@ -76,6 +76,30 @@ def test_the_catalogue_has_every_version_in_its_series(portal):
     assert graph.value(last, rdflib.DCTERMS.issued)
 
 
+@pytest.mark.parametrize("name", ["health__visits/1.0.2/dcat", "catalogue"])
+def test_the_catalogue_says_who_may_have_a_version_and_its_grade(portal, release, name):
+    graph = rdflib.Graph().parse(portal / f"{name}.ttl")
+    version = rdflib.URIRef("https://open-data.example.gov/health__visits/1.0.2/")
+    access = graph.value(version, rdflib.DCTERMS.accessRights)
+    assert str(access) == "http://publications.europa.eu/resource/authority/access-right/RESTRICTED"
+    stated = graph.value(version, rdflib.DCTERMS.rights)
+    assert graph.value(stated, rdflib.RDF.type) == rdflib.DCTERMS.RightsStatement
+    grade = document(release / "risk.json")["gb_t_43697"]["release"]
+    said = {one.language: str(one) for one in graph.objects(stated, rdflib.RDFS.label)}
+    assert f"grade {grade} of 4" in said["en"]
+    assert f"第 {grade} 级" in said["zh"]
+
+
+def test_the_dictionary_says_class_and_grade_of_every_column(release):
+    columns = {row["column"]: row for row in pl.read_csv(release / "dictionary.csv").iter_rows(named=True)}
+    told = {one["name"]: one for one in document(release / "manifest.json")["columns"]}
+    assert {name: (row["class"], row["grade"]) for name, row in columns.items()} == {
+        name: (one["class"], one["grade"]) for name, one in told.items()
+    }
+    assert columns["birth_band"]["class"] == "quasi"
+    assert max(row["grade"] for row in columns.values()) <= document(release / "risk.json")["gb_t_43697"]["release"]
+
+
 def test_the_catalogue_names_files_and_digests(release):
     graph = rdflib.Graph().parse(release / "dcat.ttl")
     listed = {
