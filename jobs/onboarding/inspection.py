@@ -8,7 +8,7 @@ from pathlib import Path
 from jobs.catalogue import Problem, read_catalogue
 from jobs.contract import json_schema
 from jobs.errors import ContractError
-from jobs.privacy import grades
+from jobs.privacy import grades, minors
 from jobs.quality.rulebook import read_rules
 from jobs.references import check_references
 from jobs.releases import cells
@@ -53,8 +53,9 @@ def inspect(schemas: Path, expectations: Path) -> tuple[list[Problem], dict[str,
         except ContractError as error:
             problems.append(document.problem(tuple((error.where or "").split(".")), error.what, error.remedy or ""))
             continue
-        if found := grades.problem(contract, catalogue):
-            problems.append(document.problem(*found))
+        for found in (grades.problem(contract, catalogue), minors.problem(contract, catalogue)):
+            if found:
+                problems.append(document.problem(*found))
         problems += [document.problem(*found) for found in cells.problems(contract, catalogue, codes)]
         problems += [document.problem(("examples",), what) for what in check_examples(contract, catalogue.types, codes)]
     problems += check_file(schemas / "approvals.csv", catalogue)

@@ -14,12 +14,12 @@ import polars as pl
 from jobs.catalogue import Catalogue
 from jobs.contract import GROUP_THRESHOLD, Contract
 from jobs.errors import ReleaseRefused
-from jobs.privacy import grades
+from jobs.privacy import grades, minors
 from jobs.releases import cells, describe, formats, terms
 from jobs.releases.manifest import decimal
 from jobs.releases.metadata.entry import column_document
 from jobs.rows.codes import CodeBook
-from jobs.rows.protection import coarsen, generalise, gold_column, ladders, protection_of
+from jobs.rows.protection import coarsen, generalise, gold_column, in_scope, ladders, protection_of
 from jobs.sets.anonymity import Anonymised, anonymise
 from jobs.sets.changes import check_key
 
@@ -115,7 +115,8 @@ def draft(gold: pl.LazyFrame, contract: Contract, catalogue: Catalogue) -> Draft
             remedy="give fields publish: and the contract release:.",
         )
     codes = CodeBook.load(catalogue.root / "codes")
-    found = grades.problem(contract, catalogue) or next(cells.problems(contract, catalogue, codes), None)
+    found = grades.problem(contract, catalogue) or minors.problem(contract, catalogue)
+    found = found or next(cells.problems(contract, catalogue, codes), None)
     if found:
         where, what, remedy = found
         raise ReleaseRefused(what, dataset=contract.name, layer="open", where=".".join(where), remedy=remedy)
@@ -160,15 +161,13 @@ def _undrawn(
 
 def _in_scope(gold: pl.LazyFrame, contract: Contract, catalogue: Catalogue) -> pl.LazyFrame:
     assert contract.release is not None
-    for name, wanted in contract.release.only.items():
-        how = protection_of(contract.fields[name], catalogue.types)
-        if how == "drop":
+    for name in contract.release.only:
+        if protection_of(contract.fields[name], catalogue.types) == "drop":
             raise ReleaseRefused(
                 f"release.only names {name}, which gold does not hold.", dataset=contract.name, layer="open",
                 remedy="protect: it with a method that leaves the values named.",
             )
-        gold = gold.filter(pl.col(gold_column(name, how)).cast(pl.String).is_in(list(wanted)))
-    return gold
+    return gold.filter(in_scope(contract, catalogue.types))
 
 
 def _subjects(contract: Contract, rows: pl.DataFrame) -> list[str]:

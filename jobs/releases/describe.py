@@ -69,9 +69,9 @@ def columns(
         title, codes = _title(contract, field, name, catalogue), code_list(field, catalogue)
         generalised = (field.publish.generalise if field.publish else None) or "keep"
         terms = f"{field.type} > {protection_of(field, catalogue.types)} > {generalised}"
-        own = graded[contract.published[name]]
+        own, identifying = graded[contract.published[name]], name in quasi
         found.append(
-            Column(name, title, derivation, kind, arrow, terms, codes, name in quasi, class_=own.class_, grade=own.grade)
+            Column(name, title, derivation, kind, arrow, terms, codes, identifying, class_=own.class_, grade=own.grade)
         )
     return found
 

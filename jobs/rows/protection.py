@@ -25,6 +25,7 @@ __all__ = [
     "generalise",
     "gold_column",
     "gold_schema",
+    "in_scope",
     "ladder",
     "ladders",
     "protect",
@@ -144,6 +145,16 @@ def _refuse_controlled(contract: Contract, name: str, spec: ContractField) -> No
             "a masked column is not anonymous and may not be published.", dataset=contract.name,
             where=f"fields.{name}", remedy="publish a generalisation, or nothing.",
         )
+
+
+def in_scope(contract: Contract, types: Mapping[str, TypeSpec]) -> pl.Expr:
+    """Return which gold rows a release is about (`release.only`); a field that gold does not hold narrows nothing."""
+    kept = pl.lit(value=True)
+    for name, wanted in contract.release.only.items() if contract.release else ():
+        how = protection_of(contract.fields[name], types)
+        if how != "drop":
+            kept = kept & pl.col(gold_column(name, how)).cast(pl.String).is_in(list(wanted)).fill_null(value=False)
+    return kept
 
 
 def generalise(

@@ -16,6 +16,7 @@ from jobs.batch import StageReport
 from jobs.contract import Contract
 from jobs.errors import ReleaseRefused, RequestError
 from jobs.layers import Layer
+from jobs.privacy import minors
 from jobs.releases import (
     adversary,
     announcement,
@@ -59,6 +60,9 @@ def run(
         withdrawal.finish(lake.objects, name)
         pseudonyms.check(lake.objects, contract)
         made, rows, gold = _draft(lake, contract)
+        if young := _young(lake, contract, gold):
+            _record_refusal(lake, made, young, started, gold)
+            raise young
         _useful(lake, made, started, gold)
         attacked = _attacked(lake, made, started, gold)
         if made.exact is not None:
@@ -133,8 +137,9 @@ def preview(lake: Lake, name: str) -> dict[str, Any]:
     measured, held = build.privacy(made), made.held or {}
     changes = recipes.changes_since_last(lake, made) if made.exact is None or made.private else None
     attack, attacked = _foretold(lake, fresh)
-    refusal = _too_little(made) or attacked or epsilon.clash(lake.objects, contract)
-    verdict = _verdict(lake, made, measured, attacked=attacked is not None)
+    young = _young(lake, contract, gold)
+    refusal = _too_little(made) or young or attacked or epsilon.clash(lake.objects, contract)
+    verdict = f"FAILS: {young.what}" if young else _verdict(lake, made, measured, attacked=attacked is not None)
     refused = str(refusal) if refusal else f"{name}: {verdict}" if verdict.startswith("FAILS") else None
     shown = (
         "threshold", "groups", "smallest_group", "kept", "kept_share", "suppressed", "coarsened", "quasi_identifiers"
@@ -317,6 +322,13 @@ def _too_little(made: build.Draft) -> ReleaseRefused | None:
         )
         remedy = "publish: fewer or coarser columns, then approve the new terms."
     return ReleaseRefused(what, dataset=contract.name, layer=Layer.OPEN, remedy=remedy)
+
+
+def _young(lake: Lake, contract: Contract, gold: dict[str, Any]) -> ReleaseRefused | None:
+    """Return the refusal of a release whose gold rows speak of children though the contract says that none does."""
+    known = gold["state"] is not None
+    counted = lake.last_report("desensitise", contract.name, gold["state"]).extra if known else {}
+    return minors.refusal(contract, lake.catalogue, counted)
 
 
 def _attacked(lake: Lake, made: build.Draft, started: float, gold: dict[str, Any]) -> dict[str, Any] | None:
