@@ -22,8 +22,9 @@ from jobs.registers.fold import CONTESTED
 from jobs.registers.keys import identified
 from jobs.releases.build import SUBJECT, Draft
 from jobs.releases.manifest import decimal
-from jobs.rows.coarsening import Context, method_named, pseudonyms
+from jobs.rows.coarsening import Context, method_named
 from jobs.rows.protection import coarsen, ladders, protection_of
+from jobs.rows.pseudonymisation import pseudonyms
 from jobs.storage.court import Court
 from jobs.storage.ledgers import REGISTERS, Ledger
 
