@@ -79,10 +79,11 @@ def count_rows(
     """Count a table into classes; return them and the key of every row, by which its codes are known.
 
     A sensitive column is ordered when it holds numbers (texts that all read as numbers, none with a leading zero,
-    count as such), unless `nominal` names it. Raises RequestError for columns that are missing, repeated, or
-    both quasi-identifying and sensitive.
+    count as such), unless `nominal` names it. Raises RequestError for columns that are missing, repeated, both
+    quasi-identifying and sensitive, or nominal without being sensitive.
     """
-    _check_columns(table, quasi, sensitive)
+    nominal = set(nominal)
+    _check_columns(table, quasi, sensitive, nominal)
     rows = table.select([*quasi, *sensitive]).collect(engine="streaming")
     values: dict[str, pl.Series] = {}
     codes: list[Counts] = []
@@ -91,7 +92,7 @@ def count_rows(
         codes.append(code)
     key = Key.of(codes, [len(values[name]) for name in quasi])
     del codes
-    first, *others = [_pairs(key.rows, rows.drop_in_place(name), name not in set(nominal)) for name in sensitive] or [
+    first, *others = [_pairs(key.rows, rows.drop_in_place(name), name not in nominal) for name in sensitive] or [
         _Pairs.of_rows(key.rows)
     ]
     distinct, sizes = first.groups()
@@ -108,7 +109,9 @@ def count_rows(
     return counted, key
 
 
-def _check_columns(table: pl.LazyFrame, quasi: Sequence[str], sensitive: Sequence[str]) -> None:
+def _check_columns(
+    table: pl.LazyFrame, quasi: Sequence[str], sensitive: Sequence[str], nominal: Iterable[str]
+) -> None:
     names = table.collect_schema().names()
     if not quasi:
         raise RequestError("no quasi-identifier is named.", remedy="name at least one column in --quasi.")
@@ -118,6 +121,8 @@ def _check_columns(table: pl.LazyFrame, quasi: Sequence[str], sensitive: Sequenc
             raise RequestError("the table has no such column.", where=name, remedy=f"columns: {', '.join(names)}.")
         if asked.count(name) > 1:
             raise RequestError("a column is named twice.", where=name, remedy="a column is quasi or sensitive, once.")
+    if other := sorted(set(nominal) - set(sensitive)):
+        raise RequestError("a nominal column is not a sensitive one.", where=other[0], remedy="name it in both.")
 
 
 def encoded(values: pl.Series) -> tuple[Counts, pl.Series]:
