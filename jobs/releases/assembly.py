@@ -47,15 +47,17 @@ def place(objects: Store, recipe: Recipe, attested: Mapping[str, Any], signer: S
     `attested` says who approved and when. Raises ReleaseRefused, and leaves nothing, when what was written is not what
     was meant or holds an identifier.
     """
-    name = recipe.draft.contract.name
-    with objects.assembly(layers.release_path(name)) as folder:
+    name, release = recipe.draft.contract.name, recipe.draft.contract.release
+    assert release is not None
+    zone = layers.zone(release.mode)
+    with objects.assembly(layers.release_path(name, zone=zone)) as folder:
         assemble(folder, recipe, attested, signer)
         found = verify.verify(folder, key=signer.fingerprint)
         if found.problems:
             what = f"what was written is not what was meant: {found.problems[0]}"
             raise ReleaseRefused(what, dataset=name, layer="open")
         _scan(folder, recipe.draft)
-        objects.place(folder, layers.release_path(name, recipe.inputs.version), seal=verify.MANIFEST)
+        objects.place(folder, layers.release_path(name, recipe.inputs.version, zone), seal=verify.MANIFEST)
 
 
 def assemble(folder: Path, recipe: Recipe, attested: Mapping[str, Any], signer: Signer) -> None:

@@ -15,6 +15,7 @@ from jobs.catalogue import Catalogue
 from jobs.contract import GROUP_THRESHOLD, Contract
 from jobs.errors import ReleaseRefused
 from jobs.privacy import grades, minors
+from jobs.privacy.risk import measure as risks
 from jobs.releases import cells, describe, formats, terms
 from jobs.releases.manifest import decimal
 from jobs.releases.metadata.entry import column_document
@@ -240,6 +241,20 @@ def privacy(made: Draft) -> dict[str, Any]:
             "r_avg": decimal(result.average_risk, 6), "r": decimal(risk, 6), "grade": 4 if contract.aggregate else 3,
         },
     }
+
+
+def risk_report(made: Draft) -> dict[str, Any] | None:
+    """Return the whole risk of a draft's rows (jobs.privacy.risk.measure), of a table of counts that of rows counted.
+
+    None where noise protects whoever is in it: nothing exact is told of such rows. Nor where no column identifies.
+    """
+    contract = made.contract
+    assert contract.release is not None
+    if made.exact is not None or not made.quasi:
+        return None
+    rows = made.anonymised.rows if contract.aggregate else made.table
+    sensitive = [name for name in contract.release.sensitive if name not in made.quasi]
+    return risks.measure(rows.lazy(), list(made.quasi), sensitive, mode=contract.release.mode)
 
 
 def _noisy(made: Draft) -> dict[str, Any]:

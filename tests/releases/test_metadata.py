@@ -37,7 +37,7 @@ VCARD = rdflib.Namespace("http://www.w3.org/2006/vcard/ns#")
 
 @pytest.fixture(scope="module")
 def portal(three_versions) -> Path:
-    return three_versions.objects.local("open")
+    return three_versions.objects.local("controlled")
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +67,7 @@ def test_the_shapes_would_find_a_dataset_without_a_title(release):
 
 def test_the_catalogue_has_every_version_in_its_series(portal):
     graph = rdflib.Graph().parse(portal / "catalogue.ttl")
-    series = rdflib.URIRef("https://open-data.example.gov/health__visits/")
+    series = rdflib.URIRef("https://open-data.example.gov/controlled/health__visits/")
     members = {str(one) for one in graph.subjects(DCAT.inSeries, series)}
     assert members == {f"{series}{version}/" for version in ("1.0.0", "1.0.1", "1.0.2")}
     last = rdflib.URIRef(f"{series}1.0.2/")
@@ -79,7 +79,7 @@ def test_the_catalogue_has_every_version_in_its_series(portal):
 @pytest.mark.parametrize("name", ["health__visits/1.0.2/dcat", "catalogue"])
 def test_the_catalogue_says_who_may_have_a_version_and_its_grade(portal, release, name):
     graph = rdflib.Graph().parse(portal / f"{name}.ttl")
-    version = rdflib.URIRef("https://open-data.example.gov/health__visits/1.0.2/")
+    version = rdflib.URIRef("https://open-data.example.gov/controlled/health__visits/1.0.2/")
     access = graph.value(version, rdflib.DCTERMS.accessRights)
     assert str(access) == "http://publications.europa.eu/resource/authority/access-right/RESTRICTED"
     stated = graph.value(version, rdflib.DCTERMS.rights)
@@ -139,7 +139,7 @@ def test_a_harvester_of_ckan_finds_all_it_makes_a_package_and_its_resources_from
             "text/csv", "application/vnd.apache.parquet"
         }
         for file in files:
-            path = portal / one(file, DCAT.downloadURL).removeprefix("https://open-data.example.gov/")
+            path = portal / one(file, DCAT.downloadURL).removeprefix("https://open-data.example.gov/controlled/")
             assert one(file, DCAT.byteSize) == str(path.stat().st_size)
             assert one(file, SPDX.checksum, SPDX.checksumValue).lower() == sha256(path.read_bytes()).hexdigest()
             assert one(file, rdflib.DCTERMS.license).startswith("https://creativecommons.org/")

@@ -158,4 +158,6 @@ def _languages(graph: Graph) -> list[Iri]:
 
 
 def _page(graph: Graph, entry: Entry) -> str:
-    return graph.add(f"{entry.address}index.html", "foaf:Document")
+    # Only what is open has pages on the site; every release has its data card.
+    name = "index.html" if entry.mode == "public" else "README.md"
+    return graph.add(f"{entry.address}{name}", "foaf:Document")
