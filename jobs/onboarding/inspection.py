@@ -39,9 +39,13 @@ def inspect(schemas: Path, expectations: Path) -> tuple[list[Problem], dict[str,
         for name, field in contract.fields.items():
             for part, method in (("protect", field.protect), ("publish", field.publish and field.publish.generalise)):
                 try:
-                    method_named(method or "keep")
+                    found_method, _ = method_named(method or "keep")
                 except ContractError as error:
                     problems.append(document.problem(("fields", name, part), error.what, error.remedy or ""))
+                    continue
+                if part == "protect" and found_method.whole:
+                    what, remedy = f"{method} is for a whole column.", "generalise by it under publish:."
+                    problems.append(document.problem(("fields", name, part), what, remedy))
         for number, rule in enumerate(contract.expect):
             if what := rule_problem(rule):
                 problems.append(document.problem(("expect", number), what))

@@ -91,8 +91,9 @@ def _known(made: Draft, register: Register, declared: Mapping[str, str]) -> dict
     known = {}
     for column, name in made.contract.published.items():
         field = made.contract.fields[name]
-        if protection_of(field, made.catalogue.types) in _UNKNOWABLE:
-            continue
+        coarser = str(field.publish.generalise or "keep") if field.publish else "keep"
+        if protection_of(field, made.catalogue.types) in _UNKNOWABLE or method_named(coarser)[0].whole:
+            continue  # what a mean of several people was made from, nobody reads off one of them
         alike = [other for other, one in register.fields.items() if (one.type, one.codes) == (field.type, field.codes)]
         if declared.get(name) in register.fields:
             known[column] = declared[name]

@@ -22,7 +22,7 @@ _LEAVES_ZH = {
     "year": "年份", "five_years": "五年段", "ten_years": "十年段", "twenty_years": "二十年段", "county": "区县",
     "city": "市（地级）", "province": "省", "initial": "首字", "industry": "由文字判定的行业门类（GB/T 4754）",
     "thousands": "向下取整到千", "round": "向下取整", "five_thousands": "五千段", "ten_thousands": "一万段",
-    "hundred_thousands": "十万段", "magnitude": "数量级",
+    "hundred_thousands": "十万段", "magnitude": "数量级", "microaggregate": "相邻若干值的均值（微聚集）",
 }
 
 

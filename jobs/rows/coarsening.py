@@ -11,6 +11,7 @@ import polars as pl
 from jobs.errors import ContractError
 from jobs.rows.industry import industry_of
 from jobs.rows.masking import MASKS, Mask, mask_of_type
+from jobs.rows.microaggregation import microaggregated
 from jobs.rows.pseudonymisation import pseudonyms
 from jobs.rows.recognition import redacted
 
@@ -34,7 +35,8 @@ class Context:
 class Method:
     """Describe one method: its function, what it says about itself, its result's type and column name.
 
-    `stores` None keeps the value's own type; `suffix` renames the gold column, `column` fixes its name.
+    `stores` None keeps the value's own type; `suffix` renames the gold column, `column` fixes its name. `whole`: what a
+    value becomes depends on the others, so that it is for a whole published column, not for gold's slices.
     """
 
     apply: Callable[[pl.Series, Context], pl.Series]
@@ -43,6 +45,7 @@ class Method:
     suffix: str | None = None
     column: str | None = None
     takes_argument: bool = False
+    whole: bool = False
 
 
 def method_named(text: str) -> tuple[Method, int | None]:
@@ -187,6 +190,10 @@ def _initial(values: pl.Series, _context: Context) -> pl.Series:
     return values.str.slice(0, 1)
 
 
+def _microaggregate(values: pl.Series, context: Context) -> pl.Series:
+    return microaggregated(values, context.argument or 1)
+
+
 def _industry(values: pl.Series, _context: Context) -> pl.Series:
     return industry_of(values)
 
@@ -219,6 +226,9 @@ METHODS: dict[str, Method] = {
     ),
     "thousands": Method(_thousands, "rounded down to whole thousands"),
     "round": Method(_round, "rounded down to a multiple of the number given", takes_argument=True),
+    "microaggregate": Method(
+        _microaggregate, "the mean of at least as many neighbours as the number given", takes_argument=True, whole=True
+    ),
     "five_thousands": Method(_amounts(5_000), "a band of 5,000", _TEXT, "_band"),
     "ten_thousands": Method(_amounts(10_000), "a band of 10,000", _TEXT, "_band"),
     "hundred_thousands": Method(_amounts(100_000), "a band of 100,000", _TEXT, "_band"),

@@ -113,6 +113,11 @@ def protect(
             _column(rows, f"{name}_currency", pl.String()) if types[spec.type].storage == "money" else None
         )
         method, argument = method_named(how)
+        if method.whole:
+            raise ContractError(
+                f"{how} is for a whole column, and gold is made in slices.", dataset=contract.name,
+                where=f"fields.{name}.protect", remedy="generalise by it under publish:.",
+            )
         made = method.apply(values, Context(key=key, domain=spec.type, codes=codes, argument=argument))
         if currency is not None and made.dtype == pl.String:
             made = _name_foreign(made, currency, spec)
