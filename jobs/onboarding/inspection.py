@@ -44,8 +44,8 @@ def inspect(schemas: Path, expectations: Path) -> tuple[list[Problem], dict[str,
                     problems.append(document.problem(("fields", name, part), error.what, error.remedy or ""))
                     continue
                 if part == "protect" and found_method.whole:
-                    what, remedy = f"{method} is for a whole column.", "generalise by it under publish:."
-                    problems.append(document.problem(("fields", name, part), what, remedy))
+                    said = (f"{method} is for a whole column.", "generalise by it under publish:.")
+                    problems.append(document.problem(("fields", name, part), *said))
         for number, rule in enumerate(contract.expect):
             if what := rule_problem(rule):
                 problems.append(document.problem(("expect", number), what))
