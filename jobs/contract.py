@@ -241,6 +241,12 @@ class Privacy(Model):
     )
 
 
+class Exemption(Model):
+    """Say by which law rows about children under 14 need no more care than others."""
+
+    exempt: str = Field(min_length=10)
+
+
 class Contract(Model):
     """Describe one dataset or product from source to release."""
 
@@ -260,9 +266,10 @@ class Contract(Model):
     release: Release | None = None
     examples: tuple[Example, ...] = ()
     privacy: Privacy | None = None
-    under_14: str | None = Field(
-        default=None, min_length=10,
-        description="why no row about a person speaks of a child under 14; without it every column is sensitive",
+    under_14: Annotated[str, StringConstraints(min_length=10)] | Exemption | None = Field(
+        default=None,
+        description="why no published row speaks of a child under 14, which is checked, or {exempt: by which law it"
+        " may}; without it every column is sensitive",
     )
 
     @property

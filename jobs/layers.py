@@ -17,10 +17,27 @@ class Layer(StrEnum):
     REGISTERS = "registers"
     GOLD = "gold"
     OPEN = "open"
+    CONTROLLED = "controlled"
+    ENCLAVE = "enclave"
     OPS = "ops"
 
 
 ROOMS = (*(layer.value for layer in Layer), "keys")  # what a name of an object may begin with
+
+
+# Where releases of a mode lie (GB/T 37964): each zone has rights, a catalogue and a log of its own.
+_ZONES = {"public": Layer.OPEN, "controlled": Layer.CONTROLLED, "enclave": Layer.ENCLAVE}
+ZONES = tuple(_ZONES.values())
+
+
+def zone(mode: str) -> Layer:
+    """Return the zone that releases of a mode lie in."""
+    return _ZONES[mode]
+
+
+def zone_address(portal: str, zone: Layer) -> str:
+    """Return a zone's address: the open-data site's for what is open, a folder of its own beside it for the others."""
+    return portal if zone is Layer.OPEN else f"{portal}{zone.value}/"
 
 
 def slug(dataset: str) -> str:
@@ -43,9 +60,14 @@ def landing_path(dataset: str, batch: str = "") -> PurePosixPath:
     return PurePosixPath(Layer.LANDING, dataset, batch)
 
 
-def release_path(dataset: str, version: str = "") -> PurePosixPath:
-    """Return the folder of a dataset's releases, or of one version."""
-    return PurePosixPath(Layer.OPEN, slug(dataset), version)
+def release_path(dataset: str, version: str = "", zone: Layer = Layer.OPEN) -> PurePosixPath:
+    """Return the folder of a dataset's releases in a zone, or of one version."""
+    return PurePosixPath(zone, slug(dataset), version)
+
+
+def risk_page_path(dataset: str) -> PurePosixPath:
+    """Return where the page lies that shows who approves a release the risk of its rows."""
+    return PurePosixPath(Layer.OPS, "risk", f"{slug(dataset)}.html")
 
 
 # Delta refuses these in column names; a department's header may well have them.

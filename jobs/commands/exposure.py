@@ -30,7 +30,7 @@ def attack(
     """
     import polars as pl
 
-    from jobs.privacy.attack import WHOM, document, hierarchy_views, infer, link, masked_views
+    from jobs.privacy.attack import WHOM, document, hierarchy_views, infer, link, link_probably, masked_views
     from jobs.privacy.risk.verdict import THRESHOLDS
     from jobs.storage.hierarchies import hierarchies_in
     from jobs.storage.undeclared import reading, scan
@@ -45,7 +45,8 @@ def attack(
         ladders = {} if hierarchies is None else hierarchies_in(hierarchies, names(coarse))
         views = {name: hierarchy_views(ladders[name]) if name in ladders else masked_views for name in columns}
         inferred = [infer(released, columns, name, tau) for name in names(hidden)]
-        found = document(link(released, people, views, tau), inferred, tau)
+        probable = link_probably(released, people, views, tau)
+        found = document(link(released, people, views, tau), inferred, tau, probable=probable)
     if json:
         emit(found)
     else:
@@ -80,5 +81,9 @@ def _print_attack(found: dict[str, Any], title: str) -> None:
     table([{name: found[name] for name in counts}], counts, title=f"linking {title}")
     shown = {name: f"{found[name]:.4g}" for name in ("precision", "precision_lower_95", "tau")}
     table([{**shown, "succeeds": found["succeeds"]}], (*shown, "succeeds"))
+    probable = {name: found["probable"][name] for name in ("met", "singled_out", "singled_out_true", "claims")}
+    lower = f"{found['probable']['precision_lower_95']:.4g}"
+    table([{**probable, "precision lower 95": lower}], (*probable, "precision lower 95"),
+          title="rows that fit nobody, linked to who differs in one column")
     if found["inference"]:
         table(found["inference"], ("column", "homogeneous_rows", "largest_advantage", "rows_above"), title="inference")

@@ -76,7 +76,7 @@ def risk(
     """
     from jobs.privacy.risk.measure import measure
     from jobs.privacy.risk.verdict import Environment
-    from jobs.storage.undeclared import reading, scan
+    from jobs.storage.undeclared import reading, scan, write_page
 
     environment = Environment(
         None if control is None else control.value, None if motive is None else motive.value,
@@ -91,7 +91,7 @@ def risk(
     if html is not None:
         from jobs.privacy.risk.page import page
 
-        html.write_text(page(found, file.name), encoding="utf-8")
+        write_page(page(found, file.name), html)
         say(f"report: {html}")
     if json:
         emit(found)

@@ -31,20 +31,33 @@ def approve(
     typer.echo(f"{name} {fingerprint}")
 
 
-def preview(name: Name, json: AsJson = False) -> None:
+def preview(
+    name: Name,
+    html: Annotated[Path | None, typer.Option("--html", help="also write its risk as a page with charts")] = None,
+    json: AsJson = False,
+) -> None:
     """Show what a release would hold: rows, groups, coarsening, suppression; no row of it.
 
-    Example: lake preview products/population
+    Example: lake preview products/population --html risk.html
     """
+    from jobs.privacy.risk.page import page
     from jobs.stages import publish
     from jobs.storage.tables import Lake
+    from jobs.storage.undeclared import write_page
 
     with Lake.open() as lake:
         document = publish.preview(lake, name)
+    measured = document["risk_report"]
+    if html is not None and measured:
+        write_page(page(measured, f"{name} {document['version']}"), html)
+        say(f"report: {html}")
+    elif html is not None:
+        say("no report: noise protects whoever is in it, or no column identifies.")
     if json:
         emit(document)
     else:
-        table([{"what": key, "value": value} for key, value in document.items()], ("what", "value"), title=name)
+        shown = [{"what": key, "value": value} for key, value in document.items() if key != "risk_report"]
+        table(shown, ("what", "value"), title=name)
 
 
 def release(

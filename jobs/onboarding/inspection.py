@@ -8,7 +8,7 @@ from pathlib import Path
 from jobs.catalogue import Problem, read_catalogue
 from jobs.contract import json_schema
 from jobs.errors import ContractError
-from jobs.privacy import grades
+from jobs.privacy import grades, minors
 from jobs.quality.rulebook import read_rules
 from jobs.references import check_references
 from jobs.releases import cells
@@ -39,9 +39,13 @@ def inspect(schemas: Path, expectations: Path) -> tuple[list[Problem], dict[str,
         for name, field in contract.fields.items():
             for part, method in (("protect", field.protect), ("publish", field.publish and field.publish.generalise)):
                 try:
-                    method_named(method or "keep")
+                    found_method, _ = method_named(method or "keep")
                 except ContractError as error:
                     problems.append(document.problem(("fields", name, part), error.what, error.remedy or ""))
+                    continue
+                if part == "protect" and found_method.whole:
+                    said = (f"{method} is for a whole column.", "generalise by it under publish:.")
+                    problems.append(document.problem(("fields", name, part), *said))
         for number, rule in enumerate(contract.expect):
             if what := rule_problem(rule):
                 problems.append(document.problem(("expect", number), what))
@@ -53,8 +57,9 @@ def inspect(schemas: Path, expectations: Path) -> tuple[list[Problem], dict[str,
         except ContractError as error:
             problems.append(document.problem(tuple((error.where or "").split(".")), error.what, error.remedy or ""))
             continue
-        if found := grades.problem(contract, catalogue):
-            problems.append(document.problem(*found))
+        for found in (grades.problem(contract, catalogue), minors.problem(contract, catalogue)):
+            if found:
+                problems.append(document.problem(*found))
         problems += [document.problem(*found) for found in cells.problems(contract, catalogue, codes)]
         problems += [document.problem(("examples",), what) for what in check_examples(contract, catalogue.types, codes)]
     problems += check_file(schemas / "approvals.csv", catalogue)

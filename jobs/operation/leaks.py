@@ -10,7 +10,7 @@ from pathlib import Path
 
 import polars as pl
 
-from jobs.layers import Layer, slug
+from jobs.layers import ZONES, Layer, slug
 from jobs.privacy.keyring import secret
 from jobs.privacy.scanner import resident_numbers
 from jobs.registers.keys import entity_ids
@@ -45,14 +45,15 @@ class Leak:
 
 
 def written(lake: Lake, also: Iterable[Path] = ()) -> Iterator[Written]:
-    """Yield what leaves the closed layers: gold, open, logs, run records, Airflow's database, and `also`.
+    """Yield what leaves the closed layers: gold, releases, logs, run records, Airflow's database, and `also`.
 
     Tables come column by column, files whole; what is no text is not read.
     """
     for name in lake.catalogue.contracts:
         if lake.has(Layer.GOLD, name):
             yield from _columns("gold", slug(name), lake.scan(Layer.GOLD, name).collect())
-    yield from _files("open", lake.objects.mirror(Layer.OPEN), lake.settings.home)
+    for zone in ZONES:
+        yield from _files(zone.value, lake.objects.mirror(zone), lake.settings.home)
     for folder in LOGS:
         yield from _files("logs", lake.objects.own.local(folder), lake.settings.home)
     yield from _columns("runs", "ops.runs", lake.runs())

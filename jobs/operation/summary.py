@@ -22,7 +22,7 @@ COUNTS = ("delivered", "accepted", "quarantined", "duplicates", "withheld")
 LEAST_RELEASES = 4
 PLANTED = ("reused", "filler", "nothing", "scientific", "spreadsheet_tail", "wrong_check")  # keys that mislead
 TOKEN = re.compile(r"[0-9A-Za-z]{11,18}")
-PLACES = ("gold", "open", "logs", "runs", "airflow's database", "left in ops")
+PLACES = ("gold", *(zone.value for zone in layers.ZONES), "logs", "runs", "airflow's database", "left in ops")
 
 
 @dataclass
@@ -55,7 +55,8 @@ def collect(lake: Lake, truth: Path | None = None) -> Found:
             found.registers.append(_register(ledger))
             found.cases += _cases(lake, name)
     found.releases = [
-        {**row, "path": str(layers.release_path(row["dataset"], row["version"]))} for row in listing.releases(lake)
+        {**row, "path": str(layers.release_path(row["dataset"], row["version"], layers.Layer(row["zone"])))}
+        for row in listing.releases(lake)
     ]
     seconds = runs.group_by("stage", maintain_order=True).agg(pl.len().alias("runs"), pl.col("seconds").sum().round(1))
     found.stages = list(seconds.iter_rows(named=True))

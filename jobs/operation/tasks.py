@@ -69,20 +69,27 @@ def backfilled(run: Any) -> date | None:
 
 
 def previewed(name: str) -> dict[str, Any]:
-    """Return what a release would hold, with a `report` for the person who decides.
+    """Return what a release would hold, with a `report` for the person who decides and, beside it, its risk as a page.
 
     Skips when it would equal the last one, and fails, before anybody is asked, when it would be refused whoever
     approves it: attacked with success, or too little left.
     """
     from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
+    from jobs import layers
+    from jobs.privacy.risk.page import page as risk_page
     from jobs.releases.briefing import briefing
     from jobs.stages import publish
     from jobs.storage.tables import Lake
 
+    page = ""
     try:
         with Lake.open() as lake:
             found: dict[str, Any] = publish.preview(lake, name)
+            if found["risk_report"]:
+                path = layers.risk_page_path(name)
+                lake.objects.write(path, risk_page(found["risk_report"], f"{name} {found['version']}").encode())
+                page = lake.objects.address(path)
     except FINAL as error:
         raise AirflowFailException(str(error)) from None
     if found["refused"]:
@@ -91,7 +98,7 @@ def previewed(name: str) -> dict[str, Any]:
         raise AirflowFailException(f"{name}: nobody approved the terms as they stand. Remedy: `lake approve {name}`.")
     if found["unchanged"]:
         raise AirflowSkipException("the release would equal the last one.")
-    return {**found, "report": briefing(found)}
+    return {**found, "report": briefing(found, page)}
 
 
 def released(

@@ -38,7 +38,7 @@ def build(lake: Lake) -> dict[str, Any]:
     """
     with lake.writing("open"):
         announcement.sweep(lake)
-        releases = listing.everything(lake.objects)
+        releases = listing.everything(lake.objects, Layer.OPEN)
         views = [datasets.view(list(found)) for _, found in groupby(releases, key=lambda one: one.dataset)]
         assets = front_end()
         site = Site(lake.settings.portal, "app.js" in assets, _digests(assets))

@@ -3,7 +3,8 @@
 The attacker holds a population file, the strongest there is: one row per person, with the values that the table shows
 coarsened or masked. For each published tuple they count the people it fits (Sweeney 2002, the join of a release with a
 register); what fits few is a claim, what fits one is singled out (WP29 opinion 05/2014). Whether a claim is true is
-known only to whoever holds the table's subjects, and stays in memory: what is returned are counts.
+known only to whoever holds the table's subjects, and stays in memory: what is returned are counts. Rows that fit nobody
+are linked by probability, to who differs from them in one column (Fellegi & Sunter 1969).
 """
 
 from __future__ import annotations
@@ -74,9 +75,7 @@ def link(
         return Linkage(released.height, population.height, tuple(columns), 0, 0, 0, 0, 0.0, 0.0, 0, 0)
     tables = {name: _looks(population[name], told[name].unique(), views[name]) for name in columns}
     people = population.group_by(columns).agg(pl.len().alias("_people"), pl.col(WHOM).first())
-    tuples = told.group_by(columns).agg(
-        pl.len().alias("_rows"), (pl.col(WHOM).n_unique() if told[WHOM].null_count() == 0 else pl.len()).alias("_heads")
-    ).with_columns(_level(tables[name], name).alias(f"{VIEW}{name}") for name in columns)
+    tuples = _tuples(told, tables)
     fits = pl.concat(_fits(some, people, tables, columns) for some in tuples.partition_by(f"{VIEW}{columns[0]}", *[
         f"{VIEW}{name}" for name in columns[1:]
     ]))
@@ -94,6 +93,79 @@ def link(
         int(alone["_hit"].sum()), hits.height, true, wilson_lower(true, hits.height), raised,
         int(met["_fit"].min() or 0),  # type: ignore[arg-type]
     )
+
+
+def link_probably(
+    released: pl.DataFrame, population: pl.DataFrame, views: Mapping[str, Views], tau: float
+) -> Linkage:
+    """Link the rows that fit nobody to people who differ from them in one column, and count as `link` does.
+
+    Fellegi and Sunter 1969 with as likely an error in every column, and at most one: who agrees in all columns but one
+    is likelier the more people show the value published there, because that is what an error comes upon by chance.
+    `met`: rows with such people; a claim names one of the people that differ in the likeliest column, and is made when
+    its posterior is above `tau`; singled out is who alone differs in one column. Parameters as in `link`.
+    """
+    columns = list(views)
+    told = released.select(*[pl.col(name).cast(pl.String).fill_null(NOBODY) for name in columns], WHOM)
+    nobody = Linkage(released.height, population.height, tuple(columns), 0, 0, 0, 0, 0.0, 0.0, 0, 0)
+    if len(columns) < 2 or told.is_empty() or population.is_empty():
+        return nobody
+    tables = {name: _looks(population[name], told[name].unique(), views[name]) for name in columns}
+    tuples = _tuples(told, tables)
+    tuples = tuples.filter(_fitting(tuples, population, tables, columns) == 0).sort(columns)
+    if tuples.is_empty():
+        return nobody
+    people, weights = {}, {}
+    for name in columns:
+        people[name] = _fitting(tuples, population, tables, [one for one in columns if one != name]).cast(pl.Float64)
+        weights[name] = _fitting(tuples, population, tables, [name]).clip(lower_bound=1).cast(pl.Float64)
+    scored = tuples.with_columns(
+        *[(people[name] * weights[name]).alias(f"_mass_{name}") for name in columns],
+        *[people[name].alias(f"_near_{name}") for name in columns],
+        *[pl.when(people[name] > 0).then(weights[name]).otherwise(0.0).alias(f"_weight_{name}") for name in columns],
+    ).with_columns(
+        pl.sum_horizontal(f"_near_{name}" for name in columns).alias("_near"),
+        pl.max_horizontal(f"_weight_{name}" for name in columns).alias("_best"),
+        pl.sum_horizontal(f"_mass_{name}" for name in columns).alias("_mass"),
+    ).filter(pl.col("_near") > 0)
+    # A class of the population is at least as large as the sample's part of it.
+    posterior = pl.min_horizontal(pl.col("_best") / pl.col("_mass"), 1 / pl.col("_heads"))
+    claimed = scored.filter(posterior > tau)
+    hits = []
+    for name in columns:
+        first = pl.all_horizontal(
+            pl.col(f"_weight_{name}") == pl.col("_best"),
+            *[pl.col(f"_weight_{one}") < pl.col("_best") for one in columns[: columns.index(name)]],
+        )
+        rest = [one for one in columns if one != name]
+        some = claimed.filter(first).with_columns(pl.max_horizontal(f"_near_{name}", "_heads").alias("_fit"))
+        hits.append(_hits(told, some, population, tables, columns, rest).with_columns(pl.col("_fit").cast(pl.Float64)))
+    found = pl.concat(hits)
+    alone = found.filter((pl.col("_fit") == 1) & (pl.col("_near") == 1))
+    true = math.fsum(hit / fit for fit, hit in found.group_by("_fit").agg(pl.col("_hit").sum()).iter_rows())
+    return Linkage(
+        released.height, population.height, tuple(columns), int(scored["_rows"].sum()), alone.height,
+        int(alone["_hit"].sum()), found.height, true, wilson_lower(true, found.height), 0,
+        int(scored["_near"].min() or 0),  # type: ignore[arg-type]
+    )
+
+
+def _tuples(told: pl.DataFrame, tables: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
+    """Return the published tuples with their rows, how many people they are of, and the look of each column."""
+    heads = pl.col(WHOM).n_unique() if told[WHOM].null_count() == 0 else pl.len()
+    counted = told.group_by(list(tables)).agg(pl.len().alias("_rows"), heads.alias("_heads"))
+    return counted.with_columns(_level(table, name).alias(f"{VIEW}{name}") for name, table in tables.items())
+
+
+def _fitting(
+    tuples: pl.DataFrame, population: pl.DataFrame, tables: Mapping[str, pl.DataFrame], columns: Sequence[str]
+) -> pl.Series:
+    """Return how many people each published tuple fits on some columns, in the order of the tuples."""
+    people = population.group_by(columns).agg(pl.len().alias("_people"))
+    numbered = tuples.with_row_index("_tuple")
+    looks = [f"{VIEW}{name}" for name in columns]
+    fits = pl.concat(_fits(some, people, tables, columns) for some in numbered.partition_by(looks))
+    return fits.sort("_tuple")["_people"]
 
 
 def blame(
@@ -191,16 +263,19 @@ def _looking(name: str, table: pl.DataFrame, level: int) -> pl.Expr:
 
 def _hits(
     told: pl.DataFrame, claimed: pl.DataFrame, population: pl.DataFrame, tables: Mapping[str, pl.DataFrame],
-    columns: Sequence[str],
+    columns: Sequence[str], compared: Sequence[str] = (),
 ) -> pl.DataFrame:
-    """Return the rows claims are made about, each with how many it fits and whether its subject is among them."""
+    """Return the rows claims are made about, each with how many it fits and whether its subject is among them.
+
+    The subject is when it agrees in the columns `compared`, by default in all.
+    """
     if claimed.is_empty():
-        return pl.DataFrame(schema={"_fit": pl.Int64, "_hit": pl.Boolean})
+        return pl.DataFrame(schema={"_fit": pl.Int64, "_near": pl.Float64, "_hit": pl.Boolean})
     rows = told.join(claimed, on=columns)
     truth = population.select(WHOM, *[pl.col(name).alias(f"_true_{name}") for name in columns])
     rows = rows.join(truth.filter(pl.col(WHOM).is_not_null()).unique(WHOM), on=WHOM, how="left")
     same = pl.lit(value=True)
-    for name in columns:
+    for name in compared or columns:
         table = tables[name]
         looks = [
             pl.when(pl.col(f"{VIEW}{name}") == int(level)).then(
@@ -213,7 +288,8 @@ def _hits(
         same = same & (pl.coalesce(looks) == pl.col(name))
     known = pl.any_horizontal([pl.col(f"_true_{name}").is_not_null() for name in columns])
     unknown = pl.lit(value=told[WHOM].null_count() == told.height)
-    return rows.select("_fit", (unknown | (known & same)).fill_null(value=False).alias("_hit"))
+    near = pl.col("_near") if "_near" in rows.columns else pl.lit(0.0).alias("_near")
+    return rows.select("_fit", near, (unknown | (known & same)).fill_null(value=False).alias("_hit"))
 
 
 @dataclass(frozen=True)
@@ -256,9 +332,13 @@ def infer(released: pl.DataFrame, known: Sequence[str], hidden: str, tau: float)
 
 
 def document(
-    linkage: Linkage, inferred: Sequence[Inference], tau: float, number: Callable[[float], Any] = float
+    linkage: Linkage, inferred: Sequence[Inference], tau: float, number: Callable[[float], Any] = float,
+    probable: Linkage | None = None,
 ) -> dict[str, Any]:
-    """Return an attack's outcome as JSON: counts and shares, nobody's row; `number` writes a fraction."""
+    """Return an attack's outcome as JSON: counts and shares, nobody's row; `number` writes a fraction.
+
+    `probable`: what linking rows that fit nobody to people who differ in one column gave.
+    """
     return {
         "population": linkage.population, "known": list(linkage.known), "rows": linkage.rows, "met": linkage.met,
         "least_people": linkage.least, "singled_out": linkage.singled_out,
@@ -270,6 +350,12 @@ def document(
              "rows_above": one.above}
             for one in inferred
         ],
+        "probable": None if probable is None else {
+            "met": probable.met, "singled_out": probable.singled_out, "singled_out_true": probable.singled_out_true,
+            "claims": probable.claims, "claims_true": number(probable.true), "precision": number(probable.precision),
+            "precision_lower_95": number(probable.lower),
+        },
         "tau": number(tau),
-        "succeeds": linkage.succeeds(tau) or any(one.above for one in inferred),
+        "succeeds": linkage.succeeds(tau) or any(one.above for one in inferred)
+        or (probable is not None and probable.succeeds(tau)),
     }

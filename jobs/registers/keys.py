@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from jobs.contract import Contract, EntityLink
 from jobs.register import Register
-from jobs.rows.coarsening import pseudonyms
+from jobs.rows.pseudonymisation import pseudonyms
 
 UNKEYED = "unkeyed"
 

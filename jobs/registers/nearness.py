@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from jobs.register import Register
 from jobs.registers.assertions import NEAR, UNSURE, assertion, frame, pair
 from jobs.registers.naming import sounding
-from jobs.rows.coarsening import base32
+from jobs.rows.pseudonymisation import base32
 
 MARKS: dict[str, pl.DataType | type[pl.DataType]] = {"mark": pl.String, "key": pl.String}
 PAIRS = {"left": pl.String, "right": pl.String}

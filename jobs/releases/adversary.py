@@ -14,7 +14,7 @@ import polars as pl
 from jobs.contract import PEOPLE, Contract, ContractField
 from jobs.errors import ReleaseRefused
 from jobs.layers import Layer
-from jobs.privacy.attack import WHOM, Linkage, Views, blame, document, infer, link
+from jobs.privacy.attack import WHOM, Linkage, Views, blame, document, infer, link, link_probably
 from jobs.privacy.keyring import lake_key, secret
 from jobs.privacy.risk.verdict import THRESHOLDS
 from jobs.register import Register
@@ -22,8 +22,9 @@ from jobs.registers.fold import CONTESTED
 from jobs.registers.keys import identified
 from jobs.releases.build import SUBJECT, Draft
 from jobs.releases.manifest import decimal
-from jobs.rows.coarsening import Context, method_named, pseudonyms
+from jobs.rows.coarsening import Context, method_named
 from jobs.rows.protection import coarsen, ladders, protection_of
+from jobs.rows.pseudonymisation import pseudonyms
 from jobs.storage.court import Court
 from jobs.storage.ledgers import REGISTERS, Ledger
 
@@ -58,10 +59,12 @@ def attack(lake: Lake, made: Draft) -> dict[str, Any] | None:
         linked = link(rows, population, views, tau)
         hidden = [name for name in contract.published if name not in known] if contract.aggregate is None else []
         inferred = [infer(rows, list(known), name, tau) for name in hidden] if known else []
-        told = document(linked, inferred, tau, lambda value: decimal(value, 4))
+        probable = link_probably(rows, population, views, tau)
+        told = document(linked, inferred, tau, lambda value: decimal(value, 4), probable)
         if told["succeeds"]:
             telling = [one.column for one in inferred if one.above]
-            raise _refusal(contract, linked, blame(rows, population, views, tau), telling)
+            worst = linked if linked.succeeds(tau) or not probable.succeeds(tau) else probable
+            raise _refusal(contract, worst, blame(rows, population, views, tau), telling)
         found.append({"role": role, **told})
     return {"against": f"the register of people, {found[0]['population']} of them", "roles": found}
 
@@ -90,8 +93,9 @@ def _known(made: Draft, register: Register, declared: Mapping[str, str]) -> dict
     known = {}
     for column, name in made.contract.published.items():
         field = made.contract.fields[name]
-        if protection_of(field, made.catalogue.types) in _UNKNOWABLE:
-            continue
+        coarser = str(field.publish.generalise or "keep") if field.publish else "keep"
+        if protection_of(field, made.catalogue.types) in _UNKNOWABLE or method_named(coarser)[0].whole:
+            continue  # what a mean of several people was made from, nobody reads off one of them
         alike = [other for other, one in register.fields.items() if (one.type, one.codes) == (field.type, field.codes)]
         if declared.get(name) in register.fields:
             known[column] = declared[name]

@@ -1,13 +1,19 @@
-"""Tell the world what is released: what programs go by, then, when the site shows it, the feed and the site map."""
+"""Tell whom it concerns what is released: what programs go by, then, when the site shows it, the feed and the site map.
+
+Each zone tells of its own releases alone: the open one of what is public. All of it is derived from the releases, so
+that a run killed before this loses nothing: the next one catches up. Where nothing is new, nothing is written.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from jobs import layers
 from jobs.layers import Layer
 from jobs.releases import listing, log
 from jobs.releases.formats import json_bytes
+from jobs.releases.listing import Released
 from jobs.releases.metadata.portal import news_files, portal_files
 from jobs.releases.signing import Signer
 
@@ -16,35 +22,47 @@ if TYPE_CHECKING:
 
 
 def enter(lake: Lake) -> None:
-    """Bring log, key, index, catalogue and latest versions up to date; where nothing is new, nothing is written.
+    """Bring each zone's log, key, index, catalogue and latest versions up to date.
 
-    They are derived from the releases alone, so that a run killed before this loses nothing: the next one catches up.
     Until something is announced, the feed and the site map, which the site leads to, are there and empty.
     """
     with lake.writing("open"):
         sweep(lake)
-        releases, signer = listing.everything(lake.objects), Signer.open(lake.objects, lake.settings.signature)
-        log.append(lake.objects, releases, signer)
+        signer = Signer.open(lake.objects, lake.settings.signature)
         key = {"algorithm": signer.algorithm, "public_key": signer.public.hex(), "fingerprint": signer.fingerprint}
-        _write(lake, {"key.json": json_bytes(key), **portal_files(releases, lake.settings.portal)})
-        nothing = news_files([], lake.settings.portal)
-        _write(lake, {name: data for name, data in nothing.items() if not lake.objects.exists(f"{Layer.OPEN}/{name}")})
+        for zone, releases in _zones(lake):
+            log.append(lake.objects, zone, releases, signer)
+            address = layers.zone_address(lake.settings.portal, zone)
+            _write(lake, zone, {"key.json": json_bytes(key), **portal_files(releases, address)})
+            nothing = news_files([], address)
+            _write(lake, zone, {
+                name: data for name, data in nothing.items() if not lake.objects.exists(f"{zone}/{name}")
+            })
 
 
 def announce(lake: Lake) -> None:
-    """Bring the feed and the site map up to date, last: by then what they lead to is there."""
+    """Bring each zone's feed and site map up to date, last: by then what they lead to is there."""
     with lake.writing("open"):
-        _write(lake, news_files(listing.everything(lake.objects), lake.settings.portal))
+        for zone, releases in _zones(lake):
+            _write(lake, zone, news_files(releases, layers.zone_address(lake.settings.portal, zone)))
 
 
 def sweep(lake: Lake) -> None:
     """Remove files that a killed announcement or build of the site left half written; needs the lease `open`."""
-    for left in lake.objects.unfinished(Layer.OPEN, objects_only=True):  # a release in the making is a folder
-        lake.objects.remove(left)
+    for zone in layers.ZONES:
+        for left in lake.objects.unfinished(zone, objects_only=True):  # a release in the making is a folder
+            lake.objects.remove(left)
 
 
-def _write(lake: Lake, files: Mapping[str, bytes]) -> None:
+def _zones(lake: Lake) -> Iterator[tuple[Layer, Sequence[Released]]]:
+    for zone in layers.ZONES:
+        releases = listing.everything(lake.objects, zone)
+        if releases or zone is Layer.OPEN:  # the publisher is known by the key that lies open
+            yield zone, releases
+
+
+def _write(lake: Lake, zone: Layer, files: Mapping[str, bytes]) -> None:
     for name, data in files.items():
-        path = f"{Layer.OPEN}/{name}"
+        path = f"{zone}/{name}"
         if not lake.objects.exists(path) or lake.objects.read(path) != data:
             lake.objects.write(path, data)

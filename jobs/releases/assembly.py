@@ -47,15 +47,17 @@ def place(objects: Store, recipe: Recipe, attested: Mapping[str, Any], signer: S
     `attested` says who approved and when. Raises ReleaseRefused, and leaves nothing, when what was written is not what
     was meant or holds an identifier.
     """
-    name = recipe.draft.contract.name
-    with objects.assembly(layers.release_path(name)) as folder:
+    name, release = recipe.draft.contract.name, recipe.draft.contract.release
+    assert release is not None
+    zone = layers.zone(release.mode)
+    with objects.assembly(layers.release_path(name, zone=zone)) as folder:
         assemble(folder, recipe, attested, signer)
         found = verify.verify(folder, key=signer.fingerprint)
         if found.problems:
             what = f"what was written is not what was meant: {found.problems[0]}"
             raise ReleaseRefused(what, dataset=name, layer="open")
         _scan(folder, recipe.draft)
-        objects.place(folder, layers.release_path(name, recipe.inputs.version), seal=verify.MANIFEST)
+        objects.place(folder, layers.release_path(name, recipe.inputs.version, zone), seal=verify.MANIFEST)
 
 
 def assemble(folder: Path, recipe: Recipe, attested: Mapping[str, Any], signer: Signer) -> None:
@@ -71,16 +73,17 @@ def assemble(folder: Path, recipe: Recipe, attested: Mapping[str, Any], signer: 
         (folder / "codes" / f"{column}.csv").write_bytes(formats.csv_bytes(table))
     (folder / "dictionary.csv").write_bytes(formats.csv_bytes(describe.dictionary(made.columns)))
     changes = _write_changes(folder, recipe)
+    risk, quality = {**privacy(made), "attack": inputs.attack}, list(inputs.quality)
     entry = entry_of(
         made.contract, made.columns, version=inputs.version, portal=inputs.portal, data_date=inputs.data_date,
         rows=made.table.height, previous=inputs.previous["version"] if inputs.previous else None,
+        grade=risk["gb_t_43697"]["release"],
     )
     entry = replace(entry, files={path.name: _data_file(path) for path in (folder / f"{stem}{end}" for end in _TABLES)})
     if id_changes.carried(made.contract, made.catalogue):
         (folder / id_changes.FILE).write_bytes(formats.csv_bytes(id_changes.table(inputs.id_changes)))
         entry = replace(entry, feed=_data_file(folder / id_changes.FILE), feed_rows=len(inputs.id_changes))
     entry = replace(entry, shown_until=made.until.isoformat() if made.until else None)
-    risk, quality = {**privacy(made), "attack": inputs.attack}, list(inputs.quality)
     written: dict[str, bytes] = {
         "risk.json": formats.json_bytes(risk),
         "quality.json": formats.json_bytes({"datasets": quality}),

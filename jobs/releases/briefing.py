@@ -14,9 +14,18 @@ _QUALITY = {
     "accepted": "接收 · accepted", "quarantined": "拒收 · rejected", "duplicates": "重复 · repeated",
 }
 
+_WHO = {
+    "prosecutor": "检察官风险 · prosecutor", "journalist": "记者风险 · journalist", "marketer": "营销者风险 · marketer",
+}
+_PART = {"max": "最大 · highest", "avg": "平均 · mean", "share_above": "超阈值占比 · share above τ"}
+_BARS = 40  # of all rows
 
-def briefing(found: Mapping[str, Any]) -> str:
-    """Return a preview (`jobs.stages.publish.preview`) as Markdown in Chinese and English; counts, no row."""
+
+def briefing(found: Mapping[str, Any], page: str = "") -> str:
+    """Return a preview (`jobs.stages.publish.preview`) as Markdown in Chinese and English; counts, no row.
+
+    `page`: where the risk lies as a page with charts.
+    """
     terms = found["terms_approved_by"] or "**未获批准，发布将被拒绝 · nobody as they stand: it will be refused**"
     coarsened = ", ".join(f"{column}: {rows:,}" for column, rows in found["coarsened"].items()) or "—"
     facts = {
@@ -45,7 +54,35 @@ def briefing(found: Mapping[str, Any]) -> str:
     lines = [f"**{found['verdict']}**", "", "| 事项 · what | 内容 · value |", "|---|---|"]
     lines += [f"| {key} | {_cell(said)} |" for key, said in facts.items()]
     lines += ["", *[f"**不兼容变更 · breaking:** {what}" for what in found["breaking"]], *_changes(found), ""]
-    return "\n".join(lines + _quality(found["quality"])) + "\n"
+    return "\n".join([*lines, *_quality(found["quality"]), "", *_risk(found["risk_report"], page)]) + "\n"
+
+
+def _risk(measured: Mapping[str, Any] | None, page: str) -> list[str]:
+    """Return the risk of the rows in tables and bars that Markdown can show; the page has the whole of it."""
+    if measured is None:
+        return []
+    risks = [
+        (f"{_WHO[who]}, {_PART[part]}", f"{measured[who][part]:.4g}")
+        for who in ("prosecutor", "journalist") if measured[who] for part in _PART
+    ]
+    if measured["marketer"] is not None:
+        risks.append((_WHO["marketer"], f"{measured['marketer']:.4g}"))
+    told = [
+        (f"{name}: (α, k), l, t", f"({measured['alpha_k'][name]['alpha']:.4g}, {measured['k']}), "
+                                  f"{measured['l_distinct'][name]}, {measured['t'][name]:.4g}")
+        for name in measured["sensitive"] if measured["alpha_k"][name]
+    ]
+    single = "仅凭数列即可唯一识别的行 · rows that few columns single out"
+    shown = [(single, f"{measured['special_uniques']:,}"), *risks, *told]
+    lines = ["**重标识风险 · re-identification risk**", "", "| 事项 · what | 内容 · value |", "|---|---|"]
+    lines += [f"| {_cell(what)} | {_cell(value)} |" for what, value in shown]
+    lines += ["", "| 等价类大小 · rows that look alike | 行的占比 · share of rows |", "|---|---|"]
+    for one in measured["class_sizes"]:
+        share = one["rows"] / max(measured["n"], 1)
+        sizes = f"{one['least']:,} +" if one["below"] is None else f"{one['least']:,} – {one['below'] - 1:,}"
+        lines.append(f"| {sizes} | {'█' * round(share * _BARS)} {share:.1%} ({one['classes']:,}) |")
+    where = f"`{page}`" if page else "`lake preview --html`"
+    return [*lines, "", f"完整风险报告（含图表）· The whole report with charts: {where}"]
 
 
 def _changes(found: Mapping[str, Any]) -> list[str]:

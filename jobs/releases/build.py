@@ -15,12 +15,13 @@ import polars as pl
 from jobs.catalogue import Catalogue
 from jobs.contract import GROUP_THRESHOLD, Contract
 from jobs.errors import ReleaseRefused
-from jobs.privacy import grades
+from jobs.privacy import grades, minors
+from jobs.privacy.risk import measure as risks
 from jobs.releases import cells, describe, formats, periods, terms
 from jobs.releases.manifest import decimal
 from jobs.releases.metadata.entry import column_document
 from jobs.rows.codes import CodeBook
-from jobs.rows.protection import coarsen, generalise, gold_column, ladders, protection_of
+from jobs.rows.protection import coarsen, generalise, gold_column, in_scope, ladders, protection_of
 from jobs.sets.anonymity import Anonymised, anonymise
 from jobs.sets.changes import check_key
 
@@ -121,7 +122,8 @@ def draft(gold: pl.LazyFrame, contract: Contract, catalogue: Catalogue, day: dat
             remedy="give fields publish: and the contract release:.",
         )
     codes = CodeBook.load(catalogue.root / "codes")
-    found = grades.problem(contract, catalogue) or next(cells.problems(contract, catalogue, codes), None)
+    found = grades.problem(contract, catalogue) or minors.problem(contract, catalogue)
+    found = found or next(cells.problems(contract, catalogue, codes), None)
     if found:
         where, what, remedy = found
         raise ReleaseRefused(what, dataset=contract.name, layer="open", where=".".join(where), remedy=remedy)
@@ -167,15 +169,13 @@ def _undrawn(
 
 def _in_scope(gold: pl.LazyFrame, contract: Contract, catalogue: Catalogue) -> pl.LazyFrame:
     assert contract.release is not None
-    for name, wanted in contract.release.only.items():
-        how = protection_of(contract.fields[name], catalogue.types)
-        if how == "drop":
+    for name in contract.release.only:
+        if protection_of(contract.fields[name], catalogue.types) == "drop":
             raise ReleaseRefused(
                 f"release.only names {name}, which gold does not hold.", dataset=contract.name, layer="open",
                 remedy="protect: it with a method that leaves the values named.",
             )
-        gold = gold.filter(pl.col(gold_column(name, how)).cast(pl.String).is_in(list(wanted)))
-    return gold
+    return gold.filter(in_scope(contract, catalogue.types))
 
 
 def _subjects(contract: Contract, rows: pl.DataFrame) -> list[str]:
@@ -248,6 +248,20 @@ def privacy(made: Draft) -> dict[str, Any]:
             "r_avg": decimal(result.average_risk, 6), "r": decimal(risk, 6), "grade": 4 if contract.aggregate else 3,
         },
     }
+
+
+def risk_report(made: Draft) -> dict[str, Any] | None:
+    """Return the whole risk of a draft's rows (jobs.privacy.risk.measure), of a table of counts that of rows counted.
+
+    None where noise protects whoever is in it: nothing exact is told of such rows. Nor where no column identifies.
+    """
+    contract = made.contract
+    assert contract.release is not None
+    if made.exact is not None or not made.quasi:
+        return None
+    rows = made.anonymised.rows if contract.aggregate else made.table
+    sensitive = [name for name in contract.release.sensitive if name not in made.quasi]
+    return risks.measure(rows.lazy(), list(made.quasi), sensitive, mode=contract.release.mode)
 
 
 def _noisy(made: Draft) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import polars as pl
 
 from jobs.catalogue import Catalogue
 from jobs.contract import Contract, ContractField, Privacy, Text
+from jobs.privacy import grades
 from jobs.releases.formats import arrow_schema
 from jobs.releases.terms import code_list, summed_fields
 from jobs.rows.coarsening import SUPPRESSED, method_named
@@ -21,7 +22,7 @@ _LEAVES_ZH = {
     "year": "年份", "five_years": "五年段", "ten_years": "十年段", "twenty_years": "二十年段", "county": "区县",
     "city": "市（地级）", "province": "省", "initial": "首字", "industry": "由文字判定的行业门类（GB/T 4754）",
     "thousands": "向下取整到千", "round": "向下取整", "five_thousands": "五千段", "ten_thousands": "一万段",
-    "hundred_thousands": "十万段", "magnitude": "数量级",
+    "hundred_thousands": "十万段", "magnitude": "数量级", "microaggregate": "相邻若干值的均值（微聚集）",
 }
 
 
@@ -30,7 +31,8 @@ class Column:
     """Describe one released column.
 
     `type` is Data Package's, `arrow` the type in Parquet, `terms` what decides the values in the contract's words (a
-    column whose terms change is another column under the same name), `codes` its code list.
+    column whose terms change is another column under the same name), `codes` its code list. `class_` and `grade` are
+    those of what is published (jobs.privacy.grades), 0 where a release of before did not say.
     """
 
     name: str
@@ -42,6 +44,8 @@ class Column:
     codes: str | None = None
     quasi: bool = False
     measure: str | None = None
+    class_: str = "ordinary"
+    grade: int = 0
 
 
 def columns(
@@ -50,12 +54,14 @@ def columns(
     """Return the columns of a released table, in its order."""
     steps, sums, found = ladders(contract), summed_fields(contract), []
     stored = arrow_schema(table)
+    graded = {one.field: one for one in grades.released(contract, catalogue).columns}
     for name in table.columns:
         kind, arrow = _data_type(table.schema[name]), str(stored.field(name).type)
         if name not in contract.published:
             measure = contract.aggregate.measures[name] if contract.aggregate else "count"
             words = _measured(sums.get(name), contract.privacy)
-            found.append(Column(name, _spelled(name), words, kind, arrow, measure, measure=measure))
+            said = Column(name, _spelled(name), words, kind, arrow, measure, measure=measure, grade=grades.ANONYMOUS)
+            found.append(said)
             continue
         field = contract.fields[contract.published[name]]
         coarser = steps[name] if name in quasi and contract.privacy is None else ()
@@ -63,7 +69,10 @@ def columns(
         title, codes = _title(contract, field, name, catalogue), code_list(field, catalogue)
         generalised = (field.publish.generalise if field.publish else None) or "keep"
         terms = f"{field.type} > {protection_of(field, catalogue.types)} > {generalised}"
-        found.append(Column(name, title, derivation, kind, arrow, terms, codes, name in quasi))
+        own, identifying = graded[contract.published[name]], name in quasi
+        found.append(
+            Column(name, title, derivation, kind, arrow, terms, codes, identifying, class_=own.class_, grade=own.grade)
+        )
     return found
 
 
@@ -80,10 +89,12 @@ def dictionary(found: Sequence[Column]) -> pl.DataFrame:
                 "derivation_en": one.derivation.en,
                 "code_list": one.codes,
                 "quasi_identifier": "yes" if one.quasi else "no",
+                "class": one.class_,
+                "grade": one.grade or None,
             }
             for one in found
         ],
-        schema_overrides={"code_list": pl.String},
+        schema_overrides={"code_list": pl.String, "grade": pl.Int64},
     )
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import polars as pl
 
+from jobs.layers import Layer
 from jobs.releases.listing import Released
 from jobs.sets.changes import Changes, comparable, differences
 
@@ -31,17 +32,20 @@ class Past:
 
 
 def windows(
-    before: Sequence[Released], now: datetime, columns: Sequence[Mapping[str, Any]]
+    before: Sequence[Released], now: datetime, columns: Sequence[Mapping[str, Any]], zone: Layer
 ) -> tuple[dict[str, str], str]:
     """Return window → the version its changes start from, and, when there is none, why the chain restarts.
 
     A window starts from the newest version that was out already when it began, else from the oldest of the chain. The
-    chain begins anew after a withdrawn version and after one with other columns.
+    chain begins anew after a withdrawn version, after one with other columns and after one in another zone: changes
+    from it would bring its rows to readers who may not have them.
     """
     chain: list[Released] = []
     for one in reversed(before):
         if one.withdrawn:
             why = f"version {one.version} was withdrawn"
+        elif one.zone is not zone:
+            why = f"version {one.version} lies in another zone, {one.zone.value}"
         elif _shape(one.manifest["columns"]) != _shape(columns):
             why = f"version {one.version} has other columns"
         else:

@@ -72,7 +72,7 @@ def settled(lake: Lake, made: Draft, against: Comparison) -> Draft:
     now, before = made.table.drop(unjoined), [one.drop(unjoined) for one in earlier]
     held = held_back(
         before, now.sort(now.columns), [name for name in made.quasi if name not in unjoined], threshold, counts=counts,
-        takedown=against.takedown,
+        takedown=against.takedown, least=made.threshold,
     )
     if unjoined:
         held = _left_out(made, held)

@@ -41,6 +41,11 @@ class Released:
         """Return the dataset's name."""
         return str(self.manifest["dataset"])
 
+    @property
+    def zone(self) -> Layer:
+        """Return the zone it lies in."""
+        return Layer(self.path.parts[0])
+
     @cached_property
     def gone(self) -> frozenset[str]:
         """Return the files that were withdrawn."""
@@ -67,11 +72,13 @@ class Released:
 
 
 def releases(lake: Lake) -> list[dict[str, Any]]:
-    """Return every release by dataset and version: rows, smallest group, share kept, day, status, folder."""
+    """Return every release by dataset and version: zone, rows, smallest group, share kept, day, status, folder."""
+    found = [one for zone in layers.ZONES for one in everything(lake.objects, zone)]
     return [
         {
             "dataset": one.dataset,
             "version": one.version,
+            "zone": one.zone.value,
             "rows": one.manifest["rows"],
             "smallest_group": one.manifest["risk"]["smallest_group"],
             "kept_share": float(one.manifest["risk"]["kept_share"]),
@@ -79,18 +86,23 @@ def releases(lake: Lake) -> list[dict[str, Any]]:
             "status": "withdrawn" if one.withdrawn else "breaking" if one.manifest["breaking"] else "released",
             "path": one.address,
         }
-        for one in everything(lake.objects)
+        for one in sorted(found, key=lambda one: (one.dataset, version_key(one.version)))
     ]
 
 
-def everything(objects: Store) -> list[Released]:
-    """Return every release of every dataset, by dataset and version."""
-    return [one for folder in objects.names(Layer.OPEN.value) for one in _in(objects, folder)]
+def everything(objects: Store, zone: Layer) -> list[Released]:
+    """Return every release of every dataset in a zone, by dataset and version.
+
+    What lies there and is not of the zone's mode is not among them: nothing but its folder ever tells of it.
+    """
+    there = [one for folder in objects.names(zone.value) for one in _in(objects, folder)]
+    return [one for one in there if layers.zone(one.manifest["risk"]["mode"]) is zone]
 
 
 def versions(objects: Store, dataset: str) -> list[Released]:
-    """Return a dataset's releases, oldest version first."""
-    return _in(objects, layers.release_path(dataset))
+    """Return a dataset's releases in all zones, oldest version first: they are numbered together."""
+    found = [one for zone in layers.ZONES for one in _in(objects, layers.release_path(dataset, zone=zone))]
+    return sorted(found, key=lambda one: version_key(one.version))
 
 
 def latest(objects: Store, dataset: str) -> Released | None:

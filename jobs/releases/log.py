@@ -1,4 +1,4 @@
-"""The portal's log: one line per release and withdrawal, each naming the line before it; nothing is ever taken out.
+"""A zone's log: one line per release and withdrawal, each naming the line before it; nothing is ever taken out.
 
 Whoever keeps the digest of a line can tell later whether anything before it was changed.
 """
@@ -16,17 +16,17 @@ from jobs.releases.signing import Signer
 from jobs.releases.verify import read_log
 from jobs.storage.objects import Store
 
-LOG, HEAD = f"{Layer.OPEN}/log.jsonl", f"{Layer.OPEN}/log.sig"
 FIRST = "0" * 64
 
 
-def append(objects: Store, releases: Sequence[Released], signer: Signer) -> list[dict[str, Any]]:
-    """Append what happened since and return the whole log, oldest first; nothing new changes nothing.
+def append(objects: Store, zone: Layer, releases: Sequence[Released], signer: Signer) -> list[dict[str, Any]]:
+    """Append what happened in a zone since and return its whole log, oldest first; nothing new changes nothing.
 
     Raises jobs.releases.verify.Broken when somebody changed a line.
     """
-    lines = objects.read(LOG).splitlines() if objects.exists(LOG) else []
-    entries = read_log(objects.mirror(LOG)) if lines else []
+    log, seal_path = f"{zone}/log.jsonl", f"{zone}/log.sig"
+    lines = objects.read(log).splitlines() if objects.exists(log) else []
+    entries = read_log(objects.mirror(log)) if lines else []
     known = {_identity(entry) for entry in entries}
     for event in sorted(events(releases), key=lambda one: (one["at"], one["kind"], one["dataset"], one["version"])):
         if _identity(event) in known:
@@ -36,11 +36,11 @@ def append(objects: Store, releases: Sequence[Released], signer: Signer) -> list
         lines.append(canonical(entry))
         entries.append(entry)
     if len(entries) > len(known):
-        objects.write(LOG, b"\n".join(lines) + b"\n")
+        objects.write(log, b"\n".join(lines) + b"\n")
     head = {"number": len(lines), "sha256": hashlib.sha256(lines[-1]).hexdigest() if lines else FIRST}
     seal = {**head, "public_key": signer.public.hex(), "signature": signer.sign(canonical(head))}
-    if not objects.exists(HEAD) or objects.read(HEAD) != canonical(seal):
-        objects.write(HEAD, canonical(seal))
+    if not objects.exists(seal_path) or objects.read(seal_path) != canonical(seal):
+        objects.write(seal_path, canonical(seal))
     return entries
 
 

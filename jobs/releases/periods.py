@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 import polars as pl
 
+from jobs import layers
 from jobs.catalogue import Catalogue
 from jobs.contract import Contract
 from jobs.errors import RequestError
@@ -58,7 +59,7 @@ def due(lake: Lake, day: date) -> Mapping[tuple[str, str], Sequence[str]]:
     what a version was made from is gone, any repaired row of its dataset counts as one of its own.
     """
     found: dict[tuple[str, str], list[str]] = {}
-    for one in listing.everything(lake.objects):
+    for one in (one for zone in layers.ZONES for one in listing.everything(lake.objects, zone)):
         if one.withdrawn:
             continue
         if over(one, day):

@@ -16,7 +16,8 @@ from jobs import layers
 from jobs.contract import Contract
 from jobs.privacy.keyring import Key, KeyRing
 from jobs.releases import listing
-from jobs.rows.coarsening import SUPPRESSED, pseudonyms
+from jobs.rows.coarsening import SUPPRESSED
+from jobs.rows.pseudonymisation import pseudonyms
 
 if TYPE_CHECKING:
     from jobs.releases.build import Draft

@@ -6,21 +6,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
 import polars as pl
-import pyarrow as pa
 
-from jobs.errors import ContractError, RequestError
+from jobs.errors import ContractError
 from jobs.rows.industry import industry_of
 from jobs.rows.masking import MASKS, Mask, mask_of_type
+from jobs.rows.microaggregation import microaggregated
+from jobs.rows.pseudonymisation import pseudonyms
 from jobs.rows.recognition import redacted
 
 if TYPE_CHECKING:
     from jobs.rows.codes import CodeBook
 
 SUPPRESSED = "*"
-_BASE32 = np.frombuffer(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", dtype=np.uint8)
-SHORTEST_KEY = 16  # bytes; a shorter key could be guessed
 
 
 @dataclass(frozen=True)
@@ -37,7 +35,8 @@ class Context:
 class Method:
     """Describe one method: its function, what it says about itself, its result's type and column name.
 
-    `stores` None keeps the value's own type; `suffix` renames the gold column, `column` fixes its name.
+    `stores` None keeps the value's own type; `suffix` renames the gold column, `column` fixes its name. `whole`: what a
+    value becomes depends on the others, so that it is for a whole published column, not for gold's slices.
     """
 
     apply: Callable[[pl.Series, Context], pl.Series]
@@ -46,6 +45,7 @@ class Method:
     suffix: str | None = None
     column: str | None = None
     takes_argument: bool = False
+    whole: bool = False
 
 
 def method_named(text: str) -> tuple[Method, int | None]:
@@ -61,54 +61,6 @@ def method_named(text: str) -> tuple[Method, int | None]:
     if not argument.isdecimal() or int(argument) == 0:
         raise ContractError(f"the method {name} needs a whole number.", remedy=f"write {name}:1000.")
     return method, int(argument)
-
-
-def pseudonyms(values: pl.Series, key: bytes, domain: str) -> pl.Series:
-    """Replace values by base32(HMAC-SM3(key, "<domain>|<value>")[:16]), 26 characters, no padding.
-
-    The domain keeps equal texts of different types apart (HMAC: GM/T 0042, SM3: GB/T 32905-2016). Each
-    distinct value is computed once. Raises RequestError for a key under 16 bytes.
-    """
-    from cryptography.hazmat.primitives import hashes, hmac
-
-    if len(key) < SHORTEST_KEY:
-        raise RequestError(
-            f"a pseudonym key has at least {SHORTEST_KEY} bytes.", remedy="make one with `lake keys`."
-        )
-    texts = values.cast(pl.String)
-    distinct = texts.drop_nulls().unique(maintain_order=True)
-    if distinct.is_empty():
-        return pl.Series(values.name, dtype=pl.String).extend_constant(None, len(values))
-    begun = hmac.HMAC(key, hashes.SM3())
-    begun.update(f"{domain}|".encode())
-
-    def digest(octets: bytes) -> bytes:
-        mac = begun.copy()
-        mac.update(octets)
-        return mac.finalize()[:16]
-
-    made = base32(b"".join(digest(one) for one in distinct.cast(pl.Binary).to_list()))
-    if len(made) == len(values):  # all different: they are in order already
-        return made.alias(values.name)
-    table = pl.DataFrame({"value": distinct, "pseudonym": made})
-    found = pl.DataFrame({"value": texts}).join(table, on="value", how="left", maintain_order="left")
-    return found["pseudonym"].alias(values.name)
-
-
-def base32(digests: bytes) -> pl.Series:
-    """Encode 16-byte digests, 26 characters each (RFC 4648 without padding), all at once."""
-    octets = np.frombuffer(digests, dtype=np.uint8).reshape(-1, 16)
-    padded = np.pad(octets, ((0, 0), (0, 1))).astype(np.uint16)
-    letters = np.empty((len(octets), 26), dtype=np.uint8)
-    for i in range(26):
-        # Five bits from two neighbouring octets at a time.
-        octet, bit = divmod(5 * i, 8)
-        pair = padded[:, octet] << 8 | padded[:, octet + 1]
-        letters[:, i] = _BASE32[(pair >> (11 - bit)) & 31]
-    text = letters.tobytes()
-    ends = np.arange(0, len(text) + 1, 26, dtype=np.int64)
-    buffers = [None, pa.py_buffer(ends), pa.py_buffer(text)]
-    return pl.Series(pa.Array.from_buffers(pa.large_string(), len(octets), buffers))
 
 
 def _keep(values: pl.Series, _context: Context) -> pl.Series:
@@ -238,6 +190,10 @@ def _initial(values: pl.Series, _context: Context) -> pl.Series:
     return values.str.slice(0, 1)
 
 
+def _microaggregate(values: pl.Series, context: Context) -> pl.Series:
+    return microaggregated(values, context.argument or 1)
+
+
 def _industry(values: pl.Series, _context: Context) -> pl.Series:
     return industry_of(values)
 
@@ -270,6 +226,9 @@ METHODS: dict[str, Method] = {
     ),
     "thousands": Method(_thousands, "rounded down to whole thousands"),
     "round": Method(_round, "rounded down to a multiple of the number given", takes_argument=True),
+    "microaggregate": Method(
+        _microaggregate, "the mean of at least as many neighbours as the number given", takes_argument=True, whole=True
+    ),
     "five_thousands": Method(_amounts(5_000), "a band of 5,000", _TEXT, "_band"),
     "ten_thousands": Method(_amounts(10_000), "a band of 10,000", _TEXT, "_band"),
     "hundred_thousands": Method(_amounts(100_000), "a band of 100,000", _TEXT, "_band"),

@@ -25,6 +25,7 @@ __all__ = [
     "generalise",
     "gold_column",
     "gold_schema",
+    "in_scope",
     "ladder",
     "ladders",
     "protect",
@@ -112,6 +113,11 @@ def protect(
             _column(rows, f"{name}_currency", pl.String()) if types[spec.type].storage == "money" else None
         )
         method, argument = method_named(how)
+        if method.whole:
+            raise ContractError(
+                f"{how} is for a whole column, and gold is made in slices.", dataset=contract.name,
+                where=f"fields.{name}.protect", remedy="generalise by it under publish:.",
+            )
         made = method.apply(values, Context(key=key, domain=spec.type, codes=codes, argument=argument))
         if currency is not None and made.dtype == pl.String:
             made = _name_foreign(made, currency, spec)
@@ -144,6 +150,16 @@ def _refuse_controlled(contract: Contract, name: str, spec: ContractField) -> No
             "a masked column is not anonymous and may not be published.", dataset=contract.name,
             where=f"fields.{name}", remedy="publish a generalisation, or nothing.",
         )
+
+
+def in_scope(contract: Contract, types: Mapping[str, TypeSpec]) -> pl.Expr:
+    """Return which gold rows a release is about (`release.only`); a field that gold does not hold narrows nothing."""
+    kept = pl.lit(value=True)
+    for name, wanted in contract.release.only.items() if contract.release else ():
+        how = protection_of(contract.fields[name], types)
+        if how != "drop":
+            kept = kept & pl.col(gold_column(name, how)).cast(pl.String).is_in(list(wanted)).fill_null(value=False)
+    return kept
 
 
 def generalise(

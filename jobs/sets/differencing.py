@@ -32,13 +32,14 @@ class Held:
 
 def held_back(
     earlier: Sequence[pl.DataFrame], after: pl.DataFrame, quasi: Sequence[str], k: int, *, counts: Sequence[str] = (),
-    takedown: bool = False,
+    takedown: bool = False, least: int = 0,
 ) -> Held:
     """Return `after` with every group as the last of `earlier` has it that would change by fewer than `k` rows.
 
     All tables have the same columns; a group is the rows of one tuple of `quasi`. For a table of counts (`counts`)
     a group is a cell: it changes by the difference of its counts. A change is measured against each of the earlier
-    tables, oldest first. With `takedown` a group that would lose fewer than `k` rows is not kept but left out whole.
+    tables, oldest first. With `takedown` a group that would lose fewer than `k` rows is not kept but left out whole; so
+    is one that had fewer than `least` rows, as an earlier table for fewer readers may have had.
     """
     columns = after.columns
     group = list(quasi) or [_ALL]
@@ -51,6 +52,9 @@ def held_back(
     gone = losing if takedown else losing.clear()
     fresh = now.join(unsafe, on=group, how="anti", nulls_equal=True)
     stale = befores[-1].join(unsafe, on=group, how="semi", nulls_equal=True)
+    size = pl.min_horizontal(pl.col(name).sum() for name in counts) if counts else pl.len()
+    small = stale.group_by(group).agg(size.alias(_DELTA)).filter(pl.col(_DELTA) < least).select(group)
+    gone = pl.concat([gone, small]).unique()
     stale = stale.join(gone, on=group, how="anti", nulls_equal=True)
     table = pl.concat([fresh, stale]).select(columns).sort(columns)
     kept = stale.select(group).unique().height

@@ -6,7 +6,9 @@ import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
+from zoneinfo import ZoneInfo
 
 import polars as pl
 
@@ -15,9 +17,10 @@ from jobs.batch import StageReport
 from jobs.contract import Contract, Join, ProductSource
 from jobs.errors import ReleaseRefused
 from jobs.layers import Layer
+from jobs.privacy import minors
 from jobs.privacy.keyring import Key, KeyRing, lake_key
 from jobs.privacy.scanner import scan
-from jobs.rows.protection import gold_schema, protect, protection_of
+from jobs.rows.protection import gold_schema, in_scope, protect, protection_of
 from jobs.sets.deduplication import current
 from jobs.sets.products import joined
 from jobs.sets.runs import accepted
@@ -75,6 +78,8 @@ def _state(lake: Lake, contract: Contract, key: Key | None) -> str:
         versions.append(f"{layer}.{table}@{lake.version(layer, table)}")
     if key is not None:
         versions.append(f"key@{key.id}")
+    if minors.claims_none(contract, lake.catalogue):
+        versions.append(minors.COUNTED)  # gold of before was not counted
     return sha256("|".join([*versions, contract.model_dump_json()]).encode()).hexdigest()[:16]
 
 
@@ -84,7 +89,7 @@ def _tables(contract: Contract) -> list[tuple[Layer, str]]:
 
 
 def _rebuild(lake: Lake, contract: Contract, state: str, key: Key | None) -> StageReport:
-    started, types = time.monotonic(), dict(lake.catalogue.types)
+    started, types, children = time.monotonic(), dict(lake.catalogue.types), 0
     gold = gold_schema(contract, types)
     protection = partial(
         protect, contract=contract, types=types, key=key.secret if key else b"",
@@ -98,10 +103,12 @@ def _rebuild(lake: Lake, contract: Contract, state: str, key: Key | None) -> Sta
             _source_rows(lake, contract, spreading).sink_parquet(file)
         with Writer(folder / "gold", gold) as writer:
             for some in slices(folder, "source.parquet"):
-                writer.write(protection(some))
+                protected = protection(some)
+                children += _children(lake, contract, some, protected)
+                writer.write(protected)
         count = int(writer.files()["rows"].sum())
-        protected = writer.scan()
-        found = scan(protected.collect())
+        gold_rows = writer.scan()
+        found = scan(gold_rows.collect())
         if found:
             where = ", ".join(f"{one.column} ({one.kind}, {one.count} rows)" for one in found)
             raise ReleaseRefused(
@@ -109,13 +116,26 @@ def _rebuild(lake: Lake, contract: Contract, state: str, key: Key | None) -> Sta
                 remedy="protect: the fields these columns come from.",
             )
         note = {"state": state, "key_id": key.id if key else ""}
-        lake.overwrite(Layer.GOLD, contract.name, protected, gold, note=note)
+        lake.overwrite(Layer.GOLD, contract.name, gold_rows, gold, note=note)
     report = StageReport(
         "desensitise", contract.name, state, delivered=count, accepted=count, seconds=time.monotonic() - started,
-        extra={"columns": list(gold), **({"key_id": key.id} if key else {})},
+        extra={
+            "columns": list(gold), **({"key_id": key.id} if key else {}),
+            **({minors.COUNTED: children} if minors.claims_none(contract, lake.catalogue) else {}),
+        },
     )
     lake.record(report)
     return report
+
+
+def _children(lake: Lake, contract: Contract, rows: pl.DataFrame, protected: pl.DataFrame) -> int:
+    """Count the rows in the release's scope that speak of a child though the contract says that none does."""
+    if not minors.claims_none(contract, lake.catalogue):
+        return 0
+    today = datetime.now(ZoneInfo("Asia/Shanghai")).date()
+    fields = minors.telling(contract, lake.catalogue)
+    young = minors.children(rows, fields, today, contract.load.as_of).alias("_young")
+    return int(protected.with_columns(young).filter(in_scope(contract, lake.catalogue.types))["_young"].sum())
 
 
 def _much(lake: Lake, contract: Contract) -> bool:

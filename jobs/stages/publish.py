@@ -16,6 +16,7 @@ from jobs.batch import StageReport
 from jobs.contract import Contract
 from jobs.errors import ReleaseRefused, RequestError
 from jobs.layers import Layer
+from jobs.privacy import minors
 from jobs.releases import (
     adversary,
     announcement,
@@ -56,11 +57,15 @@ def run(
     with lake.writing(f"open.{layers.slug(name)}"):
         started = time.monotonic()
         approval = _approval(lake, contract, approved_by, triggered_by)
-        for left in lake.objects.unfinished(layers.release_path(name)):
-            lake.objects.remove(left)  # a killed run's, and the lease says it is nobody else's
+        for zone in layers.ZONES:
+            for left in lake.objects.unfinished(layers.release_path(name, zone=zone)):
+                lake.objects.remove(left)  # a killed run's, and the lease says it is nobody else's
         withdrawal.finish(lake.objects, name)
         pseudonyms.check(lake.objects, contract)
         made, rows, gold = _draft(lake, contract, day)
+        if young := _young(lake, contract, gold):
+            _record_refusal(lake, made, young, started, gold)
+            raise young
         _useful(lake, made, started, gold)
         attacked = _attacked(lake, made, started, gold)
         if made.exact is not None:
@@ -117,7 +122,8 @@ def preview(lake: Lake, name: str, *, day: date | None = None) -> dict[str, Any]
 
     `verdict`: in one line whether it would be released and by what measure of risk, or why it would be refused.
     `unchanged`: the release would equal the last one. `approved`: the terms are approved as they stand. `refused`: why
-    the release would be refused whoever approves it, else None. `content`: a word for its rows.
+    the release would be refused whoever approves it, else None. `content`: a word for its rows. `risk_report`: their
+    whole risk, None where noise protects whoever is in it.
     Raises ReleaseRefused when the contract opens nothing or gold is not there yet.
     """
     contract = lake.catalogue.contract(name)
@@ -136,8 +142,9 @@ def preview(lake: Lake, name: str, *, day: date | None = None) -> dict[str, Any]
     measured, held = build.privacy(made), made.held or {}
     changes = recipes.changes_since_last(lake, made) if made.exact is None or made.private else None
     attack, attacked = _foretold(lake, fresh)
-    refusal = _too_little(made) or attacked or epsilon.clash(lake.objects, contract)
-    verdict = _verdict(lake, made, measured, attacked=attacked is not None)
+    young = _young(lake, contract, gold)
+    refusal = _too_little(made) or young or attacked or epsilon.clash(lake.objects, contract)
+    verdict = f"FAILS: {young.what}" if young else _verdict(lake, made, measured, attacked=attacked is not None)
     refused = str(refusal) if refusal else f"{name}: {verdict}" if verdict.startswith("FAILS") else None
     shown = (
         "threshold", "groups", "smallest_group", "kept", "kept_share", "suppressed", "coarsened", "quasi_identifiers"
@@ -167,6 +174,7 @@ def preview(lake: Lake, name: str, *, day: date | None = None) -> dict[str, Any]
         "columns": made.table.columns,
         "gold": gold,
         "content": content,
+        "risk_report": build.risk_report(made),
         "fingerprint": made.fingerprint,
         "approved": approval is not None,
         "terms_approved_by": approval.approved_by if approval else None,
@@ -286,16 +294,23 @@ def _inputs(lake: Lake, made: build.Draft, version: str, breaking: list[str], no
     """Gather what decides the release's bytes besides gold, code and contracts."""
     name = made.contract.name
     before = listing.versions(lake.objects, name)
-    windows, restart = history.windows(before, now, made.documents)
+    zone = _zone(made.contract)
+    windows, restart = history.windows(before, now, made.documents, zone)
     if pseudonyms.columns(made.contract) and windows:
         windows, restart = {}, pseudonyms.NEVER_THE_SAME
     delivered = inputs.sources(lake, made.contract)
     days = [batch.data_date for batch, _ in delivered] or [now.astimezone(ZoneInfo("Asia/Shanghai")).date()]
     previous = {"version": before[-1].version, "sha256": before[-1].manifest_sha256} if before else None
+    address = layers.zone_address(lake.settings.portal, zone)
     return Inputs(
-        version, breaking, max(days).isoformat(), lake.settings.portal, previous, windows, restart,
+        version, breaking, max(days).isoformat(), address, previous, windows, restart,
         inputs.fingerprints(delivered), inputs.quality(delivered), id_changes=id_changes.changes(lake, made),
     )
+
+
+def _zone(contract: Contract) -> Layer:
+    assert contract.release is not None
+    return layers.zone(contract.release.mode)
 
 
 def _useful(lake: Lake, made: build.Draft, started: float, gold: dict[str, Any]) -> None:
@@ -323,6 +338,13 @@ def _too_little(made: build.Draft) -> ReleaseRefused | None:
     return ReleaseRefused(what, dataset=contract.name, layer=Layer.OPEN, remedy=remedy)
 
 
+def _young(lake: Lake, contract: Contract, gold: dict[str, Any]) -> ReleaseRefused | None:
+    """Return the refusal of a release whose gold rows speak of children though the contract says that none does."""
+    known = gold["state"] is not None
+    counted = lake.last_report("desensitise", contract.name, gold["state"]).extra if known else {}
+    return minors.refusal(contract, lake.catalogue, counted)
+
+
 def _attacked(lake: Lake, made: build.Draft, started: float, gold: dict[str, Any]) -> dict[str, Any] | None:
     """Return what the lake's own attack came to; raise ReleaseRefused, and record it, when it succeeds."""
     try:
@@ -345,7 +367,7 @@ def _record_refusal(
 
 
 def _report(lake: Lake, made: build.Draft, version: str, started: float) -> StageReport:
-    result, path = made.anonymised, layers.release_path(made.contract.name, version)
+    result, path = made.anonymised, layers.release_path(made.contract.name, version, _zone(made.contract))
     return StageReport(
         "publish", made.contract.name, version, delivered=result.delivered, accepted=result.kept,
         withheld=result.suppressed, seconds=time.monotonic() - started,

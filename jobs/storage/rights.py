@@ -5,6 +5,8 @@
 | `<lake>-engineer` | what Airflow and `lake` do: read and write everywhere, never a landed version out of its lock |
 | `<lake>-analyst` | read gold and open |
 | `<lake>-reader` | read open |
+| `<lake>-recipient` | read controlled releases: somebody bound by an agreement |
+| `<lake>-enclave` | read what may be looked at in the enclave alone |
 | `<lake>-<department>` | its own drop box, and its own rejected rows to read |
 
 Landing keeps every version, under an object lock in governance mode. Who holds the server's own keys can do all of it.
@@ -38,7 +40,10 @@ READ = ("s3:GetObject",)
 WRITE = ("s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts")
 LIST = ("s3:ListBucket", "s3:GetBucketLocation")
 STAGED_DAYS = 2  # rows on their way that a dead run left are older than any task
-ANALYST, READER = (Layer.GOLD, Layer.OPEN), (Layer.OPEN,)
+READERS = {
+    "analyst": (Layer.GOLD, Layer.OPEN), "reader": (Layer.OPEN,), "recipient": (Layer.CONTROLLED,),
+    "enclave": (Layer.ENCLAVE,),
+}
 Policy = Mapping[str, Any]
 
 
@@ -86,8 +91,7 @@ def users(lake: str, departments: Iterable[str]) -> dict[str, list[str]]:
     """Return user → the names of its policies."""
     return {
         f"{lake}-engineer": [f"{lake}-write-{part}" for part in layers.ROOMS],
-        f"{lake}-analyst": [f"{lake}-read-{part}" for part in ANALYST],
-        f"{lake}-reader": [f"{lake}-read-{part}" for part in READER],
+        **{f"{lake}-{who}": [f"{lake}-read-{part}" for part in parts] for who, parts in READERS.items()},
         **{f"{lake}-{one}": [f"{lake}-department-{one}"] for one in departments},
     }
 

@@ -80,14 +80,30 @@ def reading(name: str) -> Iterator[None]:
 
 
 def write(rows: pl.DataFrame, path: Path) -> None:
-    """Write rows as CSV or Parquet, as the name says; raises RequestError for another name."""
-    if path.suffix.lower() == ".parquet":
-        rows.write_parquet(path, statistics=True)
-    elif path.suffix.lower() == ".csv":
-        rows.write_csv(path)
-    else:
+    """Write rows as CSV or Parquet, as the name says; raises RequestError for another name or a place it cannot be."""
+    if path.suffix.lower() not in (".csv", ".parquet"):
         what = "the output is neither CSV nor Parquet."
         raise RequestError(what, where=path.name, remedy="end its name in .csv or .parquet.")
+    with _writing(path):
+        if path.suffix.lower() == ".parquet":
+            rows.write_parquet(path, statistics=True)
+        else:
+            rows.write_csv(path)
+
+
+def write_page(page: str, path: Path) -> None:
+    """Write a page; raises RequestError for a place it cannot be."""
+    with _writing(path):
+        path.write_text(page, encoding="utf-8")
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        what = f"the output cannot be written ({error.strerror or type(error).__name__})."
+        raise RequestError(what, where=path.name, remedy="check the path.") from None
 
 
 @contextmanager

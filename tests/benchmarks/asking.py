@@ -32,7 +32,7 @@ from jobs.settings import Settings
 from jobs.stages import publish
 from jobs.storage.tables import Lake
 from tests.portal.conftest import FLAGS
-from tests.releases.conftest import put_gold, write_schemas
+from tests.releases.conftest import PUBLIC_VISITS, put_gold, write_schemas
 
 NAME = "health/visits"
 READING = 2000  # milliseconds in which somebody reads or types
@@ -43,7 +43,9 @@ SECOND = "SELECT division_code, birth_band, count(*) AS visits FROM health__visi
 def released(root: Path, rows: int) -> Lake:
     """Return a lake with one release of so many rows: two codes, a band of birth, a remark."""
     schemas = root / "schemas"
-    settings = Settings(root=root / "lake", schemas=schemas if schemas.is_dir() else write_schemas(schemas))
+    if not schemas.is_dir():
+        write_schemas(schemas, PUBLIC_VISITS)
+    settings = Settings(root=root / "lake", schemas=schemas)
     lake = Lake(settings, load_catalogue(schemas))
     if not (root / "lake").is_dir():
         draw = np.random.default_rng(1)

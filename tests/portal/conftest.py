@@ -18,7 +18,7 @@ from jobs.releases import announcement, approvals
 from jobs.settings import PROJECT, Settings
 from jobs.stages import publish
 from jobs.storage.tables import Lake
-from tests.releases.conftest import put_gold, visits, write_schemas
+from tests.releases.conftest import PUBLIC_VISITS, put_gold, visits, write_schemas
 
 HOSTILE = '</script><script>alert(1)</script><img src=x onerror="alert(2)">'
 SHOTS = PROJECT / "build" / "screenshots"
@@ -32,11 +32,11 @@ FLAGS = [
 def released(tmp_path_factory: pytest.TempPathFactory) -> Lake:
     """Return a lake with two datasets of three versions each; visits' first version is withdrawn."""
     root = tmp_path_factory.mktemp("portal")
-    settings = Settings(root=root / "lake", schemas=write_schemas(root / "schemas"))
+    settings = Settings(root=root / "lake", schemas=write_schemas(root / "schemas", PUBLIC_VISITS))
     lake = Lake(settings, load_catalogue(settings.schemas))
     for name in ("health/visits", "products/headcount"):
         approvals.approve(lake, name, by="officer@city.example")
-        for county in (30, 40, 35):
+        for county in (30, 90, 60):
             put_gold(lake, visits(county=county, remark=HOSTILE), name)
             publish.run(lake, name, approved_by="officer")
     publish.withdraw(lake, "health/visits", ["1.0.0"], reason="a <b>wrong</b> file", by="officer")

@@ -26,7 +26,7 @@ from jobs.settings import Settings
 from jobs.stages import publish
 from jobs.storage.tables import Lake
 from tests.forks import ending
-from tests.releases.conftest import put_gold, visits, write_schemas
+from tests.releases.conftest import PUBLIC_VISITS, put_gold, visits, write_schemas
 
 NAME = "health/visits"
 LAKE = Path(sys.executable).with_name("lake")
@@ -35,14 +35,14 @@ LAKE = Path(sys.executable).with_name("lake")
 @pytest.fixture
 def lake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lake:
     """Return a lake with one release and gold rows for another, which is the environment's too."""
-    settings = Settings(root=tmp_path / "lake", schemas=write_schemas(tmp_path / "schemas"))
+    settings = Settings(root=tmp_path / "lake", schemas=write_schemas(tmp_path / "schemas", PUBLIC_VISITS))
     monkeypatch.setenv("LAKE_ROOT", str(settings.root))
     monkeypatch.setenv("LAKE_SCHEMAS", str(settings.schemas))
     found = Lake(settings, load_catalogue(settings.schemas))
     approvals.approve(found, NAME, by="officer@city.example")
     put_gold(found, visits())
     publish.run(found, NAME, approved_by="officer")
-    put_gold(found, visits(county=36))
+    put_gold(found, visits(county=60))
     return found
 
 

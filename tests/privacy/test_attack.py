@@ -9,7 +9,17 @@ import polars as pl
 from typer.testing import CliRunner
 
 from jobs.cli import app
-from jobs.privacy.attack import WHOM, blame, document, hierarchy_views, infer, link, masked_views, wilson_lower
+from jobs.privacy.attack import (
+    WHOM,
+    blame,
+    document,
+    hierarchy_views,
+    infer,
+    link,
+    link_probably,
+    masked_views,
+    wilson_lower,
+)
 from jobs.privacy.generalisation.hierarchies import read_hierarchy
 from jobs.rows.masking import mask_of_type
 
@@ -67,6 +77,45 @@ def test_rows_coarsened_to_different_steps_are_each_met_at_their_own() -> None:
     )
     found = link(released, people, {"county": county_or_city, "born": _as_is}, TAU)
     assert (found.met, found.least, found.claims) == (80, 20, 0)
+
+
+def test_a_row_with_one_wrong_value_is_linked_by_all_the_others() -> None:
+    people = _people(80)
+    wrong = people.head(30).with_columns(born=pl.lit("1899"))  # a year nobody was born in
+    views = dict.fromkeys(("county", "sex", "born"), _as_is)
+    assert link(wrong, people, views, TAU).met == 0
+    found = link_probably(wrong, people, views, TAU)
+    assert (found.met, found.claims, found.singled_out, found.least) == (30, 30, 0, 10)
+    assert round(found.true, 6) == 3.0  # ten people share county and sex
+    assert found.lower < found.precision == 0.1
+    # With a column more, each is the only one who differs in one column.
+    whole = people.with_columns(pl.col(WHOM).alias("file"))
+    found = link_probably(whole.head(30).with_columns(born=pl.lit("1899")), whole, {**views, "file": _as_is}, TAU)
+    assert (found.singled_out, found.singled_out_true, found.true) == (30, 30, 30.0)
+    assert found.succeeds(TAU)
+    assert document(link(wrong, people, views, TAU), [], TAU, probable=found)["succeeds"]
+
+
+def test_the_likeliest_column_is_the_one_whose_value_is_frequent() -> None:
+    people = pl.DataFrame({
+        "county": ["a"] * 90 + ["b"] * 10, "born": ["1970"] * 50 + ["1980"] * 49 + ["1999"],
+        WHOM: [f"p{n}" for n in range(100)],
+    })
+    # In county a nobody was born in 1999: either the county is wrong (one person), or the year (ninety people).
+    released = pl.DataFrame({"county": ["a"], "born": ["1999"], WHOM: ["p99"]})
+    found = link_probably(released, people, dict.fromkeys(("county", "born"), _as_is), TAU)
+    assert (found.met, found.claims, found.true, found.singled_out) == (1, 1, 1.0, 0)
+
+
+def test_rows_that_fit_somebody_or_large_groups_are_no_probable_claims() -> None:
+    people = _people(80)
+    views = dict.fromkeys(("county", "sex", "born"), _as_is)
+    assert link_probably(people, people, views, TAU).met == 0
+    group = people.head(30).with_columns(county=pl.lit("330102"), sex=pl.lit("1"), born=pl.lit("1899"))
+    found = link_probably(group, people, views, TAU)
+    assert (found.met, found.claims) == (30, 0)  # thirty of them look alike: no claim is surer than one in thirty
+    assert link_probably(people, people, {"county": _as_is}, TAU).met == 0
+    assert link_probably(people.clear(), people, views, TAU).claims == 0
 
 
 def test_a_class_counts_at_least_its_part_of_the_sample() -> None:

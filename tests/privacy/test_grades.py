@@ -143,3 +143,10 @@ def test_the_grades_of_every_table_are_shown() -> None:
     assert (deaths["allows"], deaths["mode"]) == ("public", "public")
     assert "direct" in deaths["classes"]
     assert "products/population" in CliRunner().invoke(app, ["check", "--grades"]).stdout
+
+
+def test_a_method_for_a_whole_column_protects_no_field(schemas: Path) -> None:
+    hours = "protect: thousands, publish: {as: contribution_base_band, generalise: five_thousands}"
+    file = "social_security/social_insurance.yaml"
+    (found,) = spoil(schemas, file, hours, "protect: 'microaggregate:5'")
+    assert "fields.contribution_base.protect: microaggregate:5 is for a whole column" in found

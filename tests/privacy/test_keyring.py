@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from jobs.cli import app
 from jobs.errors import RequestError, StorageError
 from jobs.privacy.keyring import KeyRing, secret
-from jobs.rows.coarsening import pseudonyms
+from jobs.rows.pseudonymisation import pseudonyms
 from jobs.storage.objects import Folder
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from stdnum.cn import ric, uscc
 
 from jobs.privacy.scanner import Finding, scan, scan_text
-from jobs.rows.coarsening import pseudonyms
+from jobs.rows.pseudonymisation import pseudonyms
 
 RESIDENT = "11010519491231002X"  # the specimen of GB 11643
 CREDIT = "91350100M000100Y43"  # the specimen of GB 32100

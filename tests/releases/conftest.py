@@ -20,7 +20,7 @@ from jobs.stages import publish
 from jobs.storage.tables import Lake
 
 SCHEMAS = Path(__file__).parents[2] / "schemas"
-VISITS = {
+VISITS: dict[str, Any] = {
     "title": {"en": "Visits", "zh": "就诊"},
     "description": {"en": "One row per visit, invented.", "zh": "虚构的就诊记录。"},
     "steward": "open-data@health.example.gov",
@@ -46,6 +46,13 @@ VISITS = {
         {"given": {"身份证号": "110105194912310021"}, "rejected": ["resident_id.check_character"]},
     ],
 }  # fmt: skip
+# The same as the public may have them: a remark is free text no longer, and nobody in them lives.
+PUBLIC_VISITS: dict[str, Any] = {
+    **VISITS,
+    "fields": {**VISITS["fields"], "remark": {**VISITS["fields"]["remark"], "type": "organisation_name"}},
+    "release": {**VISITS["release"], "mode": "public"},
+    "under_14": {"exempt": "the rows are invented, nobody in them lives"},
+}
 HEADCOUNT = {
     "title": {"en": "Visits counted", "zh": "就诊统计"},
     "description": {"en": "Visits by county and sex.", "zh": "按区县和性别统计。"},
@@ -66,13 +73,13 @@ def schemas(tmp_path: Path) -> Path:
     return write_schemas(tmp_path / "schemas")
 
 
-def write_schemas(root: Path) -> Path:
+def write_schemas(root: Path, visited: dict[str, Any] = VISITS) -> Path:
     shutil.copytree(SCHEMAS / "codes", root / "codes")
     shutil.copytree(SCHEMAS / "registers", root / "registers")
     shutil.copy(SCHEMAS / "types.yaml", root / "types.yaml")
     for folder in ("health", "products"):
         (root / folder).mkdir()
-    write_contract(root, "health/visits", VISITS)
+    write_contract(root, "health/visits", visited)
     write_contract(root, "products/headcount", HEADCOUNT)
     for register in (root / "registers").glob("*.yaml"):  # what they prefer is not here
         words = yaml.safe_load(register.read_text(encoding="utf-8"))

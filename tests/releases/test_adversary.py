@@ -6,6 +6,7 @@ import json
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 import yaml
 
 from jobs.errors import ReleaseRefused
+from jobs.layers import Layer
 from jobs.portal.build import build
 from jobs.releases import approvals, listing, recipes
 from jobs.releases.verify import verify
@@ -43,7 +45,8 @@ def registered(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @contextmanager
 def _lake(
-    registered: Path, folder: Path, publishing: dict[str, Any], argued: dict[str, str], **protect: str
+    registered: Path, folder: Path, publishing: dict[str, Any], argued: dict[str, str], under_14: str = "",
+    **protect: str,
 ) -> Iterator[Lake]:
     """Open a copy of the lake whose household register is released on given terms, approved and desensitised."""
     shutil.copytree(registered, folder / "lake")
@@ -55,7 +58,7 @@ def _lake(
     for name, how in protect.items():
         words["fields"][name]["protect"] = how
     words["release"] = {"theme": "统计", "utility_floor": 0.1, "not_identifying": argued}
-    words["under_14"] = "claimed, so that nothing but the attack stands in the way"
+    words["under_14"] = under_14 or {"exempt": "so that nothing but the attack stands in the way"}
     path.write_text(yaml.safe_dump(words, allow_unicode=True, sort_keys=False), encoding="utf-8")
     with Lake.open(Settings(root=folder / "lake", schemas=folder / "schemas")) as lake:
         desensitise.run(lake, DATASET)
@@ -78,6 +81,22 @@ def test_terms_that_argue_a_birthday_away_are_refused_with_the_column_to_blame(
         assert str(shown["attack"]).startswith("refused: ")
         assert str(shown["verdict"]).startswith("FAILS: the lake's own attack succeeds")
         assert lake.runs().filter(outcome="refused")["withheld"].to_list() == [shown["underlying_rows"]]
+        assert not listing.versions(lake.objects, DATASET)
+
+
+def test_a_claim_that_no_row_speaks_of_a_child_is_counted_against_the_rows(tmp_path: Path, registered: Path) -> None:
+    with _lake(registered, tmp_path, SAFE, {}, under_14="claimed, and wrong: whole families live here") as lake:
+        (report,) = [one for one in [lake.last_report("desensitise", DATASET, b) for b in lake.judged(
+            "desensitise", DATASET)] if one.outcome == "done"]
+        births = lake.scan(Layer.SILVER, DATASET).select("birth_date").collect()["birth_date"]
+        children = births.filter(births > datetime.now(UTC).date() - timedelta(days=14 * 365)).len()
+        assert 0 < children <= report.extra["under_14"] < len(births)
+        shown = publish.preview(lake, DATASET)
+        with pytest.raises(ReleaseRefused) as refused:
+            publish.run(lake, DATASET, approved_by="officer")
+        assert f"{report.extra['under_14']} rows speak of children" in refused.value.what
+        assert "children" in str(shown["verdict"])
+        assert "children" in str(shown["refused"])
         assert not listing.versions(lake.objects, DATASET)
 
 

@@ -78,7 +78,16 @@ def test_the_approver_reads_the_difference_its_reasons_risk_attack_and_what_wait
     assert any(f"R = {seen['risk']} (≤ 0.2000)" in line for line in lines)
     assert any("not attacked: there is no register of people yet" in line for line in lines)
     assert any("held back | 0 组 · groups" in line for line in lines)
-    assert "PERSON" not in seen["report"]
+    page = Path(re.search(r"The whole report with charts: `(.+)`", seen["report"])[1])
+    assert page == second.objects.local("ops/risk/health__visits.html")
+    measured = seen["risk_report"]
+    assert f"prosecutor, 最大 · highest | {measured['prosecutor']['max']:.4g} |" in seen["report"]
+    assert measured["k"] == seen["smallest_group"]
+    assert sum(one["rows"] for one in measured["class_sizes"]) == measured["n"] == seen["kept"]
+    html = page.read_text(encoding="utf-8")
+    assert "health/visits 1.0.1" in html
+    assert "<svg" in html
+    assert "PERSON" not in seen["report"] + html
     assert _there(second) == ["1.0.0"]
 
 
@@ -102,11 +111,11 @@ def test_a_breaking_change_is_named_before_it_is_approved(second, change, opened
      {"chosen_options": ["Approve"], "responded_by_user": {"name": "operator"}}],
 )  # fmt: skip
 def test_refused_unanswered_or_approved_by_who_triggered_it_nothing_is_published(second, decision, airflow_says):
-    before = sorted(second.objects.local("open").rglob("*"))
+    before = sorted(second.objects.local("controlled").rglob("*"))
     seen = tasks.previewed(NAME)
     with pytest.raises(airflow_says.AirflowFailException):
         tasks.released(NAME, decision, seen, "operator")
-    assert sorted(second.objects.local("open").rglob("*")) == before
+    assert sorted(second.objects.local("controlled").rglob("*")) == before
 
 
 def test_what_was_approved_is_published_and_other_rows_are_not(second, airflow_says):

@@ -9,13 +9,14 @@ import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import polars as pl
 import pyarrow.parquet as pq
 import pytest
 
 from jobs.errors import ReleaseRefused, RequestError
+from jobs.layers import Layer
 from jobs.releases import announcement, approvals, comparison, history, inputs, listing, recipes, versions
 from jobs.releases.listing import Released
 from jobs.releases.verify import read_log, verify
@@ -26,7 +27,7 @@ from jobs.stages import publish
 from tests.releases.conftest import put_gold, visits
 
 NAME = "health/visits"
-OPEN = "open/health__visits"
+OPEN = "controlled/health__visits"
 
 
 def release(lake, rows=None) -> Path:
@@ -125,17 +126,20 @@ def test_a_key_that_does_not_tell_rows_apart_is_refused(lake, opened, change):
 
 def released_at(objects, version, day):
     manifest = {"version": version, "columns": columns("a")}
-    return Released(objects, Path(version), manifest, "", {"released_at": day.isoformat()}, ())
+    return Released(objects, PurePosixPath("open", "x", version), manifest, "", {"released_at": day.isoformat()}, ())
 
 
 def test_windows_start_from_what_was_out_when_they_began(lake):
     now = datetime(2026, 3, 31, tzinfo=UTC)
     ages = {"1.0.0": 60, "1.0.1": 33, "1.0.2": 20, "1.0.3": 8, "1.0.4": 2}
     before = [released_at(lake.objects, name, now - timedelta(days=age)) for name, age in ages.items()]
-    assert history.windows(before, now, columns("a")) == ({"last": "1.0.4", "7_days": "1.0.3", "31_days": "1.0.1"}, "")
-    assert history.windows(before[4:], now, columns("a"))[0] == dict.fromkeys(history.WINDOWS, "1.0.4")
-    assert history.windows([], now, columns("a")) == ({}, "there is no version before")
-    assert history.windows(before, now, columns("a", "b")) == ({}, "version 1.0.4 has other columns")
+    found = {"last": "1.0.4", "7_days": "1.0.3", "31_days": "1.0.1"}
+    assert history.windows(before, now, columns("a"), Layer.OPEN) == (found, "")
+    assert history.windows(before[4:], now, columns("a"), Layer.OPEN)[0] == dict.fromkeys(history.WINDOWS, "1.0.4")
+    assert history.windows([], now, columns("a"), Layer.OPEN) == ({}, "there is no version before")
+    assert history.windows(before, now, columns("a", "b"), Layer.OPEN) == ({}, "version 1.0.4 has other columns")
+    elsewhere = "version 1.0.4 lies in another zone, open"
+    assert history.windows(before, now, columns("a"), Layer.CONTROLLED) == ({}, elsewhere)
 
 
 def test_changes_are_attributed_to_sources_and_to_terms(lake, opened, change):
@@ -235,12 +239,12 @@ def test_no_change_file_still_holds_the_withdrawn_rows(withdrawn):
 
 
 def test_the_portal_says_that_a_version_was_withdrawn(withdrawn):
-    index = json.loads(withdrawn.objects.read("open/index.json"))
+    index = json.loads(withdrawn.objects.read("controlled/index.json"))
     by_version = {one["version"]: one for one in index["datasets"][0]["versions"]}
     assert by_version["1.0.1"]["status"] == "withdrawn"
     assert "files" not in by_version["1.0.1"]
     assert set(by_version["1.0.2"]["changes"]) == {"7_days", "31_days"}
-    log = read_log(withdrawn.objects.local("open/log.jsonl"))
+    log = read_log(withdrawn.objects.local("controlled/log.jsonl"))
     assert [(one["kind"], one["version"]) for one in log][-1] == ("withdrawal", "1.0.1")
     assert [row["status"] for row in listing.releases(withdrawn)] == ["released", "withdrawn", "released"]
 
@@ -274,12 +278,12 @@ def test_a_withdrawal_is_finished_by_the_next_run_and_said_once(withdrawn):
 
 def test_a_run_killed_before_it_told_the_world_is_caught_up_by_the_next(lake):
     folder = release(lake)
-    before = {name: lake.objects.read(name) for name in ("open/log.jsonl", "open/index.json")}
+    before = {name: lake.objects.read(name) for name in ("controlled/log.jsonl", "controlled/index.json")}
     for name in before:
         lake.objects.remove(name)
     announcement.enter(lake)
     assert {name: lake.objects.read(name) for name in before} == before
-    assert verify(folder, log=lake.objects.local("open/log.jsonl")).problems == []
+    assert verify(folder, log=lake.objects.local("controlled/log.jsonl")).problems == []
 
 
 def test_the_stored_inputs_are_the_gold_rows(lake):

@@ -15,7 +15,7 @@ from jobs.stages import publish
 from tests.forks import ending
 from tests.releases.conftest import put_gold, visits
 
-NAME, OPEN = "health/visits", "open/health__visits"
+NAME, OPEN = "health/visits", "controlled/health__visits"
 
 
 WORK = {
@@ -41,7 +41,7 @@ def chosen(steps: int) -> list[int]:
 @pytest.mark.parametrize("what", WORK)
 def test_killed_at_any_durable_step_nothing_is_half_there(prepared, tmp_path, what):
     lake, before = prepared, tmp_path / "before"
-    run = partial(ending, lake.settings, WORK[what], "/open/")
+    run = partial(ending, lake.settings, WORK[what], "/controlled/")
     shutil.copytree(lake.settings.root, before)
     ended, steps = run(0)
     assert ended == 0
@@ -55,7 +55,7 @@ def test_killed_at_any_durable_step_nothing_is_half_there(prepared, tmp_path, wh
             assert verify(folder).problems == [], (step, folder.name)
         assert run(0)[0] == 0
         assert state(lake) == expected, step
-        assert not lake.objects.unfinished("open")
+        assert not lake.objects.unfinished("controlled")
         assert all(verify(folder).problems == [] for folder in versions(lake))
 
 
@@ -65,8 +65,8 @@ def versions(lake) -> list[Path]:
 
 def state(lake):
     """Return what the world sees: files of each version, the events of the log, the index without its times."""
-    log = read_log(lake.objects.local("open/log.jsonl"))
-    index = json.loads(lake.objects.read("open/index.json"))
+    log = read_log(lake.objects.local("controlled/log.jsonl"))
+    index = json.loads(lake.objects.read("controlled/index.json"))
     found = versions(lake)
     files = {folder.name: sorted(one.relative_to(folder).as_posix() for one in folder.rglob("*")) for folder in found}
     statuses = [(one["version"], one["status"]) for one in index["datasets"][0]["versions"]]

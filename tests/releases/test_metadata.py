@@ -40,7 +40,7 @@ VCARD = rdflib.Namespace("http://www.w3.org/2006/vcard/ns#")
 
 @pytest.fixture(scope="module")
 def portal(three_versions) -> Path:
-    return three_versions.objects.local("open")
+    return three_versions.objects.local("controlled")
 
 
 @pytest.fixture(scope="module")
@@ -101,13 +101,37 @@ def test_the_shapes_would_find_a_dataset_without_a_title(release):
 
 def test_the_catalogue_has_every_version_in_its_series(portal):
     graph = rdflib.Graph().parse(portal / "catalogue.ttl")
-    series = rdflib.URIRef("https://open-data.example.gov/health__visits/")
+    series = rdflib.URIRef("https://open-data.example.gov/controlled/health__visits/")
     members = {str(one) for one in graph.subjects(DCAT.inSeries, series)}
     assert members == {f"{series}{version}/" for version in ("1.0.0", "1.0.1", "1.0.2")}
     last = rdflib.URIRef(f"{series}1.0.2/")
     assert graph.value(last, DCAT.previousVersion) == rdflib.URIRef(f"{series}1.0.1/")
     assert {one.language for one in graph.objects(last, rdflib.DCTERMS.title)} == {"en", "zh"}
     assert graph.value(last, rdflib.DCTERMS.issued)
+
+
+@pytest.mark.parametrize("name", ["health__visits/1.0.2/dcat", "catalogue"])
+def test_the_catalogue_says_who_may_have_a_version_and_its_grade(portal, release, name):
+    graph = rdflib.Graph().parse(portal / f"{name}.ttl")
+    version = rdflib.URIRef("https://open-data.example.gov/controlled/health__visits/1.0.2/")
+    access = graph.value(version, rdflib.DCTERMS.accessRights)
+    assert str(access) == "http://publications.europa.eu/resource/authority/access-right/RESTRICTED"
+    stated = graph.value(version, rdflib.DCTERMS.rights)
+    assert graph.value(stated, rdflib.RDF.type) == rdflib.DCTERMS.RightsStatement
+    grade = document(release / "risk.json")["gb_t_43697"]["release"]
+    said = {one.language: str(one) for one in graph.objects(stated, rdflib.RDFS.label)}
+    assert f"grade {grade} of 4" in said["en"]
+    assert f"第 {grade} 级" in said["zh"]
+
+
+def test_the_dictionary_says_class_and_grade_of_every_column(release):
+    columns = {row["column"]: row for row in pl.read_csv(release / "dictionary.csv").iter_rows(named=True)}
+    told = {one["name"]: one for one in document(release / "manifest.json")["columns"]}
+    assert {name: (row["class"], row["grade"]) for name, row in columns.items()} == {
+        name: (one["class"], one["grade"]) for name, one in told.items()
+    }
+    assert columns["birth_band"]["class"] == "quasi"
+    assert max(row["grade"] for row in columns.values()) <= document(release / "risk.json")["gb_t_43697"]["release"]
 
 
 def test_the_catalogue_names_files_and_digests(release):
@@ -153,7 +177,7 @@ def test_a_harvester_of_ckan_finds_all_it_makes_a_package_and_its_resources_from
             "text/csv", "application/vnd.apache.parquet"
         }
         for file in files:
-            path = portal / one(file, DCAT.downloadURL).removeprefix("https://open-data.example.gov/")
+            path = portal / one(file, DCAT.downloadURL).removeprefix("https://open-data.example.gov/controlled/")
             assert one(file, DCAT.byteSize) == str(path.stat().st_size)
             assert one(file, SPDX.checksum, SPDX.checksumValue).lower() == sha256(path.read_bytes()).hexdigest()
             assert one(file, rdflib.DCTERMS.license).startswith("https://creativecommons.org/")

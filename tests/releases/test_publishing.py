@@ -15,7 +15,7 @@ import pytest
 from jobs.batch import StageReport
 from jobs.catalogue import read_catalogue
 from jobs.errors import ReleaseRefused
-from jobs.layers import Layer
+from jobs.layers import ZONES, release_path
 from jobs.references import check_references
 from jobs.releases import approvals, listing, recipes
 from jobs.releases.briefing import briefing
@@ -37,7 +37,7 @@ def refusal(lake, name=NAME, *, approve=True, by="officer", triggered="operator"
         approvals.approve(lake, name, by="officer@city.example")
     with pytest.raises(ReleaseRefused) as refused:
         publish.run(lake, name, approved_by=by, triggered_by=triggered)
-    assert not lake.objects.names(Layer.OPEN.value) or not lake.objects.names(f"open/{name.replace('/', '__')}")
+    assert not any(lake.objects.names(release_path(name, zone=zone)) for zone in ZONES)
     assert refused.value.remedy
     return refused.value
 
@@ -67,7 +67,7 @@ def test_a_release_is_one_folder_with_everything_in_it(lake):
         "dcat.jsonld", "dcat.ttl", "dictionary.csv", "manifest.json", "manifest.sig", "odcs.yaml", "quality.json",
         "risk.json", "schema.jsonld", "verify.py", "visits.csv", "visits.csv-metadata.json", "visits.parquet",
     ]  # fmt: skip
-    assert folder == lake.objects.local("open/health__visits/1.0.0")
+    assert folder == lake.objects.local("controlled/health__visits/1.0.0")
     assert report.balanced
     assert (report.outcome, report.delivered, report.accepted, report.withheld) == ("done", 127, 126, 1)
     assert report.extra["smallest_group"] == 6
@@ -96,7 +96,7 @@ def test_small_groups_of_the_counties_meet_in_the_city(lake):
 def test_the_same_rows_in_another_order_give_the_same_bytes(lake):
     _, folder = release(lake)
     before = bytes_of(folder)
-    shutil.rmtree(lake.settings.home / "open")
+    shutil.rmtree(lake.settings.home / "controlled")
     put_gold(lake, visits().sample(fraction=1, shuffle=True, seed=1))
     _, again = release(lake)
     after = bytes_of(again)
@@ -215,7 +215,7 @@ def test_an_identifier_in_a_published_column_stops_the_release(lake):
     assert "identifiers" in refused.what
     assert "remark (mobile, 63 rows)" in str(refused.where)
     assert "13800138000" not in str(refused)
-    assert not lake.objects.unfinished("open")
+    assert not lake.objects.unfinished("controlled")
 
 
 def test_a_formula_is_made_harmless_in_csv_and_kept_in_parquet(lake):
@@ -263,7 +263,7 @@ def test_a_preview_shows_measures_and_writes_nothing(lake):
     seen = publish.preview(lake, NAME)
     assert (seen["rows"], seen["suppressed"], seen["threshold"], seen["approved"]) == (126, 1, 5, False)
     assert (seen["version"], seen["unchanged"]) == ("1.0.0", False)
-    assert not lake.objects.exists("open")
+    assert not lake.objects.exists("controlled")
     release(lake)
     seen = publish.preview(lake, NAME)
     assert (seen["approved"], seen["unchanged"]) == (True, True)

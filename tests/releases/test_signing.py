@@ -86,9 +86,9 @@ def test_a_release_signed_by_sm2_is_verified_and_withdrawn_like_any_other(tmp_pa
     put_gold(lake, visits())
     approvals.approve(lake, "health/visits", by="officer@city.example")
     publish.run(lake, "health/visits", approved_by="officer")
-    folder, known = lake.objects.local("open/health__visits/1.0.0"), json.loads(lake.objects.read(PUBLIC))
+    folder, known = lake.objects.local("controlled/health__visits/1.0.0"), json.loads(lake.objects.read(PUBLIC))
     assert known["algorithm"] == "SM2"
-    found = verify(folder, key=known["fingerprint"], log=lake.objects.local("open/log.jsonl"))
+    found = verify(folder, key=known["fingerprint"], log=lake.objects.local("controlled/log.jsonl"))
     assert found.problems == []
     assert ("signature", "holds", f"SM2, key {known['fingerprint']}") in found.rows
     alone = [sys.executable, "-I", "-S", str(folder / "verify.py"), "--key", known["fingerprint"]]

@@ -33,7 +33,7 @@ def call(lake, *arguments: str):
 
 def test_releases_are_compared_rebuilt_verified_and_withdrawn(lake_with_two, tmp_path):
     lake = lake_with_two
-    folder = lake.objects.local("open/health__visits/1.0.1")
+    folder = lake.objects.local("controlled/health__visits/1.0.1")
     compared = call(lake, "diff", NAME, "1.0.0", "1.0.1", "--json")
     assert compared.returncode == 0, compared.stderr
     assert json.loads(compared.stdout)["counts"] == {"added": 40, "removed": 0}

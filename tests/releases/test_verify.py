@@ -25,7 +25,7 @@ VERSIONS = ("1.0.0", "1.0.1", "1.0.2")
 
 @pytest.fixture
 def series(three_versions) -> Path:
-    return three_versions.objects.local("open/health__visits")
+    return three_versions.objects.local("controlled/health__visits")
 
 
 @pytest.fixture

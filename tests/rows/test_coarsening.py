@@ -4,8 +4,8 @@ from decimal import Decimal
 import polars as pl
 import pytest
 
-from jobs.errors import ContractError, RequestError
-from jobs.rows.coarsening import METHODS, Context, method_named, pseudonyms
+from jobs.errors import ContractError
+from jobs.rows.coarsening import METHODS, Context, method_named
 
 KEY = bytes(range(1, 33))
 
@@ -15,25 +15,6 @@ def made(method, values, dtype=None):
     return found.apply(
         pl.Series(values, dtype=dtype), Context(key=KEY, domain="x", argument=argument)
     ).to_list()
-
-
-def test_a_pseudonym_is_the_keyed_sm3_of_type_and_value():
-    assert pseudonyms(pl.Series(["11010519491231002X"]), KEY, "CN-ID").to_list() == [
-        "ZNCRPF7VQWYMVGCRMMXQCEL33E"
-    ]
-
-
-def test_equal_values_share_a_pseudonym_and_types_and_keys_do_not():
-    first = pseudonyms(pl.Series(["a", None, "b", "a"]), KEY, "x").to_list()
-    assert first[0] == first[3] != first[2]
-    assert first[1] is None
-    assert pseudonyms(pl.Series(["a"]), KEY, "y")[0] != first[0]
-    assert pseudonyms(pl.Series(["a"]), KEY[::-1], "x")[0] != first[0]
-
-
-def test_a_short_key_is_refused():
-    with pytest.raises(RequestError, match="at least 16 bytes"):
-        pseudonyms(pl.Series(["a"]), b"short", "x")
 
 
 @pytest.mark.parametrize(

@@ -189,3 +189,15 @@ def test_a_masked_field_may_be_in_gold_and_is_never_published(contract_of, silve
     )
     with pytest.raises(ContractError, match="not anonymous"):
         published_schema(open_to_all, types)
+
+
+def test_micro_aggregation_is_of_a_whole_published_column(contract_of, types, codes):
+    fields = {"fee": {"from": "a", "type": "integer", "publish": {"as": "fee", "generalise": "microaggregate:3"}}}
+    contract = contract_of(fields)
+    silver = pl.DataFrame({"fee": [1, 100, 2, 101, 3, 102]}, schema={"fee": pl.Int64})
+    public = generalise(protect(silver, contract, types, KEY, codes), contract, codes)
+    assert public["fee"].to_list() == [2, 101, 2, 101, 2, 101]
+    assert published_schema(contract, types)["fee"] == public["fee"].dtype
+    assert ladders(contract)["fee"] == ("suppressed",)
+    with pytest.raises(ContractError, match="for a whole column"):
+        protect(silver, contract_of({"fee": {**fields["fee"], "protect": "microaggregate:3"}}), types, KEY, codes)

@@ -55,6 +55,18 @@ def test_rows_that_must_go_take_their_group_with_them() -> None:
     assert (held.groups, held.withdrawn) == (1, 1)
 
 
+def test_a_group_of_an_earlier_table_for_fewer_readers_is_left_out_where_it_is_too_small() -> None:
+    before = _table(a="x" * 7, b="x" * 30)
+    held = held_back([before], _table(a="x" * 8, b="x" * 31), ["county"], K, least=20)
+    assert held.table.equals(_table(b="x" * 30))
+    assert (held.groups, held.rows, held.withdrawn) == (1, 30, 1)
+    columns = {"county": pl.String, "people": pl.Int64}
+    cells = pl.DataFrame([("a", 7), ("b", 30)], schema=columns, orient="row")
+    more = cells.with_columns(pl.col("people") + 1)
+    held = held_back([cells], more, ["county"], K, counts=["people"], least=20)
+    assert held.table.rows() == [("b", 30)]
+
+
 def test_a_count_moves_by_k_or_not_at_all_and_its_sums_with_it() -> None:
     columns = {"county": pl.String, "people": pl.Int64, "fee": pl.Int64}
     before = pl.DataFrame([("a", 30, 300), ("b", 30, 300), ("c", 30, 300)], schema=columns, orient="row")

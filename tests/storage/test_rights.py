@@ -65,7 +65,7 @@ def _refused(act: Callable[[], Any]) -> bool:
 
 def test_the_keys_of_new_users_are_for_the_owner_alone(lake: Bucket) -> None:
     files = list(lake.own.local("keys/users").iterdir())
-    assert len(files) == 5
+    assert len(files) == 7
     assert {path.stat().st_mode & 0o777 for path in files} == {0o600}
 
 
@@ -92,6 +92,17 @@ def test_an_analyst_reads_gold_and_open_and_changes_nothing(lake: Bucket) -> Non
     assert reader.read("open/x") == b"secret"
     assert _refused(lambda: reader.read("gold/x"))
     assert _refused(lambda: reader.write("open/x", b""))
+
+
+@pytest.mark.parametrize(("who", "own"), [("reader", "open"), ("recipient", "controlled"), ("enclave", "enclave")])
+def test_who_reads_releases_reads_one_zone_alone(lake: Bucket, who: str, own: str) -> None:
+    user = _as(lake, who)
+    assert user.read(f"{own}/x") == b"secret"
+    for part in layers.ROOMS:
+        assert _refused(lambda part=part: user.write(f"{part}/x", b""))
+        if part != own:
+            assert _refused(lambda part=part: user.read(f"{part}/x")), part
+            assert _refused(lambda part=part: user.names(part)), part
 
 
 def test_a_department_has_its_own_drop_box_and_its_own_rejected_rows_only(lake: Bucket) -> None:

@@ -21,7 +21,7 @@ Diversity = Literal["distinct", "entropy"]
 Metric = Literal["entropy", "discernibility", "class_size"]
 _TINY = 1e-12  # a measure equal to its bound passes whatever its last digit
 _LARGEST_KEY = 1 << 62
-_DENSE = 1 << 27  # keys below this are numbered through a table, not sorted
+DENSE = 1 << 27  # keys below this are numbered through a table, not sorted
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ def _numbered(key: Counts, span: int) -> tuple[Counts, Counts, int]:
 
     Keys are below `span`; a small span needs no sorting.
     """
-    if span > _DENSE:
+    if span > DENSE:
         distinct, place = np.unique(key, return_inverse=True)
         return distinct, place, len(distinct)
     present = np.zeros(span, dtype=bool)

@@ -10,7 +10,7 @@ An equivalence class is the rows that share one tuple of quasi-identifiers. Conv
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -69,38 +69,49 @@ class Classes:
 def count_classes(
     table: pl.LazyFrame, quasi: Sequence[str], sensitive: Sequence[str] = (), nominal: Iterable[str] = ()
 ) -> Classes:
-    """Count a table into classes.
+    """Count a table into classes (see count_rows)."""
+    return count_rows(table, quasi, sensitive, nominal)[0]
+
+
+def count_rows(
+    table: pl.LazyFrame, quasi: Sequence[str], sensitive: Sequence[str] = (), nominal: Iterable[str] = ()
+) -> tuple[Classes, Key]:
+    """Count a table into classes; return them and the key of every row, by which its codes are known.
 
     A sensitive column is ordered when it holds numbers (texts that all read as numbers, none with a leading zero,
-    count as such), unless `nominal` names it. Raises RequestError for columns that are missing, repeated, or
-    both quasi-identifying and sensitive.
+    count as such), unless `nominal` names it. Raises RequestError for columns that are missing, repeated, both
+    quasi-identifying and sensitive, or nominal without being sensitive.
     """
-    _check_columns(table, quasi, sensitive)
+    nominal = set(nominal)
+    _check_columns(table, quasi, sensitive, nominal)
     rows = table.select([*quasi, *sensitive]).collect(engine="streaming")
     values: dict[str, pl.Series] = {}
     codes: list[Counts] = []
     for name in quasi:
-        code, values[name] = _encoded(rows.drop_in_place(name))
+        code, values[name] = encoded(rows.drop_in_place(name))
         codes.append(code)
-    key = _Key.of(codes, [len(values[name]) for name in quasi])
+    key = Key.of(codes, [len(values[name]) for name in quasi])
     del codes
-    first, *others = [_pairs(key.rows, rows.drop_in_place(name), name not in set(nominal)) for name in sensitive] or [
+    first, *others = [_pairs(key.rows, rows.drop_in_place(name), name not in nominal) for name in sensitive] or [
         _Pairs.of_rows(key.rows)
     ]
     distinct, sizes = first.groups()
     parts = dict(zip(quasi, key.parts(distinct), strict=True))
-    silent = _silent(parts, values)
+    silent = says_nothing(list(parts.values()), list(values.values()))
     spread = [one.spread(distinct, silent) for one in (first, *others)]
-    return Classes(
+    counted = Classes(
         values,
         {name: part[~silent] for name, part in parts.items()},
         sizes[~silent],
         int(sizes[silent].sum()),
         dict(zip(sensitive, spread, strict=False)),
     )
+    return counted, key
 
 
-def _check_columns(table: pl.LazyFrame, quasi: Sequence[str], sensitive: Sequence[str]) -> None:
+def _check_columns(
+    table: pl.LazyFrame, quasi: Sequence[str], sensitive: Sequence[str], nominal: Iterable[str]
+) -> None:
     names = table.collect_schema().names()
     if not quasi:
         raise RequestError("no quasi-identifier is named.", remedy="name at least one column in --quasi.")
@@ -110,9 +121,11 @@ def _check_columns(table: pl.LazyFrame, quasi: Sequence[str], sensitive: Sequenc
             raise RequestError("the table has no such column.", where=name, remedy=f"columns: {', '.join(names)}.")
         if asked.count(name) > 1:
             raise RequestError("a column is named twice.", where=name, remedy="a column is quasi or sensitive, once.")
+    if other := sorted(set(nominal) - set(sensitive)):
+        raise RequestError("a nominal column is not a sensitive one.", where=other[0], remedy="name it in both.")
 
 
-def _encoded(values: pl.Series) -> tuple[Counts, pl.Series]:
+def encoded(values: pl.Series) -> tuple[Counts, pl.Series]:
     """Return a code per row and the value of each code (numbers: perhaps some that no row has)."""
     if values.dtype.is_integer() and (band := _band(values)) is not None:
         return band
@@ -143,32 +156,35 @@ def _band(values: pl.Series) -> tuple[Counts, pl.Series] | None:
 
 
 @dataclass(frozen=True)
-class _Key:
-    """Hold one whole number per row, equal exactly where all codes are, and how to take it apart again."""
+class Key:
+    """Hold one whole number per row, equal exactly where all codes are and ordered as they are, and how to read it."""
 
     rows: Counts
     widths: Sequence[int]
     dense: Mapping[int, Counts]  # column number → the keys that stood before it, where they had grown too large
 
     @staticmethod
-    def of(codes: Sequence[Counts], widths: Sequence[int]) -> _Key:
+    def of(codes: Sequence[Counts], widths: Sequence[int]) -> Key:
+        """Return the key of rows: of each column its codes, and below what number they are."""
         key, span, dense = np.zeros(len(codes[0]), dtype=np.int64), 1, {}
         for i, (column, width) in enumerate(zip(codes, widths, strict=True)):
             if span * max(width, 1) >= _LARGEST_KEY:
                 dense[i], key = np.unique(key, return_inverse=True)
                 span = len(dense[i])
             key, span = key * width + column, span * max(width, 1)
-        return _Key(key, widths, dense)
+        return Key(key, widths, dense)
 
     def parts(self, keys: Counts) -> list[Counts]:
         """Return the codes of every column for some keys."""
-        found = []
+        return list(self.columns(keys))[::-1]
+
+    def columns(self, keys: Counts) -> Iterator[Counts]:
+        """Yield the codes of the columns for some keys, the last column first."""
         for i in range(len(self.widths) - 1, -1, -1):
             keys, code = np.divmod(keys, max(self.widths[i], 1))
-            found.append(code)
+            yield code
             if i in self.dense:
                 keys = self.dense[i][keys]
-        return found[::-1]
 
 
 @dataclass(frozen=True)
@@ -218,19 +234,21 @@ def _runs(ordered: Counts) -> tuple[Counts, Counts]:
     return ordered[starts], np.diff(np.append(starts, len(ordered)))
 
 
-def _silent(parts: Mapping[str, Counts], values: Mapping[str, pl.Series]) -> npt.NDArray[np.bool_]:
-    """Tell which classes have nothing but `*`."""
-    silent = np.ones(len(next(iter(parts.values()))), dtype=bool)
-    for name, codes in parts.items():
-        if values[name].dtype not in (pl.String, pl.Categorical, pl.Enum):
-            return np.zeros_like(silent)
-        stars = (values[name].cast(pl.String) == SUPPRESSED).fill_null(value=False).to_numpy()
-        silent &= stars[codes]
+def says_nothing(codes: Iterable[Counts], values: Sequence[pl.Series]) -> npt.NDArray[np.bool_]:
+    """Tell which rows, or classes, have nothing but `*`, from the codes of each column and what they stand for."""
+    stars = [
+        (one.cast(pl.String) == SUPPRESSED).fill_null(value=False).to_numpy()
+        if one.dtype in (pl.String, pl.Categorical, pl.Enum) else np.zeros(len(one), dtype=bool) for one in values
+    ]
+    silent: npt.NDArray[np.bool_] | None = None
+    for column, star in zip(codes, stars, strict=True):
+        silent = star[column] if silent is None else silent & star[column]
+    assert silent is not None
     return silent
 
 
 def _pairs(key: Counts, column: pl.Series, may_order: bool) -> _Pairs:
-    codes, values = _encoded(column)
+    codes, values = encoded(column)
     used = np.bincount(codes, minlength=len(values)) > 0
     ranks, ordered = _ranks(values.filter(pl.Series(used)), may_order=may_order)
     rank_of_code = np.zeros(len(values), dtype=np.int64)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import fsum
 
 import numpy as np
 import polars as pl
 
 from jobs.errors import RequestError
 from jobs.privacy.risk.classes import Classes, Counts
+
+_BITS = 200  # after the point, in sums of shares
 
 
 @dataclass(frozen=True)
@@ -100,7 +101,13 @@ def marketer(classes: Classes, population: Population | None) -> float | None:
 def class_average(sizes: Counts) -> float:
     """Return the mean of 1/f_j over classes (not rows): R_avg of GB/T 42460 annex D, as implemented."""
     size, count = np.unique(sizes, return_counts=True)
-    return fsum(int(c) / int(s) for s, c in zip(size, count, strict=True)) / len(sizes)
+    return _mean_of_shares(count, size, len(sizes))
+
+
+def _mean_of_shares(parts: Counts, sizes: Counts, over: int) -> float:
+    """Return Σ(part/size)/over, rounded once: equal shares have themselves as their mean, not their neighbour."""
+    shares = ((int(part) << _BITS) // int(size) for part, size in zip(parts, sizes, strict=True))
+    return sum(shares) / (over << _BITS)
 
 
 def _risk(rows: Counts, people: Counts, threshold: float) -> Risk | None:
@@ -109,7 +116,7 @@ def _risk(rows: Counts, people: Counts, threshold: float) -> Risk | None:
     n = int(rows.sum())
     size, place = np.unique(people, return_inverse=True)
     held = np.bincount(place, weights=rows).astype(np.int64)  # rows by the size of their group
-    mean = fsum(int(r) / int(s) for s, r in zip(size, held, strict=True)) / n
+    mean = _mean_of_shares(held, size, n)
     if rows is people:
         mean = len(rows) / n  # the same sum, without its roundings
     above = int(held[1 / size > threshold].sum())

@@ -10,6 +10,13 @@ from jobs.releases.metadata.entry import CYCLES, MEDIA, Entry
 from jobs.releases.metadata.rdf import Graph, Iri, Literal
 
 _AUTHORITY = "http://publications.europa.eu/resource/authority/"
+_ACCESS = {"public": "PUBLIC", "controlled": "RESTRICTED", "enclave": "NON_PUBLIC"}
+_GRADES = {
+    1: Text(en="no harm when it is known to everybody", zh="公开不造成危害"),
+    2: Text(en="slight harm to people or organisations when it leaks", zh="泄露对个人、组织权益造成轻微危害"),
+    3: Text(en="serious harm to people or organisations when it leaks", zh="泄露对个人、组织权益造成严重危害"),
+    4: Text(en="especially serious harm to people or organisations when it leaks", zh="泄露造成特别严重危害"),
+}
 _FORMATS = {".csv": "CSV", ".parquet": "PARQUET"}
 _NAMES = {".csv": "CSV", ".parquet": "Parquet"}
 
@@ -104,7 +111,8 @@ def _described(graph: Graph, entry: Entry, identifier: str, issued: str | None) 
         "dcat__keyword": [Literal(entry.theme, "zh"), Literal(entry.theme_en, "en")],
         "dcat__theme": Iri(_theme(graph, entry)), "dct__publisher": Iri(_publisher(graph, entry)),
         "dcat__contactPoint": Iri(_contact(graph, entry)), "dct__accrualPeriodicity": Iri(_cycle(graph, entry)),
-        "dct__language": _languages(graph),
+        "dct__language": _languages(graph), "dct__accessRights": Iri(_access(graph, entry)),
+        "dct__rights": _grade(graph, entry),
     }
 
 
@@ -138,6 +146,22 @@ def _distribution(graph: Graph, entry: Entry, name: str, base: str | None = None
     )
 
 
+def _access(graph: Graph, entry: Entry) -> str:
+    """State who may have it (dct:accessRights, the EU's table of access rights), by the mode of release."""
+    return graph.add(f"{_AUTHORITY}access-right/{_ACCESS[entry.mode]}", "dct:RightsStatement")
+
+
+def _grade(graph: Graph, entry: Entry) -> Iri | None:
+    """State the grade of the rows (GB/T 43697-2024, as implemented) as DCAT 3 states other rights: dct:rights."""
+    if entry.grade is None:
+        return None
+    means = _GRADES[entry.grade]
+    return Iri(graph.add(f"{entry.portal}#grade-{entry.grade}", "dct:RightsStatement", rdfs__label=[
+        Literal(f"GB/T 43697-2024 (as implemented): general data, grade {entry.grade} of 4: {means.en}", "en"),
+        Literal(f"数据分级（GB/T 43697-2024，按本系统实现）：一般数据第 {entry.grade} 级，{means.zh}", "zh"),
+    ]))
+
+
 def _publisher(graph: Graph, entry: Entry) -> str:
     department = entry.dataset.partition("/")[0]
     return graph.add(f"{entry.portal}departments/{department}", "foaf:Agent", foaf__name=spoken(entry.publisher))
@@ -167,4 +191,6 @@ def _languages(graph: Graph) -> list[Iri]:
 
 
 def _page(graph: Graph, entry: Entry) -> str:
-    return graph.add(f"{entry.address}index.html", "foaf:Document")
+    # Only what is open has pages on the site; every release has its data card.
+    name = "index.html" if entry.mode == "public" else "README.md"
+    return graph.add(f"{entry.address}{name}", "foaf:Document")

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from jobs.contract import THEMES, Contract, Join, ProductSource, Text
+from jobs.contract import THEMES, Contract, Join, Mode, ProductSource, Text
 from jobs.layers import slug
 from jobs.releases.describe import Column
 from jobs.releases.metadata.departments import department
@@ -77,6 +77,8 @@ class Entry:
     feed: DataFile | None = None  # what became of the organisations' identifiers in it, where it shows any
     feed_rows: int = 0
     shown_until: str | None = None  # the day from which a row of it may be public no longer
+    mode: Mode = "public"
+    grade: int | None = None  # of general data, GB/T 43697-2024, as the release says of its rows
 
     @property
     def series(self) -> str:
@@ -153,7 +155,7 @@ class Entry:
     @classmethod
     def of(cls, manifest: Mapping[str, Any]) -> Entry:
         """Return the entry a manifest holds, its data files with it."""
-        about, previous = manifest["about"], manifest["previous"]
+        about, previous, risk = manifest["about"], manifest["previous"], manifest["risk"]
         wanted = set(manifest["data"].values())
         files = {
             one["path"]: DataFile(one["bytes"], one["sha256"], one["sm3"])
@@ -164,13 +166,14 @@ class Entry:
             Text(**about["description"]), about["licence"], about["theme"], about["contact"], about["cycle"],
             manifest["data_date"], manifest["rows"], tuple(about["sources"]),
             tuple(_column(one) for one in manifest["columns"]), tuple(manifest["key"]),
-            previous["version"] if previous else None, files,
+            previous["version"] if previous else None, files, mode=risk["mode"],
+            grade=risk.get("gb_t_43697", {}).get("release"),
         )
 
 
 def entry_of(
     contract: Contract, columns: Sequence[Column], *, version: str, portal: str, data_date: str, rows: int,
-    previous: str | None,
+    previous: str | None, grade: int,
 ) -> Entry:
     """Return the entry of a release of a contract's dataset, its files still to be written."""
     release = contract.release
@@ -178,7 +181,7 @@ def entry_of(
     return Entry(
         contract.name, version, portal, contract.title, contract.description, release.licence, release.theme,
         contract.steward, cycle(contract.schedule), data_date, rows, tuple(_sources(contract)), tuple(columns),
-        () if release.key == "none" else release.key, previous,
+        () if release.key == "none" else release.key, previous, mode=release.mode, grade=grade,
     )
 
 
@@ -202,14 +205,14 @@ def column_document(one: Column) -> dict[str, Any]:
     return {
         "name": one.name, "type": one.type, "arrow": one.arrow, "title": one.title.model_dump(),
         "description": one.derivation.model_dump(), "terms": one.terms, "codes": one.codes, "quasi": one.quasi,
-        "measure": one.measure,
+        "measure": one.measure, "class": one.class_, "grade": one.grade,
     }
 
 
 def _column(said: Mapping[str, Any]) -> Column:
     return Column(
         said["name"], Text(**said["title"]), Text(**said["description"]), said["type"], said["arrow"], said["terms"],
-        said["codes"], said["quasi"], said["measure"],
+        said["codes"], said["quasi"], said["measure"], said.get("class", "ordinary"), said.get("grade", 0),
     )
 
 

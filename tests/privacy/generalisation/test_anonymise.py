@@ -46,6 +46,38 @@ def test_rows_leave_in_groups_and_nothing_unnamed_leaves() -> None:
     assert made.report["search"]["optimal"]
 
 
+def test_kept_values_of_any_kind_stay_with_their_rows_in_bytewise_order() -> None:
+    kept = pl.DataFrame({
+        "paid": [2.5, None, -1.0, float("inf"), 0.0, 1e300, 2.5, -0.5, 2.5],
+        "on": [date(2020, 1, n) if n % 3 else None for n in range(1, 10)],
+        "said": ["", "乙", None, "b", "B", "é", "*", "b", "a"],
+        "sure": [True, None, False, True, True, False, None, None, True],
+        "fee": pl.Series([10, 2, 33, 4, 4, 4, 2, None, 1], dtype=pl.Decimal(24, 4)),
+        "kind": pl.Series(list("zyxzyxzyx"), dtype=pl.Categorical),
+    })
+    rows = pl.concat([ROWS.select("age", "sex"), kept], how="horizontal")
+    made = generalise(rows.lazy(), ["age", "sex"], HIERARCHIES, Criteria(9), keep=kept.columns, suppression=0)
+    assert set(made.rows["age"]) == set(made.rows["sex"]) == {"*"}
+    expected = kept.with_columns(pl.col("kind").cast(pl.String))
+    assert made.rows.select(kept.columns).with_columns(pl.col("kind").cast(pl.String)).rows() == expected.sort(
+        expected.columns
+    ).rows()
+    with pytest.raises(RequestError, match="neither text nor numbers"):
+        generalise(rows.with_columns(many=[1]).lazy(), ["age"], HIERARCHIES, Criteria(1), keep=["many"])
+
+
+def test_suppressed_rows_and_rows_of_failing_groups_are_not_among_those_that_leave() -> None:
+    stars = {"*": "*", "20": "20-29", "38": "30-39"}
+    own = {
+        "age": Hierarchy("age", (tuple(stars), tuple(stars.values()), ("*",) * 3)),
+        "sex": Hierarchy("sex", (("*", "f", "m"), ("*",) * 3)),
+    }
+    rows = pl.DataFrame({"age": ["20"] * 6 + ["*"] * 3 + ["38"], "sex": ["f"] * 6 + ["*"] * 3 + ["m"]})
+    made = generalise(rows.lazy(), ["age", "sex"], own, Criteria(5), suppression=0.2)
+    assert (made.report["n"], made.report["kept"], made.report["suppressed"]) == (7, 6, 1)
+    assert made.rows.rows() == [("20", "f")] * 6
+
+
 def test_rows_that_stand_out_are_left_out_up_to_the_limit() -> None:
     rows = pl.DataFrame({"age": ["20"] * 9 + ["38"], "sex": ["f"] * 10})
     made = generalise(rows.lazy(), ["age", "sex"], HIERARCHIES, Criteria(5), suppression=0.1)

@@ -1,0 +1,114 @@
+"""Children under 14: a claim that none is spoken of is a claim that rows can disprove."""
+
+from __future__ import annotations
+
+import shutil
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from jobs.catalogue import Catalogue, load_catalogue
+from jobs.onboarding.inspection import inspect
+from jobs.privacy import minors
+from jobs.settings import PROJECT
+
+ON = date(2026, 3, 1)
+
+
+@pytest.fixture(scope="module")
+def catalogue() -> Catalogue:
+    return load_catalogue(PROJECT / "schemas")
+
+
+@pytest.mark.parametrize(
+    ("born", "young"),
+    [
+        (date(2012, 3, 2), True), (date(2012, 3, 1), False), (date(2026, 2, 28), True), (date(1949, 12, 31), False),
+        (None, False),
+    ],
+)
+def test_somebody_is_a_child_until_the_day_they_are_14(born: date | None, young: bool) -> None:
+    rows = pl.DataFrame({"born": [born]}, schema={"born": pl.Date})
+    assert minors.children(rows, ("born",), ON).to_list() == [young]
+
+
+def test_a_number_tells_an_age_as_a_date_does_and_any_person_of_a_row_counts() -> None:
+    rows = pl.DataFrame({
+        "one": ["11010519491231002X", "110105201512310025", None, "not a number", "11010519491231002X"],
+        "other": [date(1980, 1, 1), date(1980, 1, 1), None, None, date(2020, 1, 1)],
+    })
+    assert minors.children(rows, ("one", "other"), ON).to_list() == [False, True, False, False, True]
+    assert minors.children(rows, (), ON).to_list() == [False] * 5
+    assert minors.children(rows.clear(), ("one", "other"), ON).to_list() == []
+
+
+def test_the_day_a_row_speaks_of_counts_and_never_one_that_lies_ahead() -> None:
+    born = date(2006, 6, 1)
+    rows = pl.DataFrame({"born": [born] * 3, "said": [date(2019, 1, 1), date(2021, 1, 1), None]})
+    assert minors.children(rows, ("born",), ON, "said").to_list() == [True, False, False]
+    ahead = pl.DataFrame({"born": [date(2015, 1, 1)], "said": [date(2040, 1, 1)]})
+    assert minors.children(ahead, ("born",), ON, "said").to_list() == [True]
+    # 23:00 in UTC is the next day in China: whoever is 14 that day is none.
+    late = pl.DataFrame({"born": [born], "said": [datetime(2020, 5, 31, 23, tzinfo=UTC)]})
+    assert minors.children(late, ("born",), ON, "said").to_list() == [False]
+
+
+def test_who_a_row_speaks_of_follows_from_the_contract(catalogue: Catalogue) -> None:
+    def told(name: str) -> tuple[str, ...]:
+        return minors.telling(catalogue.contract(name), catalogue)
+
+    assert told("civil_affairs/marriage_registrations") == (
+        "groom_id", "groom_birth_date", "bride_id", "bride_birth_date"
+    )
+    assert told("social_security/employment_registrations") == ("resident_id",)
+    assert told("development_reform/administrative_licences") == ("representative_id", "person_id")
+    assert "birth_date" in {
+        catalogue.contract("products/population").fields[name].from_ or name for name in told("products/population")
+    }
+    assert told("market_regulation/annual_reports") == ()
+
+
+def test_a_law_that_makes_an_exception_is_no_claim_about_rows(catalogue: Catalogue) -> None:
+    assert not minors.claims_none(catalogue.contract("civil_affairs/deaths"), catalogue)
+    assert minors.claims_none(catalogue.contract("civil_affairs/marriage_registrations"), catalogue)
+    assert minors.refusal(catalogue.contract("civil_affairs/deaths"), catalogue, {}) is None
+
+
+def test_rows_that_nobody_counted_are_not_released(catalogue: Catalogue) -> None:
+    contract = catalogue.contract("civil_affairs/marriage_registrations")
+    assert minors.refusal(contract, catalogue, {"under_14": 0}) is None
+    uncounted = minors.refusal(contract, catalogue, {})
+    assert uncounted is not None
+    assert "lake run desensitise" in str(uncounted.remedy)
+    some = minors.refusal(contract, catalogue, {"under_14": 3})
+    assert some is not None
+    assert some.what.startswith("3 rows speak of children")
+
+
+def test_a_claim_that_no_field_could_disprove_is_an_error_of_the_contract(tmp_path: Path) -> None:
+    schemas = Path(shutil.copytree(PROJECT / "schemas", tmp_path / "schemas"))
+    path = schemas / "social_security" / "employment_registrations.yaml"
+    text = path.read_text(encoding="utf-8")
+    told = "  worker:   {register: person, key: [resident_id], fields: {name: worker_name}}\n"
+    assert told in text
+    path.write_text(text.replace(told, "", 1), encoding="utf-8")
+    problems = [str(one) for one in inspect(schemas, PROJECT / "expectations")[0]]
+    assert [one for one in problems if "under_14: no field tells how old" in one]
+
+
+def test_a_product_stands_on_the_claims_of_what_it_reads(tmp_path: Path) -> None:
+    schemas = Path(shutil.copytree(PROJECT / "schemas", tmp_path / "schemas"))
+    (schemas / "products" / "couples.yaml").write_text(
+        "title: {en: Couples, zh: 夫妻}\ndescription: {en: Couples., zh: 夫妻。}\nsteward: a@b.example\n"
+        "from: {dataset: civil_affairs/marriage_registrations}\n"
+        "fields:\n  his_number: {from: groom_id, type: resident_id, protect: pseudonym}\n"
+        "  division_code: {type: division_code, publish: {as: division_code}}\n"
+        "release: {theme: 社保}\n",
+        encoding="utf-8",
+    )
+    found = load_catalogue(schemas)
+    contract = found.contract("products/couples")
+    assert minors.claims_none(contract, found)
+    assert minors.telling(contract, found) == ("his_number",)
