@@ -24,6 +24,7 @@ from hypothesis import strategies as st
 from rdflib.compare import isomorphic
 
 from jobs.contract import THEMES
+from jobs.layers import Layer
 from jobs.portal.serve import serving
 from jobs.releases import formats, listing
 from jobs.releases.fetching import fetch
@@ -73,7 +74,7 @@ def test_a_harvester_without_series_finds_each_dataset_once_and_knows_it_again(p
 
     graph = rdflib.Graph().parse(portal / "harvest/catalogue.ttl")
     assert not set(graph.subjects(rdflib.RDF.type, DCAT.DatasetSeries))
-    series = "https://open-data.example.gov/health__visits/"
+    series = "https://open-data.example.gov/controlled/health__visits/"
     (only,) = packages(graph)
     assert only == series
     version, files, urls = packages(graph)[series]
@@ -82,8 +83,8 @@ def test_a_harvester_without_series_finds_each_dataset_once_and_knows_it_again(p
     kinds = [graph.value(rdflib.URIRef(file), rdflib.DCTERMS.format) for file in files]
     assert [graph.value(kind, rdflib.RDF.type) for kind in kinds] == [rdflib.DCTERMS.IMT] * 2  # what it looks at first
     assert [str(graph.value(kind, rdflib.RDFS.label)) for kind in kinds] == ["CSV", "Parquet"]
-    released = listing.everything(three_versions.objects)
-    files_then = portal_files(released[:2], "https://open-data.example.gov/")
+    released = listing.everything(three_versions.objects, Layer.CONTROLLED)
+    files_then = portal_files(released[:2], "https://open-data.example.gov/controlled/")
     earlier = rdflib.Graph().parse(data=files_then["harvest/catalogue.ttl"])
     before, same, others = packages(earlier)[series]
     assert (before, same) == ("1.0.1", files)

@@ -116,8 +116,8 @@ def test_what_is_due_goes_whole_by_rule_and_is_told_everywhere(lake):
     found = verify(first.folder)
     assert (found.problems, found.status) == ([], "withdrawn")
     announcement.announce(lake)
-    assert "公示期" in lake.objects.read("open/feed.atom").decode()
-    assert json.loads(lake.objects.read("open/credit__penalties/latest.json"))["version"] is None
+    assert "公示期" in lake.objects.read("controlled/feed.atom").decode()
+    assert json.loads(lake.objects.read("controlled/credit__penalties/latest.json"))["version"] is None
     (again,) = expire.run(lake, day=date(2026, 7, 1))
     assert again.outcome == "known"
     later, rows = shown(lake, date(2026, 7, 1))

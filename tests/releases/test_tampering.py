@@ -33,7 +33,7 @@ from tests.releases.test_verify import reseal
 @pytest.fixture
 def folder(three_versions, tmp_path) -> Path:
     """Copy all three versions, and the log with its seal, as somebody who downloaded them has them."""
-    opened = three_versions.objects.local("open")
+    opened = three_versions.objects.local("controlled")
     shutil.copytree(opened / "health__visits", tmp_path / "copy")
     for name in ("log.jsonl", "log.sig"):
         shutil.copy(opened / name, tmp_path / name)

@@ -82,6 +82,7 @@ def test_a_controlled_version_is_withdrawn_where_it_lies(opened):
     lake = opened()
     release(lake)
     publish.withdraw(lake, NAME, ["1.0.0"], reason="wrong rows", by="officer")
+    announcement.announce(lake)
     folder = lake.objects.local(f"controlled/{SLUG}/1.0.0")
     assert not (folder / "visits.csv").exists()
     assert json.loads(lake.objects.read(f"controlled/{SLUG}/latest.json"))["version"] is None
@@ -93,8 +94,9 @@ def test_what_lies_open_by_mistake_is_not_announced(opened):
     lake = opened()
     release(lake)
     shutil.copytree(lake.objects.local(f"controlled/{SLUG}"), lake.objects.local(f"open/{SLUG}"))
-    announcement.announce(lake)
+    announcement.enter(lake)
     build(lake)
+    announcement.announce(lake)
     assert json.loads(lake.objects.read("open/index.json"))["datasets"] == []
     assert SLUG not in lake.objects.read("open/feed.atom").decode()
     assert listing.everything(lake.objects, Layer.OPEN) == []
