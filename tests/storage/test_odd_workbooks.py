@@ -83,6 +83,36 @@ def test_a_number_is_the_moment_its_style_shows_or_its_own_digits(
     assert brief(taken(book(beside(cell)))) == [(2, "A1", expected, None)]
 
 
+@pytest.mark.parametrize("quote", ['"', "'"])
+@pytest.mark.parametrize("empty", ['s="2"/>', 's="2" />', 's="2"></c>', 's="2"><v/></c>', 's="2"><v></v></c>'])
+def test_an_empty_cell_with_the_style_of_a_date_says_nothing_of_its_neighbour(empty: str, quote: str, taken) -> None:
+    below = '<row r="3"><c r="A3" s="6"><v>45000</v></c><c r="B3"><v>13800000000</v></c></row>'
+    rows = (
+        f'<row r="2"><c r="A2" {empty}<c r="B2" t="s"><v>1</v></c></row>{below}'
+        f'<row r="4"><c r="A4" t="s"><v>0</v></c><c r="B4" {empty}</row><row r="5"><c r="A5"><v>7</v></c></row>'
+    )
+    expected = [
+        (2, None, "姓名", None), (3, "2023-03-15 00:00:00", "13800000000", None), (4, "证号", None, None),
+        (5, "7", None, None),
+    ]
+    content = book(rows.replace('"', quote))
+    assert brief(taken(content)) == expected
+
+
+@pytest.mark.parametrize("quote", ['"', "'"])
+@pytest.mark.parametrize("frame", ['s="3"/>', 's="3"></c>', 's="3"><f>1</f></c>'])
+def test_a_framed_column_without_a_value_moves_no_other(frame: str, quote: str, taken) -> None:
+    start = f'<row r="1"><c r="A1" {frame}<c r="B1" t="s"><v>0</v></c><c r="C1" t="s"><v>1</v></c></row>'
+    rows = (
+        f'<row r="2"><c r="A2" s="3"/>{text("B2", "A1")}<c r="C2" s="2"><v>45000</v></c></row>'
+        f'<row r="3"><c r="A3" s="3"/><c r="B3" s="3"/><c r="C3" s="2"><v>45001</v></c></row>'
+    )
+    content = book(rows.replace('"', quote), start=start.replace('"', quote), tail=(
+        '<mergeCells count="1"><mergeCell ref="B2:B3"/></mergeCells>'
+    ))
+    assert brief(taken(content)) == [(2, "A1", "2023-03-15 00:00:00", None), (3, "A1", "2023-03-16 00:00:00", None)]
+
+
 def test_days_may_count_from_1904(taken) -> None:
     properties = '<workbookPr date1904="1"/>'
     cells = (beside(f'<c r="B2" s="{style}"><v>60</v></c>') for style in (1, 2))
@@ -140,6 +170,12 @@ def test_what_would_hide_a_row_or_a_cell_is_refused(content: bytes, says: str, t
     with pytest.raises(SourceError, match=says) as refused:
         taken(content)
     said(refused)
+
+
+def test_rows_out_of_order_are_refused(taken) -> None:
+    rows = "".join(f'<row r="{n}">{text(f"A{n}", f"A{n}")}</row>' for n in (2, 5, 3))
+    with pytest.raises(SourceError, match="stands below a later one"):
+        taken(book(rows))
 
 
 def test_rows_read_in_columns_are_those_read_one_by_one(taken, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -34,6 +34,7 @@ _LONGEST_START = 1 << 20  # bytes before a worksheet's rows
 class Sheet:
     """Hold a worksheet's name, the columns (from 0) with cells, its last row, and how many cells it lists.
 
+    `filled` are the columns with a cell that holds something: many a cell has a border or a format and no more.
     `merged` has ranges (top, bottom, left, right), rows from 1 and columns from 0; `unvalued` the rows with an error or
     a formula without a value; `given`, by column, rows and texts of cells that the reader of cells would misread.
     """
@@ -41,6 +42,7 @@ class Sheet:
     name: str
     styles: Styles = field(default_factory=Styles)
     columns: set[int] = field(default_factory=set)
+    filled: set[int] = field(default_factory=set)
     last_row: int = 0
     cells: int = 0
     merged: list[tuple[int, int, int, int]] = field(default_factory=list)
@@ -48,7 +50,7 @@ class Sheet:
     given: dict[int, tuple[list[int], list[str]]] = field(default_factory=dict)
 
     def take(self, row: int, column: int, kind: str, style: str, value: str | None, *, formula: bool) -> None:
-        """Look at one cell; `value` is None where the file gives none."""
+        """Look at the value of one cell; it is None where the file gives none."""
         if kind == "e" or (formula and not value and not (kind == "str" and value is not None)):
             self.unvalued.add(row)
         elif kind == "s" and value and not value.isdecimal():
@@ -107,10 +109,14 @@ class _Forms(NamedTuple):
         p, attribute = re.escape(prefix), rb' [A-Za-z:_]+="[^"<>]*"'
         start = b"<" + p + rb'c r="([A-Z]{1,3})([1-9]\d{0,6})"'
         numbers = "|".join(map(str, styles.odd)).encode()
+        formula = b"<" + p + b"f(?:" + attribute + b")*\\s?(?:/>|>[^<]*</" + p + b"f>)"
+        value = b"<" + p + b"v(?:" + attribute + b")*\\s?(?:/>|></" + p + b"v>)"
+        nothing = rb"\s?(?:(/)>|>(?=((?:" + formula + b"|" + value + b")*</" + p + b"c>)?))"  # a cell without a value
         return cls(
-            re.compile(b"<" + p + rb'row r="([1-9]\d{0,6})"|' + start + b"(?:" + attribute + b")*\\s?/?>"),
+            re.compile(b"<" + p + rb'row r="([1-9]\d{0,6})"|' + start + b"(?:" + attribute + b")*" + nothing),
             re.compile(start + b"((?:" + attribute + b")*)\\s?(?:/>|>(.*?)</" + p + b"c>)", re.DOTALL),
-            re.compile(start + rb'([^<>]*? s="(?:' + numbers + rb')"[^<>]*)>(<.*?)</' + p + b"c>", re.DOTALL)
+            re.compile(start + b"((?:" + attribute + rb')*? s="(?:' + numbers + b')"(?:' + attribute + b")*)\\s?>(?!</)"
+                       b"(<.*?)</" + p + b"c>", re.DOTALL)
             if numbers else None,
             re.compile(b"<" + p + rb"f[ />]"),
             b"</" + prefix + b"row>",
@@ -166,8 +172,8 @@ class _Scanner:
         if written != len(found) or any(sign in text for sign in odd):
             self.plain = False
             return
-        row, letters, last = str(self.row).encode(), set(), (0, b"")
-        for one, column, of_row in found:
+        row, letters, filled, last = str(self.row).encode(), set(), set(), (0, b"")
+        for one, column, of_row, closed, nothing in found:
             if one:
                 if int(one) <= int(row):
                     self.plain = False
@@ -180,9 +186,12 @@ class _Scanner:
                 return
             last = place
             letters.add(column)
+            if not (closed or nothing):
+                filled.add(column)
         self.row = int(row)
         sheet.cells += len(found)
         sheet.columns |= {_column(one.decode()) for one in letters}
+        sheet.filled |= {_column(one.decode()) for one in filled}
         sheet.last_row = self.row
         self._values(text, forms)
 
@@ -212,7 +221,6 @@ class _Handler:
 
     def __init__(self, sheet: Sheet) -> None:
         self.sheet = sheet
-        self._rows: set[int] = set()
         self._columns: set[int] = set()
         self._row, self._column = 0, -1
         self._cell: dict[str, str] | None = None
@@ -245,6 +253,8 @@ class _Handler:
         elif name == "c" and self._cell is not None:
             kind, style = self._cell.get("t", ""), self._cell.get("s", "")
             self.sheet.take(self._row, self._column, kind, style, self._value, formula=self._formula)
+            if self._value:
+                self.sheet.filled.add(self._column)
             self._cell = None
 
     def data(self, text: str) -> None:
@@ -258,9 +268,8 @@ class _Handler:
 
     def _begin_row(self, written: str | None) -> None:
         number = int(written) if written and written.isdecimal() and len(written) < _DIGITS else self._row + 1
-        if number in self._rows:
-            raise _broken(f"row {number} of the worksheet is there twice.")
-        self._rows.add(number)
+        if number <= self._row:
+            raise _broken(f"row {number} of the worksheet is there twice, or stands below a later one.")
         self._row, self._column = number, -1
         self._columns = set()
         self.sheet.last_row = max(self.sheet.last_row, number)

@@ -30,7 +30,7 @@ def read_workbook(file: Path, source: Source, layout: Layout, limits: Limits) ->
     sheet, table = _loaded(file, source.sheet, limits)
     # Rows come from the worksheet's first one on, filled or not; columns from the first filled one on.
     limits.check_cells(table.height * table.width)
-    begin = min(sheet.columns, default=0)
+    begin = _first_column(sheet, table)
     merged = [(top, bottom, left - begin, right - begin) for top, bottom, left, right in sheet.merged]
     downwards = grid.spread(merged, table.height, table.width, limits)
     yield from grid.table_records(table, downwards, source, layout, limits, frozenset(sheet.unvalued))
@@ -70,13 +70,27 @@ def _loaded(file: Path, wanted: str | None, limits: Limits, count: int | None = 
         raise SourceError(
             f"the workbook cannot be read ({type(error).__name__}).", remedy="open and save it again, then deliver it."
         ) from None
-    begin = min(sheet.columns, default=0)
+    begin = _first_column(sheet, table)
     for column, (rows, texts) in sheet.given.items():
         known = [(row - 1, text) for row, text in zip(rows, texts, strict=True) if row <= table.height]
         if known:
             places, values = zip(*known, strict=True)
             table = table.with_columns(table.to_series(column - begin).scatter(list(places), list(values)))
     return sheet, table
+
+
+def _first_column(sheet: Sheet, table: pl.DataFrame) -> int:
+    """Return which column of the worksheet the table begins with: the first with a value.
+
+    Raises SourceError where that cannot be told and something must be put in its place.
+    """
+    first, last = min(sheet.filled, default=0), max(sheet.filled, default=-1)
+    if (sheet.given or sheet.merged) and table.height and table.width != last - first + 1:
+        raise SourceError(
+            "the columns of the worksheet cannot be told from each other.",
+            remedy="open and save it again, then deliver it.",
+        )
+    return first
 
 
 def probe_workbook(file: Path) -> None:
