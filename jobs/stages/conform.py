@@ -73,13 +73,14 @@ def _conform(lake: Lake, contract: Contract, batch: Batch) -> StageReport:
         report.extra = {"contract": fingerprint_of(contract, types, lake.codes)}
         if batch.repairs:
             report.extra = {**report.extra, "repairs": batch.repairs}
-        if report.delivered != delivered:
-            raise StorageError(
-                f"{report.delivered} of {delivered} records were judged; the batch is as it was.", dataset=name,
-                layer=Layer.SILVER, where=f"batch {batch.id}", remedy="run again; if it stays so, load the batch anew.",
-            )
         good, replaced, repeated = _once(judging, over, told)
         report.accepted, report.duplicates = report.accepted - repeated, report.duplicates + repeated
+        if (report.delivered, report.accepted) != (delivered, int(good["rows"].sum())):
+            raise StorageError(
+                f"of {delivered} records {report.delivered} were judged and {good['rows'].sum()} written, not "
+                f"{report.accepted}; the batch is as it was.", dataset=name, layer=Layer.SILVER,
+                where=f"batch {batch.id}", remedy="run again; if it stays so, load the batch anew.",
+            )
         terms = gate.bounds(contract, gate.shared_terms(lake.settings.expectations))
         figures = gate.profile(judging.silver.written(batch.id, good), contract, report)
         if batch.repairs:
