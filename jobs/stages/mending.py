@@ -53,10 +53,10 @@ def parted(lake: Lake, contract: Contract) -> tuple[pl.DataFrame, pl.DataFrame]:
     own = own.filter(pl.col("_batch_id").is_in(sorted(judged)))
     found = standing(own, pl.concat([pl.DataFrame(schema=ATTEMPT), *attempts]))
     found = found.sort("_batch_id", "_source_file", "_source_row")
-    closed = list(TICKET)
-    later = _brought_later(lake, contract, found, batches)
-    return found.join(later, on=closed, how="anti", maintain_order="left"), found.join(
-        later, on=closed, how="semi", maintain_order="left")
+    closed = _brought_later(lake, contract, found, batches).with_columns(pl.lit(value=True).alias("_closed"))
+    told = found.join(closed, on=list(TICKET), how="left", maintain_order="left")
+    waits = pl.col("_closed").is_null()
+    return told.filter(waits).drop("_closed"), told.filter(~waits).drop("_closed")
 
 
 def _brought_later(
@@ -64,10 +64,22 @@ def _brought_later(
 ) -> pl.DataFrame:
     """Return the tickets of rejected rows whose key a batch of as late a data date, received later, has in silver.
 
-    Only a dataset of `mode: merge` has records that come again; a row whose key cannot be read waits.
+    Only a dataset of `mode: merge` has records that come again; a row whose key cannot be read, or is wrong, waits:
+    what stands there may be another record's.
     """
     key = list(contract.load.key)
-    if contract.load.mode != "merge" or not key or rows.is_empty():
+    if contract.load.mode != "merge" or not key:
+        return pl.DataFrame(schema=TICKET)
+    doubtful = pl.element().str.split(".").list.first().is_in(["record", *key])
+    rows = rows.filter(~pl.col("_reasons").list.eval(doubtful).list.any())
+    order = {one.id: (one.received_at, one.data_date) for one in batches.values()}
+
+    def is_later(then: str, now: str) -> bool:
+        return order[now][0] > order[then][0] and order[now][1] >= order[then][1]
+
+    waiting = rows["_batch_id"].unique().to_list()
+    brought = [now for now in order if any(is_later(then, now) for then in waiting)]
+    if not brought:
         return pl.DataFrame(schema=TICKET)
     said = pl.Struct(dict.fromkeys(contract.source_columns, pl.String()))
     no_defect = pl.lit(None, pl.String).alias("_defect")
@@ -82,13 +94,9 @@ def _brought_later(
     ]
     wanted = pl.concat(typed).drop_nulls(key)
     schema = {**{name: wanted.schema[name] for name in key}, "_batch_id": pl.String}
-    silver = lake.scan(Layer.SILVER, contract.name, absent=schema).select(*key, pl.col("_batch_id").alias("_later"))
+    silver = lake.scan(Layer.SILVER, contract.name, absent=schema).filter(pl.col("_batch_id").is_in(brought))
+    silver = silver.select(*key, pl.col("_batch_id").alias("_later"))
     found = silver.join(wanted.lazy(), on=key, how="inner").select(*TICKET, "_later").collect()
-    order = {one.id: (one.received_at, one.data_date) for one in batches.values()}
-
-    def is_later(then: str, now: str) -> bool:
-        return now in order and order[now][0] > order[then][0] and order[now][1] >= order[then][1]
-
     later = [is_later(then, now) for then, now in found.select("_batch_id", "_later").iter_rows()]
     return found.filter(pl.Series(later, dtype=pl.Boolean)).select(list(TICKET)).unique()
 

@@ -306,6 +306,22 @@ def test_a_later_delivery_that_brings_a_row_sound_closes_its_ticket(lake: Lake, 
     assert _open(lake) == {"S-2", "S-3"}
 
 
+def test_a_row_whose_key_is_in_doubt_is_not_closed_by_a_record_that_has_it(lake: Lake, batch: str) -> None:
+    _deliver(lake, "deaths_20260111.jsonl", _corrected("S-2", "S-3"))
+    _judge(lake)
+    contract, batches = lake.catalogue.contract(DATASET), {one.id: one for one in lake.batches(DATASET)}
+    found = lake.scan(Layer.QUARANTINE, DATASET).collect()
+
+    def closed(*reasons: str) -> int:
+        rows = found.with_columns(_reasons=pl.lit(list(reasons)))
+        return mending._brought_later(lake, contract, rows, batches).height
+
+    key = contract.load.key[0]
+    assert [closed("sex.code"), closed("record.second_table"), closed("sex.code", f"{key}.pattern")] == [2, 0, 0]
+    first = {batch: batches[batch]}
+    assert mending._brought_later(lake, contract, found, first).is_empty()
+
+
 def test_a_repair_that_lands_while_its_delivery_is_withdrawn_is_withdrawn_too(lake: Lake, batch: str) -> None:
     _hand_in(lake, batch, {"S-2": {"身份证号": GOOD["身份证号"]}})
     land.run(lake, DATASET)
