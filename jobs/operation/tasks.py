@@ -43,7 +43,10 @@ def perform(
             chosen: list[str | None] = [batch]
             if batch is None and data_date is not None and name is not None:
                 gone = lake.retracted(name)
-                chosen = [one.id for one in lake.batches(name) if one.data_date == data_date and one.id not in gone]
+                chosen = [
+                    one.id for one in lake.batches(name)
+                    if one.data_date == data_date and gone.isdisjoint({one.id, one.repairs})
+                ]
             for one in chosen:
                 given = {**arguments, **({"batch": one} if one else {})}
                 reports += run(lake, name, **given) if name else run(lake, **given)

@@ -39,17 +39,32 @@ def withdrawn(runs: pl.DataFrame, dataset: str) -> set[str]:
     return {batch for batch, row in judged(runs, "retract", dataset).items() if row["outcome"] != "reinstated"}
 
 
+def retracted(runs: pl.DataFrame, dataset: str) -> set[str]:
+    """Return the batches of a dataset that are withdrawn, by themselves or with the delivery they repair.
+
+    A repair may land while its delivery is being withdrawn: it has no record of its own and is withdrawn all the same.
+    """
+    gone = withdrawn(runs, dataset)
+    if not gone:
+        return gone
+    repairs = runs.filter(
+        pl.col("dataset") == dataset, pl.col("stage").is_in(["land", "conform"]),
+        pl.col("extra").str.contains('"repairs"', literal=True),
+    ).select("batch", "extra").unique()
+    return gone | {batch for batch, extra in repairs.iter_rows() if json.loads(extra).get("repairs") in gone}
+
+
 def accepted(runs: pl.DataFrame, datasets: Iterable[str]) -> set[tuple[str, str, str]]:
     """Return the batches that are conformed, neither withheld nor withdrawn: dataset, batch, contract's fingerprint.
 
     Repairs go with the delivery they repair.
     """
     found = set()
-    told = runs.filter(pl.col("stage").is_in(["conform", "retract"]))
+    told = runs.filter(pl.col("stage").is_in(["land", "conform", "retract"]))
     for dataset in datasets:
-        gone = withdrawn(told, dataset)
+        gone = retracted(told, dataset)
         for batch, row in judged(told, "conform", dataset).items():
             extra = json.loads(row["extra"])
-            if row["outcome"] == "done" and gone.isdisjoint({batch, extra.get("repairs", "")}):
+            if row["outcome"] == "done" and batch not in gone:
                 found.add((dataset, batch, str(extra.get("contract", ""))))
     return found

@@ -22,7 +22,9 @@ def pending(lake: Lake, stage: str, dataset: str, batch: str | None) -> list[Bat
     """
     ready = lake.judged(BEFORE[stage], dataset)
     done = lake.judged(stage, dataset).keys() - lake.interrupted(stage, dataset) if batch is None else set()
-    landed = lake.batches(dataset, without=lake.retracted(dataset) | done)
+    gone = lake.retracted(dataset)
+    # A repair whose landing broke off before its record is known by its manifest alone.
+    landed = [one for one in lake.batches(dataset, without=gone | done) if one.repairs not in gone]
     if stage != "load":
         landed = [b for b in landed if ready.get(b.id, {}).get("outcome") == "done"]
     if batch is not None:

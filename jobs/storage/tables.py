@@ -25,7 +25,7 @@ from jobs.catalogue import Catalogue, load_catalogue
 from jobs.errors import RequestError
 from jobs.layers import Layer
 from jobs.rows.codes import CodeBook
-from jobs.sets.runs import interrupted, judged, withdrawn
+from jobs.sets.runs import interrupted, judged, retracted, withdrawn
 from jobs.settings import Settings
 from jobs.storage.batch_tables import BATCH, BatchTable
 from jobs.storage.frames import to_arrow
@@ -364,13 +364,8 @@ class Lake:
         return sorted(found, key=lambda batch: (batch.data_date, batch.id))
 
     def retracted(self, dataset: str) -> set[str]:
-        """Return the batches of a dataset that are withdrawn, by themselves or with the delivery they repair.
-
-        A repair may land while its delivery is being withdrawn: it has no record of its own and is withdrawn all the
-        same.
-        """
-        gone = self.withdrawn(dataset)
-        return gone | {batch.id for batch in self.batches(dataset) if batch.repairs in gone} if gone else gone
+        """Return the batches of a dataset that are withdrawn, as `jobs.sets.runs.retracted` has it."""
+        return retracted(self.runs(), dataset)
 
     def withdrawn(self, dataset: str) -> set[str]:
         """Return the batches of a dataset whose own withdrawal is on record."""

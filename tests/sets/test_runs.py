@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from jobs.sets.runs import accepted, interrupted, judged, withdrawn
+from jobs.sets.runs import accepted, interrupted, judged, retracted, withdrawn
 
 
 def runs(*told: tuple[str, str, str]) -> pl.DataFrame:
@@ -36,3 +36,13 @@ def test_a_repair_goes_with_the_delivery_it_repairs() -> None:
     told = runs(("conform", "1", "done"), ("conform", "2", "done"), ("retract", "1", "retracted"))
     repairing = told.with_columns(extra=pl.Series(["{}", '{"contract": "c", "repairs": "1"}', "{}"]))
     assert (accepted(told, ["a/b"]), accepted(repairing, ["a/b"])) == ({("a/b", "2", "c")}, set())
+    assert (retracted(told, "a/b"), retracted(repairing, "a/b"), retracted(repairing, "a/c")) == (
+        {"1"}, {"1", "2"}, set())
+
+
+def test_a_repair_that_has_only_landed_goes_too_and_comes_back_with_its_delivery() -> None:
+    told = [("land", "1", "done"), ("retract", "1", "retracted"), ("land", "2", "done"), ("land", "3", "done")]
+    extra = pl.Series(["{}", "{}", '{"files": [], "repairs": "1"}', '{"repairs": "0"}'])
+    assert retracted(runs(*told).with_columns(extra=extra), "a/b") == {"1", "2"}
+    undone = runs(*told, ("retract", "1", "reinstated")).with_columns(extra=extra.append(pl.Series(["{}"])))
+    assert retracted(undone, "a/b") == set()
