@@ -49,7 +49,10 @@ ONE, TWO = person("A1", "某甲"), person("A2", "某乙")
 
 @pytest.mark.parametrize(
     "content",
-    [table(ONE, TWO, count=1), table(ONE, TWO, count=0), table(ONE, TWO, count=1, end=b""), table(ONE) + table(TWO)],
+    [
+        table(ONE, TWO, count=1), table(ONE, TWO[:-6], count=1, end=b""), table(ONE, TWO, count=0),
+        table(ONE, TWO, count=1, end=b""), table(ONE) + table(TWO),
+    ],
 )
 def test_a_table_that_counts_fewer_records_than_it_holds_is_refused(content: bytes, taken) -> None:
     with pytest.raises(SourceError, match="more follow") as refused:
@@ -57,7 +60,10 @@ def test_a_table_that_counts_fewer_records_than_it_holds_is_refused(content: byt
     said(refused)
 
 
-@pytest.mark.parametrize("end", [b"", b"\x1a", b"\x1a" * 600, b"\x1a" + bytes(600), b"\x1a" + b"left over" * 20])
+@pytest.mark.parametrize(
+    "end",
+    [b"", b"\x1a", b"\x1a" * 600, b"\x1a" + bytes(600), b"\x1a" + b"left over" * 20, b" " * 512, b" " * 40 + b"\x1a"],
+)
 def test_what_stands_below_a_tables_end_is_none_of_it(end: bytes, taken) -> None:
     assert named(taken(table(ONE, TWO, end=end), **DBF)) == [("A1", "某甲", None), ("A2", "某乙", None)]
 
@@ -120,18 +126,41 @@ def _zip(**files: str) -> bytes:
     return out.getvalue()
 
 
-def _hiding() -> bytes:
-    """Return an archive whose directory leaves the first of its two files out."""
-    whole = bytearray(_zip(a=GOOD, b=GOOD))
-    first = whole.index(b"PK\x01\x02")
-    second, end = whole.index(b"PK\x01\x02", first + 4), whole.rindex(b"PK\x05\x06")
-    del whole[first:second]
-    end -= second - first
-    struct.pack_into("<HHI", whole, end + 8, 1, 1, end - first)
+def _hiding(place: int) -> bytes:
+    """Return an archive whose directory leaves one of its three files out."""
+    whole = bytearray(_zip(a=GOOD, b=GOOD, c=GOOD))
+    end = whole.rindex(b"PK\x05\x06")
+    entries = [n for n in range(end) if whole[n : n + 4] == b"PK\x01\x02"]
+    start, stop = entries[place], [*entries, end][place + 1]
+    del whole[start:stop]
+    end -= stop - start
+    struct.pack_into("<HHI", whole, end + 8, 2, 2, end - entries[0])
     return bytes(whole)
 
 
-@pytest.mark.parametrize("content", [_zip(a=GOOD) + _zip(b=GOOD), _hiding()])
+def test_an_archive_written_as_a_stream_or_behind_a_program_is_whole(taken) -> None:
+    class Stream(io.RawIOBase):
+        """Take bytes without a way back, so that sizes follow each file."""
+
+        def __init__(self) -> None:
+            self.taken = b""
+
+        def writable(self) -> bool:
+            return True
+
+        def write(self, data: Any) -> int:
+            self.taken += bytes(data)
+            return len(data)
+
+    out = Stream()
+    with zipfile.ZipFile(out, "w") as archive:
+        for name in ("a", "b"):
+            archive.writestr(name, GOOD)
+    for content in (out.taken, b"MZ PK\x03\x04" + _zip(a=GOOD, b=GOOD)):
+        assert len(taken(content, packed="zip")) == 4
+
+
+@pytest.mark.parametrize("content", [_zip(a=GOOD) + _zip(b=GOOD), *map(_hiding, range(3))])
 def test_an_archive_with_a_file_that_its_directory_does_not_name_is_refused(content: bytes, taken) -> None:
     with pytest.raises(SourceError, match="one archive after another"):
         taken(content, packed="zip")

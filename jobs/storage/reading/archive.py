@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import struct
 import tempfile
 import zipfile
 import zlib
@@ -18,6 +19,7 @@ from jobs.storage.reading.diagnosis import ZIP
 from jobs.storage.reading.limits import Limits
 
 _CHUNK = 1 << 20
+_HEADER = 30  # bytes of a file's header in a ZIP archive, before its name
 _TAR = (257, b"ustar")
 _OF_THE_SYSTEM = ("__MACOSX/", ".DS_Store", "Thumbs.db")  # what a file manager adds unasked
 _DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, gzip.BadGzipFile, RuntimeError, ValueError)
@@ -75,22 +77,51 @@ def check_directory(archive: zipfile.ZipFile, size: int, limits: Limits) -> None
     limits.check_unpacked(sum(entry.file_size for entry in entries), size)
     if len({entry.filename for entry in entries}) < len(entries):
         raise SourceError("the archive holds two files of one name.", remedy="deliver it with each file once.")
-    if entries and _begins_earlier(archive, min(entry.header_offset for entry in entries)):
+    if _hides(archive):
         raise SourceError("the file is one archive after another.", remedy="deliver each by itself.")
     if any(entry.flag_bits & 1 for entry in entries):
         raise SourceError("the archive is protected by a password.", remedy="deliver it without one.")
 
 
-def _begins_earlier(archive: zipfile.ZipFile, first: int) -> bool:
-    """Tell whether a file of an archive lies before the first one that its directory names."""
-    stream = archive.fp
-    if not first or stream is None:
+def _hides(archive: zipfile.ZipFile) -> bool:
+    """Tell whether a file of an archive lies before, between or after those that its directory names.
+
+    What stands before the first may be a program that unpacks it, so that only its beginning counts. Layout: PKWARE's
+    APPNOTE.TXT, 4.3.
+    """
+    stream, entries = archive.fp, sorted(archive.infolist(), key=lambda entry: entry.header_offset)
+    if not entries or stream is None:
         return False
     place = stream.tell()
-    stream.seek(0)
-    start = stream.read(len(ZIP))
-    stream.seek(place)
-    return start == ZIP
+    try:
+        stream.seek(0)
+        if entries[0].header_offset and stream.read(len(ZIP)) == ZIP:
+            return True
+        nexts = [*(entry.header_offset for entry in entries[1:]), archive.start_dir]
+        return any(_names_file(stream, _end(stream, entry), stop) for entry, stop in zip(entries, nexts, strict=True))
+    finally:
+        stream.seek(place)
+
+
+def _end(stream: IO[bytes], entry: zipfile.ZipInfo) -> int:
+    """Return where the bytes of a file of an archive end."""
+    stream.seek(entry.header_offset)
+    head = stream.read(_HEADER)
+    name, extra = struct.unpack_from("<HH", head.ljust(_HEADER, b"\0"), 26)
+    return entry.header_offset + _HEADER + int(name) + int(extra) + entry.compress_size
+
+
+def _names_file(stream: IO[bytes], start: int, stop: int) -> bool:
+    """Tell whether the header of a file lies in a gap; what is told of sizes after a file is shorter than one."""
+    if stop - start < _HEADER:
+        return False
+    stream.seek(start)
+    before = b""
+    while start < stop and (chunk := stream.read(min(_CHUNK, stop - start))):
+        if ZIP in before + chunk:
+            return True
+        start, before = start + len(chunk), chunk[1 - len(ZIP) :]
+    return False
 
 
 def _gunzipped(file: Path, folder: Path, limits: Limits) -> Path:

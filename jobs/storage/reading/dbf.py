@@ -100,7 +100,7 @@ def read_dbf(file: Path, source: Source, layout: Layout, limits: Limits) -> Reco
 def _check_end(stream: BinaryIO, table: Table, encoding: str, limits: Limits) -> None:
     """Raise SourceError where records follow those that the table's header counts, or another table does."""
     rest = stream.read(_MOST_HEADER)
-    more = rest[:1] in (b" ", _DELETED) and len(rest) >= table.length
+    more = rest[:1] in (b" ", _DELETED) and bool(rest.strip(b" \0\x1a"))  # padding is none; a cut record is
     if rest[:1] == _END and len(rest) > _LEAST_TABLE:
         try:
             header(io.BytesIO(rest[1:]), encoding, limits)
