@@ -14,7 +14,9 @@ import pytest
 
 from jobs.errors import SourceError
 from jobs.storage.readers import BATCH_ROWS, Limits, dump_database, read
-from tests.storage.trials import GOOD, SECRET, brief, contract, said
+from jobs.storage.reading.delimited import read_delimited
+from jobs.storage.reading.layout import Layout, Sound
+from tests.storage.trials import GOOD, SECRET, brief, contract, rows_of, said
 
 
 def test_records_come_as_strings_numbered_as_an_editor_shows_them(taken) -> None:
@@ -118,6 +120,23 @@ def test_a_column_without_a_name_is_none_where_it_is_empty_or_to_be_dropped(take
     text = f"证号,,姓名,\nA1,{SECRET},某甲,\nA2, ,某乙,\n"
     assert brief(taken(text, load={"unknown_columns": "drop"})) == [(2, "A1", "某甲", None), (3, "A2", "某乙", None)]
     assert brief(taken(text)) == [(2, "A1", "某甲", "record.column_count"), (3, "A2", "某乙", None)]
+
+
+@pytest.mark.parametrize("quote", ["", '"'])
+def test_under_a_header_with_a_trailing_comma_only_blocks_with_something_there_are_read_line_by_line(
+    quote: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("jobs.storage.reading.text.BLOCK", 64)
+    rows = [f"{quote}A{n}{quote},某甲,\n" for n in range(30)]
+    file, declared = tmp_path / "trials.csv", contract()
+    for odd in ("", " ", "x"):
+        file.write_text("".join(["证号,姓名,\n", *rows, f"B1,某乙,{odd}\n"]), encoding="utf-8")
+        found = list(read_delimited(file, declared.source, Layout.of(declared), Limits()))
+        assert sum(len(one.rows) for one in found if isinstance(one, Sound)) > 15
+        assert isinstance(found[-1], Sound) == (not odd)
+        read = brief(rows_of(file))
+        assert [one[3] for one in read] == [None] * 30 + ["record.column_count" if odd == "x" else None]
+        assert read[-1][:3] == (32, "B1", "某乙")
 
 
 def test_a_file_without_a_header_is_refused_without_naming_its_first_row(taken) -> None:

@@ -31,6 +31,7 @@ class Columns:
     def __init__(self, source: Source, frame: Frame, names: list[str]) -> None:
         self.dialect, self.frame, self.names = Dialect(source), frame, names
         self.wanted = [n for n, name in enumerate(names) if name in frame.layout.columns]
+        self.places = [*self.wanted, *frame.nameless]  # what is read: nothing may stand in a column without a name
 
     def sound(self, block: Block, limits: Limits) -> list[Record | Sound] | None:
         """Return a block's records, the ragged ones last, or None for a block to be read line by line."""
@@ -53,7 +54,10 @@ class Columns:
         found = self._unquoted(text) if plain else self._quoted(text, len(rows))
         if found is None:
             return None
-        columns, ragged = found
+        read, ragged = found
+        columns, beside = read[: len(self.wanted)], read[len(self.wanted) :]
+        if any(one.null_count < len(one) for one in beside):
+            return None
         sound = np.delete(rows, [place for place, *_ in ragged]) if ragged else rows
         if any(len(one) != len(sound) for one in columns) or self._odd(columns, limits):
             return None
@@ -73,7 +77,7 @@ class Columns:
 
         data = text.encode()
         names = [f"c{n}" for n in range(len(self.names))]
-        wanted = [names[n] for n in self.wanted]
+        wanted = [names[n] for n in self.places]
         try:
             table = pcsv.read_csv(
                 io.BytesIO(data),
@@ -106,7 +110,7 @@ class Columns:
         if odd:
             records = [cells for cells in records if len(cells) == width]
         by_column = list(zip(*records, strict=True)) if records else [()] * width
-        arrays = [pa.array(by_column[n], pa.string()) for n in self.wanted]
+        arrays = [pa.array(by_column[n], pa.string()) for n in self.places]
         return [pc.if_else(pc.equal(one, ""), pa.nulls(1, one.type)[0], one) for one in arrays], ragged
 
     def _odd(self, columns: list[pa.Array], limits: Limits) -> bool:
@@ -125,6 +129,6 @@ def columns(source: Source, frame: Frame) -> Columns | None:
         return None
     if len(names) < 2 or (unknown and frame.layout.unknown == "keep") or source.line_end != "lf":
         return None
-    if source.delimiter == " " or frame.nameless:
+    if source.delimiter == " ":
         return None
     return Columns(source, frame, names)
