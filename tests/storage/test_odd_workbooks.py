@@ -18,7 +18,7 @@ from tests.storage.trials import Rows, brief, said
 MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
 OFFICE = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
 PACKAGE = "http://schemas.openxmlformats.org/package/2006/relationships"
-FORMATS = (0, 14, 31, 20, 164, 165, 57)  # of the cells' styles, in order: 2 and 6 are East Asian dates
+FORMATS = (0, 14, 31, 20, 164, 165, 57, 166)  # of the cells' styles, in order: 2 and 6 are East Asian dates
 HEADER = '<row r="1"><c r="A1" t="s"><v>0</v></c><c r="B1" t="s"><v>1</v></c></row>'
 
 
@@ -32,6 +32,7 @@ def book(rows: str, *, tail: str = "", start: str = "", properties: str = "", pa
     sheet = f'<worksheet xmlns="{MAIN}"><sheetData>{start or HEADER}{rows}</sheetData>{tail}</worksheet>'
     styles = "".join(f'<xf numFmtId="{number}"/>' for number in FORMATS)
     codes = '<numFmt numFmtId="164" formatCode="[h]:mm"/><numFmt numFmtId="165" formatCode="0.00&quot;day&quot;"/>'
+    codes += '<numFmt numFmtId="166" formatCode="G/通用格式"/>'
     texts = "".join(f"<si><t>{text}</t></si>" for text in ("证号", "姓名"))
     parts = {
         "_rels/.rels": _relations(("a", "officeDocument", "xl/workbook.xml")),
@@ -73,6 +74,7 @@ def taken(taken: Callable[..., Rows]) -> Callable[..., Rows]:
         (1, "1e10", "1e10"), (1, "NaN", "NaN"), (1, "0.75", "18:00:00"), (3, "0.5", "12:00:00"),
         (2, "45000", "2023-03-15 00:00:00"), (6, "59.25", "1900-02-28 06:00:00"), (4, "1.5", "36:00:00"),
         (5, "1.5", "1.5"), (0, "110105194912310021", "110105194912310021"), (0, "0.1", "0.1"), (99, "7", "7"),
+        (7, "1.5", "1.5"), (3, "0.999999", "23:59:59"), (4, "0.999999", "24:00:00"), (4, "60.5", "1452:00:00"),
     ],
 )
 @pytest.mark.parametrize("quote", ['"', "'"])

@@ -19,11 +19,12 @@ _BUILT_IN = frozenset((*range(14, 23), *range(45, 48))) | _EAST_ASIAN
 _ELAPSED_BUILT_IN = 46
 _NO_SIGNS = re.compile(r'"[^"]*"|\\.|_.|\*.')  # of a format code: quoted text, escaped and filling characters
 _ELAPSED = re.compile(r"\[(?:h+|m+|s+|时|分|秒)\]", re.IGNORECASE)
+_GENERAL = re.compile("general|g/(?:通用格式|標準|标准)")  # as editions of spreadsheet programs spell it
 _IN_BRACKETS = re.compile(r"\[[^\]]*\]")
 _MOMENT = re.compile(r"[ymdhsaeg]", re.IGNORECASE)
 _INTEGER = re.compile(r"-?\d{16,}")
 NO_DAY = 60  # 29 February 1900; there was none; spreadsheets count it all the same
-_DAYS = {False: 2_958_466, True: 2_957_004}  # up to the year 9999, from 1900 or from 1904
+DAYS = {False: 2_958_466, True: 2_957_004}  # up to the year 9999, from 1900 or from 1904
 _SECONDS = 86_400
 
 
@@ -58,12 +59,25 @@ class Styles:
             days = float(value)
         except ValueError:
             return None
-        if not 0 <= days < _DAYS[self.from_1904] or (int(days) == NO_DAY and not self.from_1904):
+        if not 0 <= days < DAYS[self.from_1904]:
             return value
         if shown.elapsed or days < 1:
-            seconds = round(days * _SECONDS)
-            return f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}"
+            return clock(days, elapsed=shown.elapsed)
+        if int(days) == NO_DAY and not self.from_1904:
+            return value
         return None if shown.known else _moment(days, from_1904=self.from_1904)
+
+
+def clock(days: float, *, elapsed: bool) -> str:
+    """Return days, or a part of one, as hours, minutes and seconds; a time of day stays below 24 hours."""
+    seconds = round(days * _SECONDS)
+    seconds = seconds if elapsed else min(seconds, _SECONDS - 1)
+    return f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}"
+
+
+def is_elapsed(code: str) -> bool:
+    """Tell whether a format code shows time gone by."""
+    return bool(_ELAPSED.search(_NO_SIGNS.sub("", code)))
 
 
 def _formats_of_cells(elements: Sequence[Element]) -> list[str]:
@@ -81,8 +95,8 @@ def _formats_of_cells(elements: Sequence[Element]) -> list[str]:
 def _style(number: str, codes: dict[str, str]) -> Style:
     if number in codes:
         plain = _NO_SIGNS.sub("", codes[number])
-        elapsed = bool(_ELAPSED.search(plain))
-        signs = _IN_BRACKETS.sub("", plain).lower().replace("general", "")
+        elapsed = is_elapsed(codes[number])
+        signs = _GENERAL.sub("", _IN_BRACKETS.sub("", plain).lower())
         signs = re.sub(r"e[+-]", "", signs)  # of scientific notation
         return Style(moment=not elapsed and bool(_MOMENT.search(signs)), elapsed=elapsed)
     if not number.isdigit() or int(number) not in _BUILT_IN:
