@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import struct
 import re
 import zipfile
 from collections.abc import Callable
@@ -242,6 +243,36 @@ def test_old_workbooks_of_others_are_read_with_their_merged_cells(tmp_path) -> N
             assert rows
             assert merged
             assert not unvalued
+
+
+def _old(value: float, code: str) -> bytes:
+    """Return an old workbook (BIFF 5) of one number under a format code."""
+
+    def told(kind: int, data: bytes = b"") -> bytes:
+        return struct.pack("<HH", kind, len(data)) + data
+
+    def head(start: int) -> bytes:
+        font = told(0x31, struct.pack("<HHHHHBBBB", 200, 0, 0x7FFF, 400, 0, 0, 0, 0, 0) + b"\x05Arial")
+        styles = b"".join(told(0xE0, struct.pack("<8H", 0, number, 1, 0x20, 0, 0, 0, 0)) for number in (0, 164))
+        sheet = told(0x85, struct.pack("<IHB", start, 0, 1) + b"S")
+        shown = told(0x41E, struct.pack("<HB", 164, len(code)) + code.encode())
+        return told(0x809, struct.pack("<4H", 0x500, 5, 0, 1993)) + font * 4 + shown + styles + sheet + told(0xA)
+
+    cell = told(0x203, struct.pack("<HHHd", 0, 0, 1, value))
+    return head(len(head(0))) + told(0x809, struct.pack("<4H", 0x500, 0x10, 0, 1993)) + cell + told(0xA)
+
+
+@pytest.mark.parametrize(
+    ("value", "code", "expected"),
+    [
+        (1.5, "[h]:mm", "36:00:00"), (60.5, "[h]:mm", "1452:00:00"), (0.25, "h:mm", "06:00:00"),
+        (0.999999, "h:mm", "23:59:59"), (1.5, "yyyy-mm-dd", "1900-01-01 12:00:00"), (60, "yyyy-mm-dd", "60"),
+    ],
+)
+def test_old_workbooks_tell_time_gone_by_from_a_moment(value: float, code: str, expected: str, tmp_path: Path) -> None:
+    file = tmp_path / "old.xls"
+    file.write_bytes(_old(value, code))
+    assert old_workbook.load(file, None)[0] == [[expected]]
 
 
 @pytest.mark.parametrize(

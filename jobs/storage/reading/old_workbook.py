@@ -10,7 +10,7 @@ from typing import Any
 from jobs.errors import SourceError
 from jobs.source import Source
 from jobs.storage.reading import grid
-from jobs.storage.reading.cell_values import NO_DAY
+from jobs.storage.reading.cell_values import DAYS, NO_DAY, clock, is_elapsed
 from jobs.storage.reading.diagnosis import OLE, not_of_kind
 from jobs.storage.reading.layout import Layout, Records
 from jobs.storage.reading.limits import Limits
@@ -57,7 +57,7 @@ def load(
         rows = []
         for number in range(table.nrows):
             cells = table.row(number)
-            rows.append([_text(cell, book.datemode) for cell in cells])
+            rows.append([_text(cell, book.datemode, _code(book, cell)) for cell in cells])
             if any(cell.ctype == xlrd.XL_CELL_ERROR for cell in cells):
                 unvalued.add(number + 1)
         merged = [(top + 1, bottom, left, right - 1) for top, bottom, left, right in table.merged_cells]
@@ -105,7 +105,14 @@ def sheet_names(file: Path) -> list[str]:
         raise SourceError(f"the workbook cannot be read ({type(error).__name__}).", remedy=_REMEDY) from None
 
 
-def _text(cell: Any, datemode: int) -> str | None:
+def _code(book: Any, cell: Any) -> str:
+    """Return the format code of a cell, empty where the workbook does not say."""
+    style = book.xf_list[cell.xf_index] if cell.xf_index is not None and cell.xf_index < len(book.xf_list) else None
+    shown = book.format_map.get(style.format_key) if style is not None else None
+    return shown.format_str if shown is not None else ""
+
+
+def _text(cell: Any, datemode: int, code: str) -> str | None:
     import xlrd
 
     if cell.ctype in (xlrd.XL_CELL_EMPTY, xlrd.XL_CELL_BLANK):
@@ -115,6 +122,8 @@ def _text(cell: Any, datemode: int) -> str | None:
     if cell.ctype == xlrd.XL_CELL_ERROR:
         return None
     if cell.ctype == xlrd.XL_CELL_DATE:
+        if 0 <= cell.value < DAYS[bool(datemode)] and is_elapsed(code):
+            return clock(cell.value, elapsed=True)
         if int(cell.value) == NO_DAY and not datemode:
             return number_text(cell.value)
         try:
