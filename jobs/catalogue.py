@@ -148,10 +148,14 @@ def _repeated_keys(node: yaml.Node | None) -> Iterator[tuple[int, str]]:
             yield from _repeated_keys(value)
 
 
+def _no_mapping(document: Document) -> Problem:
+    return document.problem((), "not a mapping.", "write `key: value` lines.")
+
+
 def _build(model: type[M], document: Document, name: str, problems: list[Problem]) -> M | None:
     data = document.data
     if not isinstance(data, dict):
-        problems.append(document.problem((), "not a mapping.", "write `key: value` lines."))
+        problems.append(_no_mapping(document))
         return None
     try:
         return model.model_validate({**data, "name": name})
@@ -162,10 +166,14 @@ def _build(model: type[M], document: Document, name: str, problems: list[Problem
         return None
 
 
-def read_catalogue(schemas: Path) -> tuple[Catalogue, list[Problem]]:
-    """Read a schemas folder; return what could be read and every problem found, files in name order."""
+def _check_folder(schemas: Path) -> None:
     if not (schemas / "types.yaml").is_file():
         raise ContractError(f"no types.yaml in {schemas}.", remedy="point LAKE_SCHEMAS at a schemas folder.")
+
+
+def read_catalogue(schemas: Path) -> tuple[Catalogue, list[Problem]]:
+    """Read a schemas folder; return what could be read and every problem found, files in name order."""
+    _check_folder(schemas)
     problems: list[Problem] = []
     documents: dict[str, Document] = {}
 
@@ -203,12 +211,23 @@ def read_catalogue(schemas: Path) -> tuple[Catalogue, list[Problem]]:
 
 
 def read_types(schemas: Path) -> dict[str, TypeSpec]:
-    """Return the types of a schemas folder that can be read, and look at nothing else in it."""
-    return _types(read_document(schemas / "types.yaml", schemas), [])
+    """Return the types of a schemas folder that can be read, and look at nothing else in it.
+
+    Raises ContractError for a folder without types, and for a file of them that is none.
+    """
+    _check_folder(schemas)
+    document = read_document(schemas / "types.yaml", schemas)
+    if not isinstance(document.data, dict):
+        problem = _no_mapping(document)
+        raise ContractError(problem.what, where=f"{problem.file}:{problem.line}", remedy=problem.remedy)
+    return _types(document, [])
 
 
 def _types(document: Document, problems: list[Problem]) -> dict[str, TypeSpec]:
     types: dict[str, TypeSpec] = {}
+    if not isinstance(document.data, dict):
+        problems.append(_no_mapping(document))
+        return types
     for name, spec in document.data.items():
         one = Document(document.file, spec, _child(document.node, name))
         if built := _build(TypeSpec, one, name, problems):

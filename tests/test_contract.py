@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from jobs.catalogue import load_catalogue, read_catalogue
+from jobs.catalogue import load_catalogue, read_catalogue, read_types
 from jobs.contract import json_schema
 from jobs.errors import ContractError, RequestError
 from jobs.references import check_references
@@ -118,3 +118,14 @@ def test_default_closed_a_field_without_publish_is_in_no_release() -> None:
         for name, field in contract.fields.items():
             if field.publish is None:
                 assert name not in contract.published.values()
+
+
+@pytest.mark.parametrize("content", [None, "- a list\n"])
+def test_types_that_are_absent_or_none_are_one_error(content: str | None, tmp_path: Path) -> None:
+    if content is not None:
+        (tmp_path / "types.yaml").write_text(content, encoding="utf-8")
+    with pytest.raises(ContractError, match=r"no types\.yaml|not a mapping") as refused:
+        read_types(tmp_path)
+    assert refused.value.remedy
+    if content is not None:
+        assert [one.what for one in read_catalogue(tmp_path)[1]] == ["not a mapping."]
