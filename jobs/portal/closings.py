@@ -24,9 +24,9 @@ def closings(runs: pl.DataFrame, deliveries: Sequence[Mapping[str, Any]]) -> lis
 
     `runs`: rows of `ops.runs`, of which the records of give-backs tell how many rows were overtaken so far;
     `deliveries`: judged batches with `received` and, for batches of mended rows, which one they `repairs`. Days count
-    from a delivery's first judgement, when its rows were given back, to the arrival of what closed them.
+    from the first judgement that let a delivery pass, when its rows were given back, to the arrival of what closed them.
     """
-    judged = runs.filter(pl.col("stage") == "conform").sort("recorded_at")
+    judged = runs.filter(pl.col("stage") == "conform", pl.col("outcome") == "done").sort("recorded_at")
     first = judged.unique(["dataset", "batch"], keep="first", maintain_order=True)
     begun = {(row["dataset"], row["batch"]): row["recorded_at"] for row in first.iter_rows(named=True)}
     found = []

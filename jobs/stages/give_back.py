@@ -28,6 +28,7 @@ OWN = 0o640  # people's numbers: for the drop box's owner and group
 def run(lake: Lake, dataset: str | None = None, *, batch: str | None = None) -> list[StageReport]:
     """Write a workbook for each batch with rejected rows that are new or changed; one that is mended has none left.
 
+    Of one whose rows were all brought anew before they were given back it is only recorded that they were.
     All datasets by default, but for those that come as snapshots: the next one is their repair. Raises RequestError for
     a batch without open rejected rows.
     """
@@ -42,7 +43,7 @@ def run(lake: Lake, dataset: str | None = None, *, batch: str | None = None) -> 
         wanted = {str(key): rows for (key,), rows in found.group_by("_batch_id", maintain_order=True)}
         if batch is not None and batch not in wanted:
             raise RequestError(f"batch {batch} has no rejected row left.", dataset=contract.name)
-        for one in [batch] if batch else sorted({*wanted, *known}):
+        for one in [batch] if batch else sorted({*wanted, *known, *overtaken}):
             rows = wanted.get(one, found.clear())
             state = hashlib.sha256(rows.select("_source_file", "_source_row", "_reasons").write_json().encode())
             if batch is None and json.loads(known.get(one, "{}")).get("state") == state.hexdigest():

@@ -89,6 +89,15 @@ def test_mended_rows_count_against_the_rows_rejected_and_their_batch_is_no_deliv
     assert police["repaired"] is None
 
 
+def test_days_to_a_repair_count_from_the_judgement_that_let_the_delivery_pass() -> None:
+    day = datetime(2026, 2, 10, tzinfo=UTC)
+    mended = _run("conform", "2026-01-02-d", day, delivered=1, accepted=1)
+    withheld = _run("conform", "2026-01-02-b", datetime(2026, 1, 10, tzinfo=UTC), delivered=11, withheld=11)
+    given = [withheld | {"outcome": "withheld"}, mended | {"extra": json.dumps({"repairs": "2026-01-02-b"})}]
+    health, _ = score_card(pl.concat([_runs(), pl.DataFrame(given)]), CYCLES, [])["departments"]
+    assert health["repair_days"] == 9
+
+
 def test_rows_that_a_later_delivery_brought_anew_are_repaired_too_once() -> None:
     first, again = (datetime(2026, 2, day, tzinfo=UTC) for day in (4, 20))
     given = [

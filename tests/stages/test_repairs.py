@@ -306,6 +306,17 @@ def test_a_later_delivery_that_brings_a_row_sound_closes_its_ticket(lake: Lake, 
     assert _open(lake) == {"S-2", "S-3"}
 
 
+def test_rows_brought_anew_before_they_were_given_back_are_on_record(lake: Lake) -> None:
+    lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in (GOOD, *BAD))
+    for name, text in (("deaths_20260110.jsonl", lines), ("deaths_20260111.jsonl", _corrected("S-2", "S-3"))):
+        _deliver(lake, name, text)
+        _judge(lake)
+    (told,) = give_back.run(lake, DATASET)
+    assert (told.batch[:10], told.delivered, told.extra["overtaken"]) == ("2026-01-10", 0, 2)
+    assert not _returned(lake, told.batch).exists()
+    assert give_back.run(lake, DATASET) == []
+
+
 def test_a_row_whose_key_is_in_doubt_is_not_closed_by_a_record_that_has_it(lake: Lake, batch: str) -> None:
     _deliver(lake, "deaths_20260111.jsonl", _corrected("S-2", "S-3"))
     _judge(lake)
