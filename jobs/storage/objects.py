@@ -32,6 +32,8 @@ _DAMAGED = re.compile(
 _ABSENT = re.compile(r"No such file|[Nn]ot ?[Ff]ound|does not exist")
 # Names that the lake itself gives; others may say something about somebody.
 _PARTS = re.compile(r"part-[0-9a-f-]{32,}[.a-z0-9]*\.parquet|_delta_log/[0-9]{20}\.json")
+# A file of a step's own place, of which no copy of the lake knows; libraries cut the beginning of long paths off.
+_PASSING = re.compile(r"\bops/staging/|[0-9a-f]{16,}/(?:[^/\s]+/)?part-")
 _READERS = {  # module of an error: its classes that may speak of a file
     "polars": ("ComputeError",), "deltalake": ("DeltaError", "TableNotFoundError"), "_internal": ("DeltaError",),
     "pyarrow": ("ArrowInvalid", "ArrowException"), "builtins": ("OSError", "FileNotFoundError"),
@@ -59,13 +61,14 @@ def storage_errors(where: str) -> Iterator[None]:
                 remedy="free space, then run again.",
             ) from None
         if number in (errno.EACCES, errno.EPERM, errno.EROFS) or _FORBIDDEN.search(str(error)):
-            raise StorageError("writing is not allowed.", where=where, remedy="check the folder's rights.") from None
+            raise StorageError("access is not allowed.", where=where, remedy="check the folder's rights.") from None
         if broken := _broken(error):
-            named = _PARTS.search(str(error))
+            named, passing = _PARTS.search(str(error)), _PASSING.search(str(error))
             raise StorageError(
-                f"a file of a table is {broken}; nothing counts that was not committed before.",
+                f"a file of {'rows on their way' if passing else 'a table'} is {broken}; nothing counts that was not "
+                "committed before.",
                 where=named.group() if named else where,
-                remedy="put the file back from a copy of the lake, then run again.",
+                remedy="run again." if passing else "put the file back from a copy of the lake, then run again.",
             ) from None
         raise
 

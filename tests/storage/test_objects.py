@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import re
 import threading
 from pathlib import Path, PurePosixPath
 
+import polars as pl
 import pytest
 
 from jobs.errors import StorageError
@@ -183,3 +187,25 @@ def test_what_an_interrupted_write_left_is_not_an_object_but_is_found(tmp_path: 
 def test_a_full_disk_is_a_clear_error() -> None:
     with pytest.raises(StorageError, match="disk is full"), storage_errors("gold"):
         Path("/dev/full").write_bytes(b"x")
+
+
+@pytest.mark.parametrize(
+    ("folder", "says", "remedy"),
+    [
+        ("silver/a__b/_batch_id=2026-01-10-0123456789ab", "a file of a table is missing", "from a copy of the lake"),
+        ("registers/person_versions", "a file of a table is missing", "from a copy of the lake"),
+        (f"ops/staging/conform-a__b-2026-01-10-0123456789ab/{'ab' * 16}/repeated", "rows on their way", "^run again"),
+        (f"ops/staging/resolve/{'ab' * 16}", "rows on their way", "^run again"),
+    ],
+)
+def test_a_missing_file_is_told_by_what_it_was(folder: str, says: str, remedy: str, tmp_path: Path) -> None:
+    file = tmp_path / folder / f"part-{'0' * 32}.zstd.parquet"
+    for read in (lambda: pl.scan_parquet(file).collect(), file.read_bytes):
+        with pytest.raises(StorageError, match=says) as told, storage_errors("silver"):
+            read()
+        assert re.search(remedy, told.value.remedy or "")
+
+
+def test_a_file_that_must_not_be_read_is_not_told_as_one_that_must_not_be_written(tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match="access is not allowed"), storage_errors("landing"):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), "a.csv")
