@@ -31,7 +31,6 @@ def resident_id(n: int) -> str:
 
 def credit_code(n: int) -> str:
     organisation = f"MA{n + 10:06d}"
-    values = [CREDIT_SIGNS.index(c) if c in CREDIT_SIGNS else 0 for c in organisation]
     alphabet = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
     values = [alphabet.index(c) for c in organisation]
     check = 11 - sum(v * w for v, w in zip(values, (3, 7, 9, 10, 5, 8, 4, 2), strict=True)) % 11
