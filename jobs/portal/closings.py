@@ -24,7 +24,8 @@ def closings(runs: pl.DataFrame, deliveries: Sequence[Mapping[str, Any]]) -> lis
 
     `runs`: rows of `ops.runs`, of which the records of give-backs tell how many rows were overtaken so far;
     `deliveries`: judged batches with `received` and, for batches of mended rows, which one they `repairs`. Days count
-    from the first judgement that let a delivery pass, when its rows were given back, to the arrival of what closed them.
+    from the first judgement that let a delivery pass, when its rows were given back, to the arrival of what closed
+    them.
     """
     judged = runs.filter(pl.col("stage") == "conform", pl.col("outcome") == "done").sort("recorded_at")
     first = judged.unique(["dataset", "batch"], keep="first", maintain_order=True)
