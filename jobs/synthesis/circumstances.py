@@ -206,7 +206,10 @@ class Circumstances:
             "county", "address", representative="person", representative_name="name", representative_id="resident_id",
             label=pl.col("county").replace_strict(labels),
             word=words,
-            established=pl.Series(np.datetime64(BASE) - chance.integers(40, 365 * 12, heads.height)).cast(pl.Date),
+            established=pl.max_horizontal(
+                pl.Series(np.datetime64(BASE) - chance.integers(40, 365 * 12, heads.height)).cast(pl.Date),
+                pl.col("birth").dt.offset_by("18y"),  # nobody owns a business before
+            ),
         )
 
 

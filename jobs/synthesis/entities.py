@@ -67,7 +67,9 @@ def found_entities(chance: np.random.Generator, people: pl.DataFrame, count: int
             "credit_code": credit_codes(prefixes, divisions, numbers + 7_000_000),
             "name": names,
             "county": divisions,
-            "established": pl.Series([BASE - timedelta(days=int(age)) for age in ages]),
+            "established": pl.select(pl.max_horizontal(
+                pl.Series([BASE - timedelta(days=int(age)) for age in ages]), heads["birth"].dt.offset_by("18y"),
+            )).to_series(),  # nobody represents anything before
             "capital": [form.format(amount) for form, amount in zip(formats, amounts, strict=True)],
             "trade": trades.astype(str),
             "scope": [TRADES[trade] for trade in trades],

@@ -9,6 +9,7 @@ import polars as pl
 import pytest
 
 from jobs.errors import ReleaseRefused
+from jobs.layers import Layer
 from jobs.releases import listing
 from jobs.settings import Settings
 from jobs.stages import conform, desensitise, land, load, maintain, publish, resolve, retract
@@ -55,7 +56,7 @@ def _run_all(lake: Lake) -> None:
 
 def _outcome(lake: Lake) -> dict[str, object]:
     found = state(lake, DATASETS)
-    released = listing.everything(lake.objects)
+    released = listing.everything(lake.objects, Layer.OPEN)
     found["open"] = [(one.dataset, one.version, one.manifest["content"]) for one in released]
     found["data"] = [one.data("csv").read_bytes() for one in released]
     found["left"] = [str(name) for name in lake.objects.names("ops/staging")]
