@@ -126,6 +126,55 @@ def test_what_is_due_goes_whole_by_rule_and_is_told_everywhere(lake):
     assert expire.run(lake, day=date(2027, 4, 1))[0].batch == later.version
 
 
+class Killed(Exception):
+    """Stand for the end of a process."""
+
+
+def kill_after(monkeypatch, lake, moves):
+    """Let a process end right after so many statements of withdrawal were moved in."""
+    move, done = type(lake.objects).move, []
+
+    def then(self, source, target):
+        move(self, source, target)
+        done.append(target)
+        if len(done) == moves:
+            raise Killed
+
+    monkeypatch.setattr(type(lake.objects), "move", then)
+
+
+@pytest.mark.parametrize("moves", [1, 2])
+def test_a_withdrawal_that_was_killed_is_ended_by_the_next_expiry(lake, monkeypatch, moves):
+    first, _ = shown(lake, date(2026, 5, 2))
+    put_gold(lake, penalties().filter(pl.col("class_code") != "1"), NAME)
+    second, _ = shown(lake, date(2026, 6, 1))
+    assert (second.folder / f"changes/from-{first.version}").is_dir()
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        kill_after(patch, lake, moves)
+        publish.withdraw(lake, NAME, [first.version], reason="a wrong file", by="officer@city.example")
+    expire.run(lake, day=date(2026, 7, 1))
+    first, second = listing.versions(lake.objects, NAME)
+    assert (first.withdrawn, second.withdrawn) == (True, False)
+    assert not list(first.folder.glob("*.csv")) + list(first.folder.glob("*.parquet"))
+    assert not (second.folder / f"changes/from-{first.version}").exists()
+    assert not lake.objects.exists(f"ops/releases/credit__penalties/{first.version}")
+    assert verify(first.folder).status == "withdrawn"
+    assert verify(second.folder).problems == []
+    log = lake.objects.read("controlled/log.jsonl").decode()
+    assert [json.loads(line)["kind"] for line in log.splitlines()].count("withdrawal") == 1
+
+
+def test_what_programs_go_by_is_current_after_an_expiry_that_only_ended_another(lake, monkeypatch):
+    first, _ = shown(lake, date(2026, 5, 2))
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        kill_after(patch, lake, 1)
+        publish.withdraw(lake, NAME, [first.version], reason="a wrong file", by="officer@city.example")
+    (report,) = expire.run(lake, day=date(2026, 5, 2))
+    assert report.outcome == "known"
+    assert json.loads(lake.objects.read("controlled/credit__penalties/latest.json"))["version"] is None
+    assert not list(first.folder.glob("*.csv"))
+
+
 def test_repair_takes_a_version_back_that_shows_the_row_and_no_other(lake):
     early, _ = shown(lake, date(2026, 4, 30))  # the repaired penalties were not decided yet
     shown(lake, date(2026, 5, 2))
