@@ -13,7 +13,7 @@ import yaml
 from jobs.catalogue import read_catalogue
 from jobs.errors import ReleaseRefused, RequestError
 from jobs.references import check_references
-from jobs.releases import announcement, approvals, build, listing, periods, recipes
+from jobs.releases import announcement, approvals, build, listing, periods, recipes, terms
 from jobs.releases.verify import verify
 from jobs.stages import expire, publish
 from tests.releases.conftest import SCHEMAS, put_gold, write_contract
@@ -217,6 +217,37 @@ def test_terms_without_a_period_keep_the_fingerprint_they_had(lake, opened, chan
     with pytest.raises(ReleaseRefused):
         approvals.approved(opened().catalogue.contract(NAME), opened().catalogue)
     assert before.approved_by == "officer@city.example"
+
+
+def rules_say(schemas, change):
+    """Change the rules of schemas/periods.yaml."""
+    words = yaml.safe_load((schemas / "periods.yaml").read_text(encoding="utf-8"))
+    change(words["penalties"])
+    (schemas / "periods.yaml").write_text(yaml.safe_dump(words, allow_unicode=True), encoding="utf-8")
+
+
+def longer_for_fines(regimes):
+    regimes[-1]["classes"]["general"]["months"] = 24
+
+
+def test_an_approval_is_of_the_rules_as_they_stand_and_a_release_names_their_file(lake, opened, schemas):
+    first, _ = shown(lake, date(2026, 5, 2))
+    assert "periods.yaml" in first.manifest["rules"]
+    assert "regimes" not in terms.resolved(lake.catalogue.contract("health/visits"), lake.catalogue)
+    elsewhere = yaml.safe_load((schemas / "periods.yaml").read_text(encoding="utf-8"))
+    elsewhere["another"] = elsewhere["penalties"][:1]
+    (schemas / "periods.yaml").write_text(yaml.safe_dump(elsewhere, allow_unicode=True), encoding="utf-8")
+    approvals.approved(opened().catalogue.contract(NAME), opened().catalogue)  # a rule that it does not name
+    rules_say(schemas, longer_for_fines)
+    with pytest.raises(ReleaseRefused):
+        publish.run(opened(), NAME, approved_by="officer", day=date(2026, 5, 2))
+
+
+def test_an_approval_is_of_the_fields_a_time_in_public_is_reckoned_by(lake, opened, change):
+    approvals.approved(lake.catalogue.contract(NAME), lake.catalogue)
+    change(NAME, "fields", "repaired_on", "from", to="另一日期")
+    with pytest.raises(ReleaseRefused):
+        approvals.approved(opened().catalogue.contract(NAME), opened().catalogue)
 
 
 @pytest.mark.parametrize(
