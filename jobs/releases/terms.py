@@ -58,6 +58,13 @@ def regimes(contract: Contract, catalogue: Catalogue) -> list[dict[str, Any]]:
     return [one.model_dump(mode="json") for one in catalogue.periods.get(period.rule, ())] if period else []
 
 
+def scope(contract: Contract, catalogue: Catalogue) -> dict[str, Any]:
+    """Return what decides which gold rows a release is made from: `only`, `period` and its `regimes`."""
+    assert contract.release is not None
+    told = contract.release.model_dump(mode="json", by_alias=True, include={"only", "period"})
+    return {**told, "regimes": regimes(contract, catalogue)}
+
+
 def code_list(field: ContractField, catalogue: Catalogue) -> str | None:
     """Return the code list a field's published values come from, None for a field without one."""
     spec = catalogue.types.get(field.type)
@@ -77,8 +84,8 @@ def summed_fields(contract: Contract) -> dict[str, str]:
 def _decides(contract: Contract, name: str) -> bool:
     release = contract.release
     period = release.period.model_dump(exclude={"rule"}).values() if release and release.period else ()
-    scope = {*(release.only if release else ()), *period}
-    return bool(contract.fields[name].publish) or name in scope or name in summed_fields(contract).values()
+    narrowing = {*(release.only if release else ()), *period}
+    return bool(contract.fields[name].publish) or name in narrowing or name in summed_fields(contract).values()
 
 
 def _field(field: ContractField, catalogue: Catalogue) -> dict[str, Any]:

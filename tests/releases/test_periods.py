@@ -9,13 +9,16 @@ from datetime import date, timedelta
 import polars as pl
 import pytest
 import yaml
+from deltalake import write_deltalake
 
 from jobs.catalogue import read_catalogue
-from jobs.errors import ReleaseRefused, RequestError
+from jobs.errors import LakeError, ReleaseRefused, RequestError
+from jobs.layers import Layer
 from jobs.references import check_references
 from jobs.releases import announcement, approvals, build, listing, periods, recipes, terms
 from jobs.releases.verify import verify
 from jobs.stages import expire, publish
+from jobs.storage.tables import Lake
 from tests.releases.conftest import SCHEMAS, put_gold, write_contract
 from tests.releases.test_verbs import call
 
@@ -248,6 +251,87 @@ def test_an_approval_is_of_the_fields_a_time_in_public_is_reckoned_by(lake, open
     change(NAME, "fields", "repaired_on", "from", to="另一日期")
     with pytest.raises(ReleaseRefused):
         approvals.approved(opened().catalogue.contract(NAME), opened().catalogue)
+
+
+def shorter_for_fines(regimes):
+    regimes[-1]["classes"]["general"]["months"] = 1
+
+
+def fines_alone(lake):
+    put_gold(lake, penalties().filter(pl.col("class_code") == "3", pl.col("decided_on") == NEW), NAME)
+
+
+def test_rules_that_grew_shorter_take_back_what_may_be_shown_no_longer(lake, opened, schemas):
+    fines_alone(lake)
+    shown(lake, date(2026, 5, 2))
+    assert periods.due(lake, date(2026, 5, 3)) == {}
+    rules_say(schemas, shorter_for_fines)
+    assert periods.due(opened(), date(2026, 5, 3)) == {(NAME, periods.RULED): ["1.0.0"]}
+    expire.run(opened(), day=date(2026, 5, 3))
+    assert listing.latest(lake.objects, NAME).withdrawn
+
+
+def test_rules_that_changed_take_back_no_version_that_never_showed_an_ended_row(lake, opened, schemas):
+    early = penalties().with_columns(pl.lit(date(2020, 1, 1)).alias("decided_on"))  # over long before
+    put_gold(lake, pl.concat([early, penalties()]), NAME)
+    shown(lake, date(2026, 5, 2))
+    rules_say(schemas, longer_for_fines)
+    assert periods.due(opened(), date(2026, 5, 3)) == {}
+
+
+def test_a_period_that_is_added_later_judges_the_versions_on_offer(lake, opened, change):
+    period = PENALTIES["release"]["period"]
+    change(NAME, "release", "period", to=None)
+    approvals.approve(opened(), NAME, by="officer@city.example")
+    publish.run(opened(), NAME, approved_by="officer")
+    assert periods.due(opened(), date(2026, 6, 2)) == {}
+    change(NAME, "release", "period", to=period)
+    assert periods.due(opened(), date(2026, 6, 2)) == {}
+    assert periods.due(opened(), date(2026, 7, 1)) == {(NAME, periods.RULED): ["1.0.0"]}
+    lake.objects.remove("ops/releases/credit__penalties/1.0.0")
+    assert periods.due(opened(), date(2026, 6, 2)) == {(NAME, periods.UNKNOWN): ["1.0.0"]}
+
+
+OTHER = "credit/others"
+
+
+@pytest.fixture
+def two(lake, opened, schemas):
+    """Return a lake with the same release of two datasets."""
+    write_contract(schemas, OTHER, PENALTIES)
+    found = opened()
+    put_gold(found, penalties(), OTHER)
+    approvals.approve(found, OTHER, by="officer@city.example")
+    shown(found, date(2026, 5, 2))
+    publish.run(found, OTHER, approved_by="officer", day=date(2026, 5, 2))
+    return found
+
+
+@pytest.mark.parametrize("spoilt", [
+    lambda gold: gold.drop("repaired_on"),
+    lambda gold: gold.with_columns(pl.col("repaired_on").cast(pl.String)),
+    lambda gold: gold.with_columns(pl.lit(date(2026, 5, 3)).alias("repaired_on"), pl.lit(7).alias("class_code")),
+])  # fmt: skip
+def test_what_cannot_be_judged_goes_and_stops_no_other_dataset(two, spoilt):
+    write_deltalake(
+        two.folder(Layer.GOLD, OTHER).uri, spoilt(penalties()).to_arrow(), mode="overwrite", schema_mode="overwrite"
+    )
+    put_gold(two, penalties(repaired=date(2026, 5, 20)), NAME)
+    assert periods.due(two, date(2026, 5, 20)) == {
+        (NAME, periods.REPAIRED): ["1.0.0"], (OTHER, periods.UNKNOWN): ["1.0.0"],
+    }  # fmt: skip
+    expire.run(two, day=date(2026, 5, 20))
+    assert all(listing.latest(two.objects, name).withdrawn for name in (NAME, OTHER))
+
+
+def test_a_dataset_that_somebody_else_writes_stops_no_other_and_is_told(two):
+    hasty = Lake(two.settings.model_copy(update={"lease_wait_seconds": 0}), two.catalogue)
+    with two.writing("open.credit__others"), pytest.raises(LakeError) as caught:
+        expire.run(hasty, day=date(2026, 7, 1))
+    assert [report.dataset for report in caught.value.reports] == [NAME]
+    assert listing.latest(two.objects, NAME).withdrawn
+    assert not listing.latest(two.objects, OTHER).withdrawn
+    assert [report.dataset for report in expire.run(two, day=date(2026, 7, 1))] == [OTHER]
 
 
 @pytest.mark.parametrize(
