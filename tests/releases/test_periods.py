@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from copy import deepcopy
 from datetime import date, timedelta
 
 import polars as pl
@@ -350,6 +351,36 @@ def test_a_period_that_cannot_be_reckoned_is_an_error_of_the_contract(schemas, c
     write_contract(schemas, NAME, words)
     catalogue, problems = read_catalogue(schemas)
     assert any(what in one.what for one in [*problems, *check_references(catalogue)])
+
+
+def people(words):
+    words["entities"] = {"offender": {"register": "person", "key": ["resident_id"]}}
+    words["fields"]["resident_id"] = {"from": "身份证号", "type": "resident_id", "protect": "pseudonym"}
+
+
+def firms(words):
+    words["entities"] = {"offender": {"register": "organisation", "key": ["credit_code"]}}
+    words["fields"]["credit_code"] = {"from": "代码", "type": "credit_code", "protect": "keep"}
+
+
+@pytest.mark.parametrize(("about", "refused"), [(people, True), (firms, False)])
+@pytest.mark.parametrize("product", [False, True])
+def test_rows_about_people_that_wait_between_releases_have_no_time_in_public(schemas, about, refused, product):
+    words = deepcopy(PENALTIES)
+    about(words)
+    if product:
+        of = {**deepcopy(PENALTIES), "from": {"dataset": NAME}}
+        for field in of["fields"].values():
+            field.pop("from")
+        for word in ("source", "examples"):
+            del of[word]
+        write_contract(schemas, "products/penalised", of)
+        del words["release"]["period"]
+    write_contract(schemas, NAME, words)
+    catalogue, problems = read_catalogue(schemas)
+    assert not problems
+    found = [one.what for one in check_references(catalogue) if "time is over" in one.what]
+    assert bool(found) is refused
 
 
 def test_a_broken_table_of_rules_is_named_with_its_file(schemas):
