@@ -41,7 +41,7 @@ def comparison(lake: Lake, made: Draft) -> Comparison:
         return Comparison()
     there = [one for one in listing.versions(lake.objects, name) if not one.withdrawn]
     alike = [one for one in there if comparable(pl.read_parquet(one.data("parquet"), n_rows=0), made.table)]
-    if not alike or alike[-1] is not there[-1]:
+    if not alike:
         return Comparison()
     since = datetime.fromisoformat(alike[-1].attestation["released_at"])
     gone = any(periods.over(one, made.day) for one in alike) or _taken_down(lake, made.contract, since)

@@ -302,6 +302,24 @@ def test_a_change_of_one_row_waits_and_a_change_of_many_is_published(lake):
     assert {row["result"] for row in recipes.rebuild(lake, NAME, "1.0.1")} == {"equal"}
 
 
+def test_a_version_with_other_columns_in_between_hides_no_earlier_one(opened, change):
+    lake = opened()
+    put_gold(lake, visits())
+    release(lake)
+    published = {"as": "remark"}
+    change(NAME, "fields", "remark", "publish", to=None)
+    change(NAME, "release", "not_identifying", to={})
+    release(opened())
+    change(NAME, "fields", "remark", "publish", to=published)
+    change(NAME, "release", "not_identifying", to={"remark": "one of two fixed remarks, the same for everybody"})
+    put_gold(lake, visits(county=31))
+    _, folder = release(opened())
+    held = manifest_of(folder)["risk"]["held_back"]
+    assert held["compared_with"] == ["1.0.0"]
+    assert pl.read_parquet(folder / "visits.parquet").height == 126
+    assert {row["result"] for row in recipes.rebuild(opened(), NAME, manifest_of(folder)["version"])} == {"equal"}
+
+
 def test_rows_of_a_withdrawn_delivery_never_wait_and_take_their_group_with_them(lake):
     release(lake)
     lake.record(StageReport("retract", NAME, "2026-03-01-0123456789ab", "retracted", delivered=1, withheld=1))
