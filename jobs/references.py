@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from jobs.contract import COUNTED, PEOPLE, Contract, Join, ProductSource
+from jobs.contract import COUNTED, GROUP_THRESHOLD, PEOPLE, Contract, Join, ProductSource
 from jobs.register import Register
+from jobs.rows.microaggregation import MICROAGGREGATE
 
 if TYPE_CHECKING:
     from jobs.catalogue import Catalogue, Problem
@@ -159,6 +160,12 @@ def _release_problems(contract: Contract) -> Iterator[Finding]:
     for column, reason in release.not_identifying.items():
         if len(reason.strip()) < 10:
             yield ("release", "not_identifying", column), "the reason is missing.", "say why it cannot identify."
+    least = GROUP_THRESHOLD[release.mode]
+    for name, spec in contract.fields.items():
+        word, _, number = str(spec.publish.generalise if spec.publish else "").partition(":")
+        if word == MICROAGGREGATE and number.isdecimal() and int(number) < least:
+            what = f"the mean of {number} is one of fewer than the {least} that a group of a {release.mode} release has."
+            yield ("fields", name, "publish"), what, f"generalise: {MICROAGGREGATE}:{least}, or more."
     for field in release.only:
         if field not in contract.fields:
             yield ("release", "only"), f"{field!r} is no field.", ""
