@@ -164,7 +164,7 @@ def _release_problems(contract: Contract) -> Iterator[Finding]:
     for name, spec in contract.fields.items():
         word, _, number = str(spec.publish.generalise if spec.publish else "").partition(":")
         if word == MICROAGGREGATE and number.isdecimal() and int(number) < least:
-            what = f"the mean of {number} is one of fewer than the {least} that a group of a {release.mode} release has."
+            what = f"the mean of {number} is of fewer than the {least} that a group of a {release.mode} release has."
             yield ("fields", name, "publish"), what, f"generalise: {MICROAGGREGATE}:{least}, or more."
     for field in release.only:
         if field not in contract.fields:
@@ -180,7 +180,7 @@ def _period_problems(contract: Contract, catalogue: Catalogue) -> Iterator[Findi
     if contract.release.key == "none" and contract.privacy is None and _about_people(contract, catalogue):
         # A group that stays as the last release had it would keep rows whose time is over.
         what = "rows about people wait for each other between releases, and one whose time is over must not."
-        yield here, what, "remove period:, and withdraw a version when its time is over; or publish counts with privacy:."
+        yield here, what, "remove period: and withdraw a version when its time is over, or give counts privacy:."
     if period.rule not in catalogue.periods:
         known = ", ".join(sorted(catalogue.periods)) or "none"
         yield (*here, "rule"), f"there is no rule {period.rule!r}.", f"schemas/periods.yaml has: {known}."

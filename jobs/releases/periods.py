@@ -76,8 +76,8 @@ def due(lake: Lake, day: date, failed: list[LakeError] | None = None) -> Mapping
         except Exception as error:
             if failed is None:
                 raise
-            known = isinstance(error, LakeError)
-            failed.append(error if known else LakeError(unexpected(error), dataset=one.dataset, layer="open"))
+            known = error if isinstance(error, LakeError) else None
+            failed.append(known or LakeError(unexpected(error), dataset=one.dataset, layer="open"))
             continue
         if reason:
             found.setdefault((one.dataset, reason), []).append(one.version)

@@ -27,8 +27,8 @@ def fingerprint(contract: Contract, catalogue: Catalogue) -> str:
 def resolved(contract: Contract, catalogue: Catalogue) -> dict[str, Any]:
     """Return the terms as one document: fields, types, protections, code lists' digests, threshold, licence, source.
 
-    With `release.period` the regimes of its rule and the fields it reckons by too. Titles, descriptions, schedule and steward take no part: they decide no column. A code list that is missing counts
-    as one without content.
+    With `release.period` the regimes of its rule and the fields it reckons by too. Titles, descriptions, schedule and
+    steward take no part: they decide no column. A code list that is missing counts as one without content.
     """
     release = contract.release
     deciding = [name for name in contract.fields if _decides(contract, name)]

@@ -515,7 +515,7 @@ def _judge_sizes(sizes: list[int], risk: dict[str, Any], lone: list[str], found:
     average = sum((Fraction(1, size) for size in sizes if size), Fraction(0)) / max(len(sizes), 1)
     if Fraction(risk["gb_t_42460"]["r_avg"]) < average - Fraction(1, 1_000_000):
         problems.append("the average risk is higher than the risk statement says.")
-    found.judge("groups", problems, f"{len(sizes)} groups of at least {min(sizes, default=0)} (k = {risk['threshold']})")
+    found.judge("groups", problems, f"{len(sizes)} groups of at least {min(sizes or [0])} (k = {risk['threshold']})")
 
 
 def _check_parquet(folder: Path, manifest: dict[str, Any], wanted: list[str], found: Findings) -> Counter[Any] | None:

@@ -39,8 +39,8 @@ def held_back(
     All tables have the same columns; a group is the rows of one tuple of `quasi`. For a table of counts (`counts`)
     a group is a cell: it changes by the difference of its counts. A change is measured against each of the earlier
     tables, oldest first; so is what stays, and where an earlier table was made by a smaller `k` and differs by too
-    little from it, its group is left out whole. With `takedown` a group that would lose fewer than `k` rows is not kept but left out whole; so
-    is one that had fewer than `least` rows, as an earlier table for fewer readers may have had.
+    little from it, its group is left out whole. With `takedown` a group that would lose fewer than `k` rows is not kept
+    but left out whole; so is one that had fewer than `least` rows, as an earlier table for fewer readers may have had.
     """
     columns = after.columns
     group = list(quasi) or [_ALL]

@@ -10,16 +10,13 @@ from datetime import date, timedelta
 import polars as pl
 import pytest
 import yaml
-from deltalake import write_deltalake
 
 from jobs.catalogue import read_catalogue
-from jobs.errors import LakeError, ReleaseRefused, RequestError
-from jobs.layers import Layer
+from jobs.errors import ReleaseRefused, RequestError
 from jobs.references import check_references
 from jobs.releases import announcement, approvals, build, listing, periods, recipes, terms
 from jobs.releases.verify import verify
 from jobs.stages import expire, publish
-from jobs.storage.tables import Lake
 from tests.releases.conftest import SCHEMAS, put_gold, write_contract
 from tests.releases.test_verbs import call
 
@@ -128,55 +125,6 @@ def test_what_is_due_goes_whole_by_rule_and_is_told_everywhere(lake):
     assert ("2026-04", "1", 6) not in rows
     assert expire.run(lake, day=date(2027, 3, 31))[0].outcome == "known"
     assert expire.run(lake, day=date(2027, 4, 1))[0].batch == later.version
-
-
-class Killed(Exception):
-    """Stand for the end of a process."""
-
-
-def kill_after(monkeypatch, lake, moves):
-    """Let a process end right after so many statements of withdrawal were moved in."""
-    move, done = type(lake.objects).move, []
-
-    def then(self, source, target):
-        move(self, source, target)
-        done.append(target)
-        if len(done) == moves:
-            raise Killed
-
-    monkeypatch.setattr(type(lake.objects), "move", then)
-
-
-@pytest.mark.parametrize("moves", [1, 2])
-def test_a_withdrawal_that_was_killed_is_ended_by_the_next_expiry(lake, monkeypatch, moves):
-    first, _ = shown(lake, date(2026, 5, 2))
-    put_gold(lake, penalties().filter(pl.col("class_code") != "1"), NAME)
-    second, _ = shown(lake, date(2026, 6, 1))
-    assert (second.folder / f"changes/from-{first.version}").is_dir()
-    with monkeypatch.context() as patch, pytest.raises(Killed):
-        kill_after(patch, lake, moves)
-        publish.withdraw(lake, NAME, [first.version], reason="a wrong file", by="officer@city.example")
-    expire.run(lake, day=date(2026, 7, 1))
-    first, second = listing.versions(lake.objects, NAME)
-    assert (first.withdrawn, second.withdrawn) == (True, False)
-    assert not list(first.folder.glob("*.csv")) + list(first.folder.glob("*.parquet"))
-    assert not (second.folder / f"changes/from-{first.version}").exists()
-    assert not lake.objects.exists(f"ops/releases/credit__penalties/{first.version}")
-    assert verify(first.folder).status == "withdrawn"
-    assert verify(second.folder).problems == []
-    log = lake.objects.read("controlled/log.jsonl").decode()
-    assert [json.loads(line)["kind"] for line in log.splitlines()].count("withdrawal") == 1
-
-
-def test_what_programs_go_by_is_current_after_an_expiry_that_only_ended_another(lake, monkeypatch):
-    first, _ = shown(lake, date(2026, 5, 2))
-    with monkeypatch.context() as patch, pytest.raises(Killed):
-        kill_after(patch, lake, 1)
-        publish.withdraw(lake, NAME, [first.version], reason="a wrong file", by="officer@city.example")
-    (report,) = expire.run(lake, day=date(2026, 5, 2))
-    assert report.outcome == "known"
-    assert json.loads(lake.objects.read("controlled/credit__penalties/latest.json"))["version"] is None
-    assert not list(first.folder.glob("*.csv"))
 
 
 def test_repair_takes_a_version_back_that_shows_the_row_and_no_other(lake):
@@ -291,48 +239,6 @@ def test_a_period_that_is_added_later_judges_the_versions_on_offer(lake, opened,
     assert periods.due(opened(), date(2026, 7, 1)) == {(NAME, periods.RULED): ["1.0.0"]}
     lake.objects.remove("ops/releases/credit__penalties/1.0.0")
     assert periods.due(opened(), date(2026, 6, 2)) == {(NAME, periods.UNKNOWN): ["1.0.0"]}
-
-
-OTHER = "credit/others"
-
-
-@pytest.fixture
-def two(lake, opened, schemas):
-    """Return a lake with the same release of two datasets."""
-    write_contract(schemas, OTHER, PENALTIES)
-    found = opened()
-    put_gold(found, penalties(), OTHER)
-    approvals.approve(found, OTHER, by="officer@city.example")
-    shown(found, date(2026, 5, 2))
-    publish.run(found, OTHER, approved_by="officer", day=date(2026, 5, 2))
-    return found
-
-
-@pytest.mark.parametrize("spoilt", [
-    lambda gold: gold.drop("repaired_on"),
-    lambda gold: gold.with_columns(pl.col("repaired_on").cast(pl.String)),
-    lambda gold: gold.with_columns(pl.lit(date(2026, 5, 3)).alias("repaired_on"), pl.lit(7).alias("class_code")),
-])  # fmt: skip
-def test_what_cannot_be_judged_goes_and_stops_no_other_dataset(two, spoilt):
-    write_deltalake(
-        two.folder(Layer.GOLD, OTHER).uri, spoilt(penalties()).to_arrow(), mode="overwrite", schema_mode="overwrite"
-    )
-    put_gold(two, penalties(repaired=date(2026, 5, 20)), NAME)
-    assert periods.due(two, date(2026, 5, 20)) == {
-        (NAME, periods.REPAIRED): ["1.0.0"], (OTHER, periods.UNKNOWN): ["1.0.0"],
-    }  # fmt: skip
-    expire.run(two, day=date(2026, 5, 20))
-    assert all(listing.latest(two.objects, name).withdrawn for name in (NAME, OTHER))
-
-
-def test_a_dataset_that_somebody_else_writes_stops_no_other_and_is_told(two):
-    hasty = Lake(two.settings.model_copy(update={"lease_wait_seconds": 0}), two.catalogue)
-    with two.writing("open.credit__others"), pytest.raises(LakeError) as caught:
-        expire.run(hasty, day=date(2026, 7, 1))
-    assert [report.dataset for report in caught.value.reports] == [NAME]
-    assert listing.latest(two.objects, NAME).withdrawn
-    assert not listing.latest(two.objects, OTHER).withdrawn
-    assert [report.dataset for report in expire.run(two, day=date(2026, 7, 1))] == [OTHER]
 
 
 @pytest.mark.parametrize(

@@ -351,7 +351,7 @@ def test_a_mean_of_fewer_than_a_group_is_an_error_of_the_contract(schemas, chang
 
     assert found(5) == []
     (problem,) = found(4)
-    assert "fewer than the 5" in problem
+    assert "of fewer than the 5" in problem
     change(NAME, "release", "mode", to="public")
     assert found(19)
     assert found(20) == []

@@ -25,7 +25,7 @@ from jobs.releases import formats
 from jobs.releases import verify as program
 from jobs.releases.fetching import fetch
 from jobs.releases.signing import Signer
-from jobs.releases.verify import MANIFEST, WITHDRAWAL, canonical, sha256, shown, verify
+from jobs.releases.verify import WITHDRAWAL, canonical, sha256, shown, verify
 from jobs.sets.changes import differences
 from tests.releases.test_verify import reseal
 
