@@ -76,6 +76,11 @@ def settled(lake: Lake, made: Draft, against: Comparison) -> Draft:
     )
     if unjoined:
         held = _left_out(made, held)
+    if held.table.is_empty():
+        raise ReleaseRefused(
+            "every group would have to be left out: each differs by too few people from one of an earlier release.",
+            dataset=made.contract.name, layer="open", remedy="release it when more has changed.",
+        )
     told = {
         "compared_with": list(against.against), "least_change": made.threshold, "groups_held": held.groups,
         "rows_held": held.rows, "groups_taken_down": held.withdrawn,
