@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from jobs.contract import COUNTED, PEOPLE, Contract, Join, ProductSource
+from jobs.contract import COUNTED, GROUP_THRESHOLD, PEOPLE, Contract, Join, ProductSource
 from jobs.register import Register
+from jobs.rows.microaggregation import MICROAGGREGATE
 
 if TYPE_CHECKING:
     from jobs.catalogue import Catalogue, Problem
@@ -159,6 +160,12 @@ def _release_problems(contract: Contract) -> Iterator[Finding]:
     for column, reason in release.not_identifying.items():
         if len(reason.strip()) < 10:
             yield ("release", "not_identifying", column), "the reason is missing.", "say why it cannot identify."
+    least = GROUP_THRESHOLD[release.mode]
+    for name, spec in contract.fields.items():
+        word, _, number = str(spec.publish.generalise if spec.publish else "").partition(":")
+        if word == MICROAGGREGATE and number.isdecimal() and int(number) < least:
+            what = f"the mean of {number} is of fewer than the {least} that a group of a {release.mode} release has."
+            yield ("fields", name, "publish"), what, f"generalise: {MICROAGGREGATE}:{least}, or more."
     for field in release.only:
         if field not in contract.fields:
             yield ("release", "only"), f"{field!r} is no field.", ""
@@ -169,6 +176,11 @@ def _period_problems(contract: Contract, catalogue: Catalogue) -> Iterator[Findi
     if period is None:
         return
     here: Location = ("release", "period")
+    assert contract.release is not None
+    if contract.release.key == "none" and contract.privacy is None and _about_people(contract, catalogue):
+        # A group that stays as the last release had it would keep rows whose time is over.
+        what = "rows about people wait for each other between releases, and one whose time is over must not."
+        yield here, what, "remove period: and withdraw a version when its time is over, or give counts privacy:."
     if period.rule not in catalogue.periods:
         known = ", ".join(sorted(catalogue.periods)) or "none"
         yield (*here, "rule"), f"there is no rule {period.rule!r}.", f"schemas/periods.yaml has: {known}."
@@ -182,6 +194,20 @@ def _period_problems(contract: Contract, catalogue: Catalogue) -> Iterator[Findi
                 yield (*here, word), f"{name!r} is no date.", "name a field of a date's type."
             if (field.protect or ("drop" if spec.closed else "keep")) != "keep":
                 yield (*here, word), f"gold does not hold {name!r} as it is.", "protect: keep."
+
+
+def _about_people(contract: Contract, catalogue: Catalogue) -> bool:
+    """Tell whether rows are about people, as those are of which releases hold changes back."""
+    seen = set[str]()
+    one: Contract | None = contract
+    while one is not None and one.name not in seen:
+        seen.add(one.name)
+        if one.from_ is None:
+            return any(link.register_ == PEOPLE for link in one.entities.values())
+        if one.from_.register_ == PEOPLE:
+            return True
+        one = catalogue.contracts.get(str(one.from_.dataset))
+    return False
 
 
 def _product_problems(contract: Contract, catalogue: Catalogue) -> Iterator[Finding]:

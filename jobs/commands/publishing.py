@@ -191,12 +191,14 @@ def withdraw(
 
 def _withdraw_due(by: str, *, json: bool) -> None:
     """List the versions that must be gone today, and withdraw them where somebody says so."""
+    from jobs.errors import LakeError
     from jobs.releases import periods
     from jobs.stages import expire
     from jobs.storage.tables import Lake
 
     with Lake.open() as lake:
-        found = periods.due(lake, periods.today())
+        failed: list[LakeError] = []
+        found = periods.due(lake, periods.today(), failed)
         rows = [
             {"dataset": name, "version": version, "status": "withdrawn" if by else "due", "reason": reason}
             for (name, reason), some in found.items() for version in some
@@ -210,6 +212,8 @@ def _withdraw_due(by: str, *, json: bool) -> None:
             table(rows, ("dataset", "version", "status", "reason"))
         else:
             say("no version is due.")
+        if failed:
+            raise failed[0]
         if by and rows:
             show_on_site(lake)
 

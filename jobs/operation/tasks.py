@@ -77,13 +77,14 @@ def previewed(name: str) -> dict[str, Any]:
     Skips when it would equal the last one, and fails, before anybody is asked, when it would be refused whoever
     approves it: attacked with success, or too little left.
     """
-    from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
+    from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
 
     from jobs import layers
     from jobs.privacy.risk.page import page as risk_page
     from jobs.releases.briefing import briefing
     from jobs.stages import publish
     from jobs.storage.tables import Lake
+    from jobs.storage.translation import unexpected
 
     page = ""
     try:
@@ -95,6 +96,10 @@ def previewed(name: str) -> dict[str, Any]:
                 page = lake.objects.address(path)
     except FINAL as error:
         raise AirflowFailException(str(error)) from None
+    except LakeError as error:
+        raise AirflowException(str(error)) from None
+    except Exception as error:
+        raise AirflowException(f"publish {name}: {unexpected(error)}") from None  # its text may quote a cell
     if found["refused"]:
         raise AirflowFailException(found["refused"])
     if not found["approved"]:
@@ -120,16 +125,21 @@ def released(
 
 def withdrawing(dataset: str, versions: str, reason: str) -> str:
     """Return, for the person who decides, what a withdrawal would remove; skips when nothing is left to remove."""
-    from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
+    from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
 
     from jobs.releases.withdrawal import foreseen
     from jobs.storage.tables import Lake
+    from jobs.storage.translation import unexpected
 
     try:
         with Lake.open() as lake:
             found = foreseen(lake.objects, dataset, versions.split())
     except FINAL as error:
         raise AirflowFailException(str(error)) from None
+    except LakeError as error:
+        raise AirflowException(str(error)) from None
+    except Exception as error:
+        raise AirflowException(f"withdraw {dataset}: {unexpected(error)}") from None  # its text may quote a cell
     if not found:
         raise AirflowSkipException("these versions are withdrawn already.")
     lines = ["| 版本 · version | 移除的行 · rows removed | 移除的文件 · files removed |", "|---|---|---|"]
@@ -144,10 +154,11 @@ def withdrawn(
     dataset: str, versions: str, reason: str, decision: Mapping[str, Any] | None, triggered_by: str | None
 ) -> list[str]:
     """Withdraw what a person agreed to who did not ask for it; return the versions that were touched."""
-    from airflow.sdk.exceptions import AirflowFailException
+    from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
     from jobs.stages import publish
     from jobs.storage.tables import Lake
+    from jobs.storage.translation import unexpected
 
     if not agreed(decision):
         raise AirflowFailException(f"{dataset}: nobody approved this withdrawal; nothing is withdrawn.")
@@ -160,6 +171,10 @@ def withdrawn(
             touched = publish.withdraw(lake, dataset, versions.split(), reason=reason, by=by)
     except FINAL as error:
         raise AirflowFailException(str(error)) from None
+    except LakeError as error:
+        raise AirflowException(str(error)) from None
+    except Exception as error:
+        raise AirflowException(f"withdraw {dataset}: {unexpected(error)}") from None  # its text may quote a cell
     return [one.version for one in touched]
 
 
@@ -189,12 +204,15 @@ def announced() -> None:
 
     from jobs.releases.announcement import announce
     from jobs.storage.tables import Lake
+    from jobs.storage.translation import unexpected
 
     try:
         with Lake.open() as lake:
             announce(lake)
     except LakeError as error:
         raise AirflowException(str(error)) from None
+    except Exception as error:
+        raise AirflowException(f"feed: {unexpected(error)}") from None  # its text may quote a cell
 
 
 def waiting_cases(register: str, limit: int) -> list[str]:

@@ -13,6 +13,7 @@ from jobs.contract import Contract
 from jobs.errors import ReleaseRefused, RequestError
 from jobs.releases import adversary, inputs, listing, periods, pseudonyms
 from jobs.releases.build import Draft
+from jobs.rows.coarsening import method_named
 from jobs.sets.anonymity import Anonymised
 from jobs.sets.changes import comparable
 from jobs.sets.differencing import Held, held_back
@@ -41,7 +42,7 @@ def comparison(lake: Lake, made: Draft) -> Comparison:
         return Comparison()
     there = [one for one in listing.versions(lake.objects, name) if not one.withdrawn]
     alike = [one for one in there if comparable(pl.read_parquet(one.data("parquet"), n_rows=0), made.table)]
-    if not alike or alike[-1] is not there[-1]:
+    if not alike:
         return Comparison()
     since = datetime.fromisoformat(alike[-1].attestation["released_at"])
     gone = any(periods.over(one, made.day) for one in alike) or _taken_down(lake, made.contract, since)
@@ -63,11 +64,10 @@ def settled(lake: Lake, made: Draft, against: Comparison) -> Draft:
         earlier.append(pl.read_parquet(one.data("parquet")))
     measures = made.contract.aggregate.measures if made.contract.aggregate else {}
     counts = [measure for measure, how in measures.items() if how == "count"]
-    if measures and not counts:
-        counts = list(measures)[:1]  # sums alone: nothing says how many a change is about, so none is safe
-        threshold = 1 << 62
-    else:
-        threshold = made.threshold
+    # Of sums alone nothing says how many a change is about, and the means of two releases give a newcomer's value away,
+    # however many came: no change is safe.
+    threshold = 1 << 62 if (measures and not counts) or _averaged(made.contract) else made.threshold
+    counts = counts or list(measures)[:1]
     unjoined = pseudonyms.columns(made.contract)
     now, before = made.table.drop(unjoined), [one.drop(unjoined) for one in earlier]
     held = held_back(
@@ -76,6 +76,11 @@ def settled(lake: Lake, made: Draft, against: Comparison) -> Draft:
     )
     if unjoined:
         held = _left_out(made, held)
+    if held.table.is_empty():
+        raise ReleaseRefused(
+            "every group would have to be left out: each differs by too few people from one of an earlier release.",
+            dataset=made.contract.name, layer="open", remedy="release it when more has changed.",
+        )
     told = {
         "compared_with": list(against.against), "least_change": made.threshold, "groups_held": held.groups,
         "rows_held": held.rows, "groups_taken_down": held.withdrawn,
@@ -86,6 +91,12 @@ def settled(lake: Lake, made: Draft, against: Comparison) -> Draft:
     if unjoined:  # what is left out is lost, not only late
         measured = replace(measured, rows=held.table, subjects=measured.subjects.clear())
     return replace(made, table=held.table, anonymised=measured, held=told)
+
+
+def _averaged(contract: Contract) -> bool:
+    """Tell whether a published column holds means of several rows."""
+    published = [str(field.publish.generalise or "keep") for field in contract.fields.values() if field.publish]
+    return any(method_named(how)[0].whole for how in published)
 
 
 def _left_out(made: Draft, held: Held) -> Held:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
@@ -11,18 +12,24 @@ import polars as pl
 
 from jobs import layers
 from jobs.catalogue import Catalogue
-from jobs.contract import Contract
-from jobs.errors import RequestError
+from jobs.contract import Contract, Period
+from jobs.errors import LakeError, RequestError
 from jobs.layers import Layer
+from jobs.periods import rules
 from jobs.releases import inputs, listing
 from jobs.releases.listing import Released
 from jobs.rows.periods import end
-from jobs.rows.protection import gold_column, protection_of
+from jobs.rows.protection import gold_column, in_scope, protection_of
+from jobs.storage.translation import unexpected
 
 if TYPE_CHECKING:
     from jobs.storage.tables import Lake
 
 REPAIRED = "已对其中的记录准予信用修复 · repair was granted for a row of it"
+RULED = "按现行规则，其中有记录已不应公示 · by the rules as they stand a row of it may be public no longer"
+UNKNOWN = "无法判定其中的记录是否仍可公示 · whether its rows may still be public cannot be told"
+# What gold, or gold as it was kept, makes the reckoning say when it does not hold what the contract now reads.
+_UNREADABLE = (pl.exceptions.PolarsError, LookupError, ValueError, TypeError)
 
 
 def today() -> date:
@@ -52,24 +59,28 @@ def shown(
     return rows.drop("_end"), until if isinstance(until, date) else None
 
 
-def due(lake: Lake, day: date) -> Mapping[tuple[str, str], Sequence[str]]:
+def due(lake: Lake, day: date, failed: list[LakeError] | None = None) -> Mapping[tuple[str, str], Sequence[str]]:
     """Return (dataset, reason) → the versions on offer that must be withdrawn on a day, oldest first.
 
-    A version goes whole when the time in public of one of its rows is over, or when repair was granted for one. Where
-    what a version was made from is gone, any repaired row of its dataset counts as one of its own.
+    A version goes whole when the time in public of one of its rows is over, as it was reckoned or by the rules as they
+    now stand, when repair was granted for one, and when that cannot be told. Where what a version was made from is
+    gone, any repaired row of its dataset counts as one of its own. Each is judged by itself: a table that could not be
+    read now is one of the errors `failed`; without that list it is raised.
     """
     found: dict[tuple[str, str], list[str]] = {}
     for one in (one for zone in layers.ZONES for one in listing.everything(lake.objects, zone)):
         if one.withdrawn:
             continue
-        if over(one, day):
-            until = one.manifest["shown_until"]
-            reason = f"其中有记录的公示期于 {until} 届满 · the time in public of a row of it ended on {until}"
-        elif _repaired(lake, one, day):
-            reason = REPAIRED
-        else:
+        try:
+            reason = _reason(lake, one, day)
+        except Exception as error:
+            if failed is None:
+                raise
+            known = error if isinstance(error, LakeError) else None
+            failed.append(known or LakeError(unexpected(error), dataset=one.dataset, layer="open"))
             continue
-        found.setdefault((one.dataset, reason), []).append(one.version)
+        if reason:
+            found.setdefault((one.dataset, reason), []).append(one.version)
     return found
 
 
@@ -79,23 +90,62 @@ def over(one: Released, day: date | None) -> bool:
     return day is not None and until is not None and date.fromisoformat(until) <= day
 
 
-def _repaired(lake: Lake, one: Released, day: date) -> bool:
-    """Tell whether gold now says of a row that a version shows that repair was granted by a day."""
+def _reason(lake: Lake, one: Released, day: date) -> str:
+    """Return why a version must be withdrawn on a day, nothing where it may stay."""
+    if over(one, day):
+        until = one.manifest["shown_until"]
+        return f"其中有记录的公示期于 {until} 届满 · the time in public of a row of it ended on {until}"
     contract = lake.catalogue.contracts.get(one.dataset)
     period = contract.release.period if contract and contract.release else None
-    if contract is None or period is None or period.repaired is None:
-        return False
+    if contract is None or period is None:
+        return ""
+    try:
+        repaired = _repaired(lake, contract, period, day)
+        try:
+            rows, since = _was_shown(lake, one, contract)
+        except RequestError:  # what it was made from is gone
+            reckoned = one.manifest.get("shown_until") is not None
+            return REPAIRED if not repaired.is_empty() else "" if reckoned else UNKNOWN
+        if not repaired.is_empty() and not _of(rows, repaired).is_empty():
+            return REPAIRED
+        now, _ = shown(rows.lazy(), contract, lake.catalogue, max(day, since or day))
+        return RULED if now.height < rows.height else ""
+    except _UNREADABLE:
+        return UNKNOWN
+
+
+def _repaired(lake: Lake, contract: Contract, period: Period, day: date) -> pl.DataFrame:
+    """Return what gold now says of rows for which repair was granted by a day: the columns that tell them apart."""
+    if period.repaired is None:
+        return pl.DataFrame()
     names = {*contract.published.values(), period.decided, period.class_}
     told = sorted(gold_column(name, protection_of(contract.fields[name], lake.catalogue.types)) for name in names)
     try:
-        repaired = lake.scan(Layer.GOLD, one.dataset).filter(pl.col(period.repaired) <= day).select(told).collect()
+        gold = lake.scan(Layer.GOLD, contract.name)
     except RequestError:  # there is no gold table
-        return False
-    if repaired.is_empty():
-        return False
-    try:
-        decided, kept = inputs.kept(lake.objects, one)
-    except RequestError:
-        return True
-    rows, _ = shown(kept.lazy(), contract, lake.catalogue, decided.judged_on or day)
-    return not rows.join(repaired, on=told, how="semi", nulls_equal=True).is_empty()
+        return pl.DataFrame()
+    return gold.filter(pl.col(period.repaired) <= day).select(told).collect()
+
+
+def _of(rows: pl.DataFrame, repaired: pl.DataFrame) -> pl.DataFrame:
+    return rows.join(repaired, on=repaired.columns, how="semi", nulls_equal=True)
+
+
+def _was_shown(lake: Lake, one: Released, contract: Contract) -> tuple[pl.DataFrame, date | None]:
+    """Return the gold rows a version was made from, by the rules of then, and the day they were reckoned for.
+
+    A version that kept no scope counts as one of today's, of every row where it had no day. Raises RequestError when
+    its inputs are gone.
+    """
+    decided, kept = inputs.kept(lake.objects, one)
+    assert contract.release is not None
+    if decided.scope is None:
+        rows = kept if decided.judged_on is None else shown(kept.lazy(), contract, lake.catalogue, decided.judged_on)[0]
+        return rows, decided.judged_on
+    regimes, said = decided.scope["regimes"], decided.scope["period"]
+    period = Period.model_validate(said) if said else None
+    release = contract.release.model_copy(update={"only": decided.scope["only"], "period": period})
+    then = contract.model_copy(update={"release": release})
+    catalogue = replace(lake.catalogue, periods=rules({period.rule: regimes}) if period else {})
+    rows, _ = shown(kept.lazy().filter(in_scope(then, catalogue.types)), then, catalogue, decided.judged_on)
+    return rows, decided.judged_on

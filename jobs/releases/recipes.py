@@ -32,7 +32,7 @@ VARIES = (SIGNATURE, ATTESTATION, *PAGES)
 def recipe(lake: Lake, made: Draft, decided: Inputs) -> Recipe:
     """Return the recipe of a draft with its inputs decided."""
     code = origin.code(lake.settings)
-    return Recipe(made, decided, _past(lake, made, decided.windows, code), code, _rules(lake), _keys(made))
+    return Recipe(made, decided, _past(lake, made, decided.windows, code), code, _rules(lake, made), _keys(made))
 
 
 def changes_since_last(lake: Lake, made: Draft) -> dict[str, Any] | None:
@@ -125,9 +125,11 @@ def _recomputed(lake: Lake, made: Draft, last: listing.Released) -> pl.DataFrame
         return None  # the rows are gone, or are not what today's contract reads
 
 
-def _rules(lake: Lake) -> dict[str, str]:
-    """Return file → SHA-256 of what said what good rows are."""
-    files = [*sorted(lake.settings.expectations.glob("*.yaml")), lake.catalogue.root / "types.yaml"]
+def _rules(lake: Lake, made: Draft) -> dict[str, str]:
+    """Return file → SHA-256 of what said what good rows are and, where they have a time in public, how long it is."""
+    release, root = made.contract.release, lake.catalogue.root
+    files = [*sorted(lake.settings.expectations.glob("*.yaml")), root / "types.yaml"]
+    files += [root / "periods.yaml"] if release and release.period else []
     return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files if path.is_file()}
 
 

@@ -27,8 +27,8 @@ def fingerprint(contract: Contract, catalogue: Catalogue) -> str:
 def resolved(contract: Contract, catalogue: Catalogue) -> dict[str, Any]:
     """Return the terms as one document: fields, types, protections, code lists' digests, threshold, licence, source.
 
-    Titles, descriptions, schedule and steward take no part: they decide no column. A code list that is missing counts
-    as one without content.
+    With `release.period` the regimes of its rule and the fields it reckons by too. Titles, descriptions, schedule and
+    steward take no part: they decide no column. A code list that is missing counts as one without content.
     """
     release = contract.release
     deciding = [name for name in contract.fields if _decides(contract, name)]
@@ -37,6 +37,7 @@ def resolved(contract: Contract, catalogue: Catalogue) -> dict[str, Any]:
         "dataset": contract.name,
         "methods": METHODS,
         "release": release.model_dump(mode="json", exclude=release.unused) if release else None,
+        **({"regimes": regimes(contract, catalogue)} if release and release.period else {}),
         "threshold": GROUP_THRESHOLD[release.mode] if release else None,
         "quasi_identifiers": list(contract.quasi_identifiers),
         "aggregate": contract.aggregate.model_dump(mode="json") if contract.aggregate else None,
@@ -49,6 +50,19 @@ def resolved(contract: Contract, catalogue: Catalogue) -> dict[str, Any]:
         "fields": {name: _field(contract.fields[name], catalogue) for name in deciding},
         "ladders": {column: list(names) for column, names in steps.items()},
     }
+
+
+def regimes(contract: Contract, catalogue: Catalogue) -> list[dict[str, Any]]:
+    """Return the regimes by which a release's rows are public for a time, oldest first; none without `period`."""
+    period = contract.release.period if contract.release else None
+    return [one.model_dump(mode="json") for one in catalogue.periods.get(period.rule, ())] if period else []
+
+
+def scope(contract: Contract, catalogue: Catalogue) -> dict[str, Any]:
+    """Return what decides which gold rows a release is made from: `only`, `period` and its `regimes`."""
+    assert contract.release is not None
+    told = contract.release.model_dump(mode="json", by_alias=True, include={"only", "period"})
+    return {**told, "regimes": regimes(contract, catalogue)}
 
 
 def code_list(field: ContractField, catalogue: Catalogue) -> str | None:
@@ -68,8 +82,10 @@ def summed_fields(contract: Contract) -> dict[str, str]:
 
 
 def _decides(contract: Contract, name: str) -> bool:
-    scope = contract.release.only if contract.release else {}
-    return bool(contract.fields[name].publish) or name in scope or name in summed_fields(contract).values()
+    release = contract.release
+    period = release.period.model_dump(exclude={"rule"}).values() if release and release.period else ()
+    narrowing = {*(release.only if release else ()), *period}
+    return bool(contract.fields[name].publish) or name in narrowing or name in summed_fields(contract).values()
 
 
 def _field(field: ContractField, catalogue: Catalogue) -> dict[str, Any]:

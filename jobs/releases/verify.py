@@ -80,13 +80,14 @@ def verify(folder: Path, *, key: str | None = None, head: str | None = None, log
             same = digest == head.lower()
             found.judge("head", [] if same else ["this is not the manifest that was expected."], digest[:16])
         gone = _withdrawn(folder, manifest, public, found)
+        whole = any(path not in KEPT and not path.startswith("changes/") for path in gone)
         if log is not None:
-            _check_log(log, manifest, public, digest, gone, found)
+            _check_log(log, manifest, public, digest, whole, found)
         _check_files(folder, manifest, gone, found)
         _check_chain(folder, manifest, found)
         if found.problems:
             return found  # what follows would only say it again, in other words
-        if gone and any(path not in KEPT for path in gone if not path.startswith("changes/")):
+        if whole:
             found.status = "withdrawn"
             return found
         _check_table(folder, manifest, found)
@@ -388,7 +389,7 @@ def read_log(path: Path) -> list[dict[str, Any]]:
     return entries
 
 
-def _check_log(path: Path, manifest: dict[str, Any], public: bytes, mine: str, gone: set[str], found: Findings) -> None:
+def _check_log(path: Path, manifest: dict[str, Any], public: bytes, mine: str, gone: bool, found: Findings) -> None:
     """Find a release, whose manifest has the digest `mine`, in the publisher's log, and the log's end signed."""
     if not path.is_file():
         raise Broken(f"there is no log {path.name}.")
@@ -514,8 +515,7 @@ def _judge_sizes(sizes: list[int], risk: dict[str, Any], lone: list[str], found:
     average = sum((Fraction(1, size) for size in sizes if size), Fraction(0)) / max(len(sizes), 1)
     if Fraction(risk["gb_t_42460"]["r_avg"]) < average - Fraction(1, 1_000_000):
         problems.append("the average risk is higher than the risk statement says.")
-    least = min(sizes, default=0)
-    found.judge("groups", problems, f"{len(sizes)} groups of at least {least} (k = {risk['threshold']})")
+    found.judge("groups", problems, f"{len(sizes)} groups of at least {min(sizes or [0])} (k = {risk['threshold']})")
 
 
 def _check_parquet(folder: Path, manifest: dict[str, Any], wanted: list[str], found: Findings) -> Counter[Any] | None:

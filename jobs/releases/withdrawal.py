@@ -35,7 +35,8 @@ def withdraw(
     chosen = [listing.version(objects, dataset, version) for version in dict.fromkeys(versions)]
     gone = [one.version for one in chosen if not one.withdrawn]
     touched = []
-    for one in listing.versions(objects, dataset) if gone else ():
+    # Newest first: changes from a version are stated gone before itself is, so that after a kill it is still asked for.
+    for one in reversed(listing.versions(objects, dataset)) if gone else ():
         files = _files(one, gone)
         if not files:
             continue
@@ -51,7 +52,7 @@ def withdraw(
         objects.move(draft, one.path / f"withdrawal-{len(one.withdrawals) + 1}.json")
         touched.append(one.version)
     finish(objects, dataset)
-    return [listing.version(objects, dataset, version) for version in touched]
+    return [listing.version(objects, dataset, version) for version in reversed(touched)]
 
 
 def foreseen(objects: Store, dataset: str, versions: Sequence[str]) -> list[dict[str, Any]]:

@@ -11,7 +11,7 @@ import polars as pl
 from jobs.errors import ContractError
 from jobs.rows.industry import industry_of
 from jobs.rows.masking import MASKS, Mask, mask_of_type
-from jobs.rows.microaggregation import microaggregated
+from jobs.rows.microaggregation import MICROAGGREGATE, microaggregated
 from jobs.rows.pseudonymisation import pseudonyms
 from jobs.rows.recognition import redacted
 
@@ -226,7 +226,7 @@ METHODS: dict[str, Method] = {
     ),
     "thousands": Method(_thousands, "rounded down to whole thousands"),
     "round": Method(_round, "rounded down to a multiple of the number given", takes_argument=True),
-    "microaggregate": Method(
+    MICROAGGREGATE: Method(
         _microaggregate, "the mean of at least as many neighbours as the number given", takes_argument=True, whole=True
     ),
     "five_thousands": Method(_amounts(5_000), "a band of 5,000", _TEXT, "_band"),

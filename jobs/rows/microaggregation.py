@@ -8,6 +8,7 @@ import polars as pl
 
 from jobs.errors import RequestError
 
+MICROAGGREGATE = "microaggregate"
 Numbers = npt.NDArray[np.float64]
 
 

@@ -38,15 +38,15 @@ def held_back(
 
     All tables have the same columns; a group is the rows of one tuple of `quasi`. For a table of counts (`counts`)
     a group is a cell: it changes by the difference of its counts. A change is measured against each of the earlier
-    tables, oldest first. With `takedown` a group that would lose fewer than `k` rows is not kept but left out whole; so
-    is one that had fewer than `least` rows, as an earlier table for fewer readers may have had.
+    tables, oldest first; so is what stays, and where an earlier table was made by a smaller `k` and differs by too
+    little from it, its group is left out whole. With `takedown` a group that would lose fewer than `k` rows is not kept
+    but left out whole; so is one that had fewer than `least` rows, as an earlier table for fewer readers may have had.
     """
     columns = after.columns
     group = list(quasi) or [_ALL]
     tables = [one.select(columns).with_columns(pl.lit("").alias(_ALL)) for one in (*earlier, after)]
     *befores, now = tables
-    found = [_cells(one, now, group, counts) if counts else _rows(one, now, group) for one in befores]
-    changes = pl.concat(found)
+    changes = _changes(befores, now, group, counts)
     unsafe = changes.filter(pl.col(_DELTA).abs() < k).select(group).unique()
     losing = changes.filter((pl.col(_DELTA) < 0) & (pl.col(_DELTA) > -k)).select(group).unique()
     gone = losing if takedown else losing.clear()
@@ -54,11 +54,20 @@ def held_back(
     stale = befores[-1].join(unsafe, on=group, how="semi", nulls_equal=True)
     size = pl.min_horizontal(pl.col(name).sum() for name in counts) if counts else pl.len()
     small = stale.group_by(group).agg(size.alias(_DELTA)).filter(pl.col(_DELTA) < least).select(group)
-    gone = pl.concat([gone, small]).unique()
+    left = [one.join(stale.select(group), on=group, how="semi", nulls_equal=True) for one in befores]
+    near = _changes(left, stale, group, counts).filter(pl.col(_DELTA).abs() < k).select(group)
+    gone = pl.concat([gone, small, near]).unique()
     stale = stale.join(gone, on=group, how="anti", nulls_equal=True)
     table = pl.concat([fresh, stale]).select(columns).sort(columns)
     kept = stale.select(group).unique().height
     return Held(table, kept, stale.height, gone.height)
+
+
+def _changes(
+    befores: Sequence[pl.DataFrame], now: pl.DataFrame, group: list[str], counts: Sequence[str]
+) -> pl.DataFrame:
+    """Return by how much each group differs from that of each earlier table, a row per difference."""
+    return pl.concat(_cells(one, now, group, counts) if counts else _rows(one, now, group) for one in befores)
 
 
 def _rows(before: pl.DataFrame, now: pl.DataFrame, group: list[str]) -> pl.DataFrame:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import date
 
+from jobs import layers
 from jobs.batch import StageReport
-from jobs.releases import periods
+from jobs.errors import LakeError
+from jobs.releases import announcement, listing, periods, withdrawal
 from jobs.stages import publish
 from jobs.storage.tables import Lake
 
@@ -17,17 +21,46 @@ def run(lake: Lake, *, day: date | None = None, by: str = RULE) -> list[StageRep
     """Withdraw every version that shows a row which may be public no longer on a day (default: today in China).
 
     The signed statement names the reason and `by`, the rule unless a person asks for it. A second run on the same day
-    finds nothing; one that was killed is ended by the next.
+    finds nothing; a withdrawal that was killed, this stage's or a person's, is ended first. A dataset that fails stops
+    no other: raises the first of their LakeErrors when all others are done.
     """
-    on, reports = day or periods.today(), []
-    for (name, reason), versions in periods.due(lake, on).items():
-        started = time.monotonic()
-        touched = publish.withdraw(lake, name, versions, reason=reason, by=by)
-        report = StageReport(
-            "expire", name, " ".join(versions), "retracted", notes=[reason],
-            extra={"versions": list(versions), "touched": [one.version for one in touched]},
-        )
-        report.seconds = time.monotonic() - started
-        lake.record(report)
-        reports.append(report)
+    on, failed = day or periods.today(), list[LakeError]()
+    reports = []
+    for name in _left(lake):
+        with _collected(failed), lake.writing(f"open.{layers.slug(name)}"):
+            withdrawal.finish(lake.objects, name)
+    for (name, reason), versions in periods.due(lake, on, failed).items():
+        with _collected(failed):
+            reports.append(_withdrawn(lake, name, versions, reason, by))
+    with _collected(failed):
+        announcement.enter(lake)
+    if failed:
+        failed[0].reports = reports
+        raise failed[0]
     return reports or [StageReport("expire", "lake", on.isoformat(), "known", notes=["no version is due"])]
+
+
+def _left(lake: Lake) -> list[str]:
+    """Return the datasets of which statements of withdrawal are there, and perhaps files they took away."""
+    everything = (one for zone in layers.ZONES for one in listing.everything(lake.objects, zone))
+    return sorted({one.dataset for one in everything if one.withdrawals})
+
+
+def _withdrawn(lake: Lake, name: str, versions: Sequence[str], reason: str, by: str) -> StageReport:
+    started = time.monotonic()
+    touched = publish.withdraw(lake, name, versions, reason=reason, by=by)
+    report = StageReport(
+        "expire", name, " ".join(versions), "retracted", notes=[reason],
+        extra={"versions": list(versions), "touched": [one.version for one in touched]},
+    )
+    report.seconds = time.monotonic() - started
+    lake.record(report)
+    return report
+
+
+@contextmanager
+def _collected(failed: list[LakeError]) -> Iterator[None]:
+    try:
+        yield
+    except LakeError as error:
+        failed.append(error)

@@ -32,6 +32,7 @@ from jobs.releases import (
     periods,
     pseudonyms,
     recipes,
+    terms,
     withdrawal,
 )
 from jobs.releases.inputs import Inputs
@@ -84,7 +85,7 @@ def run(
             decided = replace(
                 _inputs(lake, made, version, breaking, now), attack=attacked, against=against.against,
                 takedown=against.takedown, draw=drawn, pseudonym_key=made.pseudonym_key,
-                day=made.day.isoformat() if made.day else "",
+                day=made.day.isoformat() if made.day else "", scope=terms.scope(contract, lake.catalogue),
             )
             inputs.keep(lake.objects, name, decided, rows)
             signed = {

@@ -13,8 +13,10 @@ from types import ModuleType
 
 import polars as pl
 import pytest
+from deltalake import write_deltalake
 
 from jobs.errors import ReleaseRefused
+from jobs.layers import Layer
 from jobs.operation import tasks
 from jobs.releases import approvals, listing
 from jobs.releases.briefing import briefing
@@ -139,6 +141,25 @@ def test_nobody_is_asked_about_a_release_that_would_be_refused(second, airflow_s
         tasks.previewed(NAME)
     with pytest.raises(ReleaseRefused, match="utility floor"):
         publish.run(second, NAME, approved_by="officer")
+
+
+def test_a_failure_nobody_foresaw_is_retried_and_quotes_no_cell(second, airflow_says):
+    approved = {"chosen_options": ["Approve"], "responded_by_user": OFFICER}
+    other = visits().rename({"birth_year": "张三丰"}).to_arrow()
+    write_deltalake(second.folder(Layer.GOLD, NAME).uri, other, mode="overwrite", schema_mode="overwrite")
+    with pytest.raises(airflow_says.AirflowException, match="publish health/visits: unexpected") as told:
+        tasks.previewed(NAME)
+    assert not isinstance(told.value, airflow_says.AirflowFailException)
+    assert "张三丰" not in str(told.value)
+    second.objects.write(listing.latest(second.objects, NAME).path / "attestation.json", "张三丰".encode())
+    for task, said in (
+        (tasks.announced, "feed: unexpected"),
+        (lambda: tasks.withdrawing(NAME, "1.0.0", "a wrong file"), f"withdraw {NAME}: unexpected"),
+        (lambda: tasks.withdrawn(NAME, "1.0.0", "a wrong file", approved, "operator"), f"withdraw {NAME}: unexpected"),
+    ):
+        with pytest.raises(airflow_says.AirflowException, match=said) as told:
+            task()
+        assert "张三丰" not in str(told.value)
 
 
 def test_airflow_skips_publishing_when_the_officer_rejects(tmp_path: Path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from copy import deepcopy
 from datetime import date, timedelta
 
 import polars as pl
@@ -13,7 +14,7 @@ import yaml
 from jobs.catalogue import read_catalogue
 from jobs.errors import ReleaseRefused, RequestError
 from jobs.references import check_references
-from jobs.releases import announcement, approvals, build, listing, periods, recipes
+from jobs.releases import announcement, approvals, build, listing, periods, recipes, terms
 from jobs.releases.verify import verify
 from jobs.stages import expire, publish
 from tests.releases.conftest import SCHEMAS, put_gold, write_contract
@@ -170,6 +171,76 @@ def test_terms_without_a_period_keep_the_fingerprint_they_had(lake, opened, chan
     assert before.approved_by == "officer@city.example"
 
 
+def rules_say(schemas, change):
+    """Change the rules of schemas/periods.yaml."""
+    words = yaml.safe_load((schemas / "periods.yaml").read_text(encoding="utf-8"))
+    change(words["penalties"])
+    (schemas / "periods.yaml").write_text(yaml.safe_dump(words, allow_unicode=True), encoding="utf-8")
+
+
+def longer_for_fines(regimes):
+    regimes[-1]["classes"]["general"]["months"] = 24
+
+
+def test_an_approval_is_of_the_rules_as_they_stand_and_a_release_names_their_file(lake, opened, schemas):
+    first, _ = shown(lake, date(2026, 5, 2))
+    assert "periods.yaml" in first.manifest["rules"]
+    assert "regimes" not in terms.resolved(lake.catalogue.contract("health/visits"), lake.catalogue)
+    elsewhere = yaml.safe_load((schemas / "periods.yaml").read_text(encoding="utf-8"))
+    elsewhere["another"] = elsewhere["penalties"][:1]
+    (schemas / "periods.yaml").write_text(yaml.safe_dump(elsewhere, allow_unicode=True), encoding="utf-8")
+    approvals.approved(opened().catalogue.contract(NAME), opened().catalogue)  # a rule that it does not name
+    rules_say(schemas, longer_for_fines)
+    with pytest.raises(ReleaseRefused):
+        publish.run(opened(), NAME, approved_by="officer", day=date(2026, 5, 2))
+
+
+def test_an_approval_is_of_the_fields_a_time_in_public_is_reckoned_by(lake, opened, change):
+    approvals.approved(lake.catalogue.contract(NAME), lake.catalogue)
+    change(NAME, "fields", "repaired_on", "from", to="另一日期")
+    with pytest.raises(ReleaseRefused):
+        approvals.approved(opened().catalogue.contract(NAME), opened().catalogue)
+
+
+def shorter_for_fines(regimes):
+    regimes[-1]["classes"]["general"]["months"] = 1
+
+
+def fines_alone(lake):
+    put_gold(lake, penalties().filter(pl.col("class_code") == "3", pl.col("decided_on") == NEW), NAME)
+
+
+def test_rules_that_grew_shorter_take_back_what_may_be_shown_no_longer(lake, opened, schemas):
+    fines_alone(lake)
+    shown(lake, date(2026, 5, 2))
+    assert periods.due(lake, date(2026, 5, 3)) == {}
+    rules_say(schemas, shorter_for_fines)
+    assert periods.due(opened(), date(2026, 5, 3)) == {(NAME, periods.RULED): ["1.0.0"]}
+    expire.run(opened(), day=date(2026, 5, 3))
+    assert listing.latest(lake.objects, NAME).withdrawn
+
+
+def test_rules_that_changed_take_back_no_version_that_never_showed_an_ended_row(lake, opened, schemas):
+    early = penalties().with_columns(pl.lit(date(2020, 1, 1)).alias("decided_on"))  # over long before
+    put_gold(lake, pl.concat([early, penalties()]), NAME)
+    shown(lake, date(2026, 5, 2))
+    rules_say(schemas, longer_for_fines)
+    assert periods.due(opened(), date(2026, 5, 3)) == {}
+
+
+def test_a_period_that_is_added_later_judges_the_versions_on_offer(lake, opened, change):
+    period = PENALTIES["release"]["period"]
+    change(NAME, "release", "period", to=None)
+    approvals.approve(opened(), NAME, by="officer@city.example")
+    publish.run(opened(), NAME, approved_by="officer")
+    assert periods.due(opened(), date(2026, 6, 2)) == {}
+    change(NAME, "release", "period", to=period)
+    assert periods.due(opened(), date(2026, 6, 2)) == {}
+    assert periods.due(opened(), date(2026, 7, 1)) == {(NAME, periods.RULED): ["1.0.0"]}
+    lake.objects.remove("ops/releases/credit__penalties/1.0.0")
+    assert periods.due(opened(), date(2026, 6, 2)) == {(NAME, periods.UNKNOWN): ["1.0.0"]}
+
+
 @pytest.mark.parametrize(
     ("word", "value", "what"),
     [
@@ -186,6 +257,36 @@ def test_a_period_that_cannot_be_reckoned_is_an_error_of_the_contract(schemas, c
     write_contract(schemas, NAME, words)
     catalogue, problems = read_catalogue(schemas)
     assert any(what in one.what for one in [*problems, *check_references(catalogue)])
+
+
+def people(words):
+    words["entities"] = {"offender": {"register": "person", "key": ["resident_id"]}}
+    words["fields"]["resident_id"] = {"from": "身份证号", "type": "resident_id", "protect": "pseudonym"}
+
+
+def firms(words):
+    words["entities"] = {"offender": {"register": "organisation", "key": ["credit_code"]}}
+    words["fields"]["credit_code"] = {"from": "代码", "type": "credit_code", "protect": "keep"}
+
+
+@pytest.mark.parametrize(("about", "refused"), [(people, True), (firms, False)])
+@pytest.mark.parametrize("product", [False, True])
+def test_rows_about_people_that_wait_between_releases_have_no_time_in_public(schemas, about, refused, product):
+    words = deepcopy(PENALTIES)
+    about(words)
+    if product:
+        of = {**deepcopy(PENALTIES), "from": {"dataset": NAME}}
+        for field in of["fields"].values():
+            field.pop("from")
+        for word in ("source", "examples"):
+            del of[word]
+        write_contract(schemas, "products/penalised", of)
+        del words["release"]["period"]
+    write_contract(schemas, NAME, words)
+    catalogue, problems = read_catalogue(schemas)
+    assert not problems
+    found = [one.what for one in check_references(catalogue) if "time is over" in one.what]
+    assert bool(found) is refused
 
 
 def test_a_broken_table_of_rules_is_named_with_its_file(schemas):

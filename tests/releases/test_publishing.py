@@ -302,6 +302,61 @@ def test_a_change_of_one_row_waits_and_a_change_of_many_is_published(lake):
     assert {row["result"] for row in recipes.rebuild(lake, NAME, "1.0.1")} == {"equal"}
 
 
+def test_a_version_with_other_columns_in_between_hides_no_earlier_one(opened, change):
+    lake = opened()
+    put_gold(lake, visits())
+    release(lake)
+    published = {"as": "remark"}
+    change(NAME, "fields", "remark", "publish", to=None)
+    change(NAME, "release", "not_identifying", to={})
+    release(opened())
+    change(NAME, "fields", "remark", "publish", to=published)
+    change(NAME, "release", "not_identifying", to={"remark": "one of two fixed remarks, the same for everybody"})
+    put_gold(lake, visits(county=31))
+    _, folder = release(opened())
+    held = manifest_of(folder)["risk"]["held_back"]
+    assert held["compared_with"] == ["1.0.0"]
+    assert pl.read_parquet(folder / "visits.parquet").height == 126
+    assert {row["result"] for row in recipes.rebuild(opened(), NAME, manifest_of(folder)["version"])} == {"equal"}
+
+
+@pytest.fixture
+def means(opened, change):
+    """Return a lake whose release has fees as means of several visits, and its gold."""
+    change(NAME, "fields", "fee", "publish", to={"as": "fee", "generalise": "microaggregate:5"})
+    change(NAME, "release", "not_identifying", to={
+        "remark": "one of two fixed remarks, the same for everybody", "fee": "the mean of at least five visits' fees",
+    })  # fmt: skip
+    fees = pl.int_range(pl.len()).cast(pl.Decimal(24, 4)).alias("fee")
+    return opened(), visits().with_columns(fees)
+
+
+@pytest.mark.parametrize("newcomers", [1, 30])
+def test_means_of_two_releases_give_no_newcomers_value(means, newcomers):
+    lake, rows = means
+    put_gold(lake, rows)
+    _, folder = release(lake)
+    before = pl.read_parquet(folder / "visits.parquet")
+    assert before["fee"].n_unique() > 1
+    put_gold(lake, pl.concat([rows, extra(newcomers).with_columns(pl.lit(9999).cast(pl.Decimal(24, 4)).alias("fee"))]))
+    release(lake)
+    after = pl.read_parquet(listing.latest(lake.objects, NAME).data("parquet"))
+    assert after.equals(before)
+
+
+def test_a_mean_of_fewer_than_a_group_is_an_error_of_the_contract(schemas, change):
+    def found(number):
+        change(NAME, "fields", "fee", "publish", to={"as": "fee", "generalise": f"microaggregate:{number}"})
+        return [str(one) for one in check_references(read_catalogue(schemas)[0]) if "the mean of" in one.what]
+
+    assert found(5) == []
+    (problem,) = found(4)
+    assert "of fewer than the 5" in problem
+    change(NAME, "release", "mode", to="public")
+    assert found(19)
+    assert found(20) == []
+
+
 def test_rows_of_a_withdrawn_delivery_never_wait_and_take_their_group_with_them(lake):
     release(lake)
     lake.record(StageReport("retract", NAME, "2026-03-01-0123456789ab", "retracted", delivered=1, withheld=1))

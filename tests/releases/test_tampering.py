@@ -25,7 +25,7 @@ from jobs.releases import formats
 from jobs.releases import verify as program
 from jobs.releases.fetching import fetch
 from jobs.releases.signing import Signer
-from jobs.releases.verify import canonical, sha256, shown, verify
+from jobs.releases.verify import WITHDRAWAL, canonical, sha256, shown, verify
 from jobs.sets.changes import differences
 from tests.releases.test_verify import reseal
 
@@ -237,9 +237,23 @@ def test_a_log_that_is_not_there_is_named(folder, place):
     assert "there is no log" in problem
 
 
-def test_a_withdrawal_that_was_taken_out_is_known_to_the_log(folder, three_versions):
+@pytest.mark.parametrize("changes_went_before", [False, True])
+def test_a_withdrawal_that_was_taken_out_is_known_to_the_log(folder, three_versions, changes_went_before):
     signer = Signer.open(three_versions.objects)
     log, seal = folder.parents[1] / "log.jsonl", folder.parents[1] / "log.sig"
+    if changes_went_before:  # by a statement of its own, which stays
+        gone = sorted(folder.glob("changes/*/*"))
+        statement = {
+            "format": WITHDRAWAL, "dataset": "health/visits", "manifest_sha256": sha256(folder / MANIFEST),
+            "versions": ["1.0.1"], "files": [path.relative_to(folder).as_posix() for path in gone], "reason": "x",
+            "by": "x", "at": "x",
+        }
+        sealed = canonical({"statement": statement, "signature": signer.sign(canonical(statement))})
+        (folder / "withdrawal-1.json").write_bytes(sealed)
+        for path in gone:
+            path.unlink()
+        assert gone
+        assert verify(folder, key=signer.fingerprint, log=log).problems == []
     lines = log.read_bytes().splitlines()
     before = hashlib.sha256(lines[-1]).hexdigest()
     about = {"dataset": "health/visits", "version": "1.0.2", "manifest_sha256": sha256(folder / MANIFEST)}

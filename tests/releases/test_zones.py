@@ -7,6 +7,7 @@ import shutil
 
 import pytest
 
+from jobs.errors import ReleaseRefused
 from jobs.layers import Layer, release_path, zone, zone_address
 from jobs.portal.build import build
 from jobs.releases import announcement, approvals, listing
@@ -61,7 +62,9 @@ def test_versions_are_numbered_together_and_no_change_file_crosses_a_zone(opened
     release(lake, rows=visits(county=40))
     write_contract(schemas, NAME, PUBLIC_VISITS)
     lake = opened()
-    release(lake, rows=visits(county=41))
+    with pytest.raises(ReleaseRefused, match="every group would have to be left out"):
+        release(lake, rows=visits(county=41))  # 1 and 11 people more than versions of groups of 5: not for groups of 20
+    release(lake, rows=visits(county=60))
     first, second, third = listing.versions(lake.objects, NAME)
     assert [one.zone for one in (first, second, third)] == [Layer.CONTROLLED, Layer.CONTROLLED, Layer.OPEN]
     assert (first.version, second.version) == ("1.0.0", "1.0.1")
@@ -73,7 +76,7 @@ def test_versions_are_numbered_together_and_no_change_file_crosses_a_zone(opened
     assert [one["version"] for one in index["datasets"][0]["versions"]] == [third.version]
     assert json.loads(lake.objects.read(f"open/{SLUG}/latest.json"))["version"] == third.version
     assert json.loads(lake.objects.read(f"controlled/{SLUG}/latest.json"))["version"] == "1.0.1"
-    release(lake, rows=visits(county=70))
+    release(lake, rows=visits(county=80))
     *_, fourth = listing.versions(lake.objects, NAME)
     assert fourth.manifest["changes"]["windows"]["last"] == third.version
 

@@ -92,3 +92,26 @@ def test_no_two_releases_ever_differ_by_fewer_rows_of_a_group(days: list[dict[st
             changes = differences(earlier, later)
             for rows in (changes.added, changes.removed):
                 assert all(size >= K for _, size in rows.group_by("county").len().iter_rows())
+
+
+def test_what_stays_is_left_out_where_it_is_too_near_to_a_table_made_by_a_smaller_k() -> None:
+    oldest, last = _table(a="x" * 10, b="x" * 10), _table(a="x" * 12, b="x" * 10)
+    assert held_back([oldest], last, ["county"], 2).table.equals(last)
+    held = held_back([oldest, last], _table(a="x" * 13, b="x" * 11), ["county"], K)
+    assert held.table.equals(_table(b="x" * 10))
+    assert (held.groups, held.withdrawn) == (1, 1)
+
+
+@given(st.lists(st.tuples(st.sampled_from([2, K]), st.dictionaries(st.sampled_from("ab"),
+                st.text("xyz", min_size=5, max_size=14), min_size=1)), min_size=2, max_size=5))  # fmt: skip
+def test_nor_do_releases_by_two_k_by_fewer_than_the_later_ones(days: list[tuple[int, dict[str, str]]]) -> None:
+    released: list[pl.DataFrame] = [_table(**days[0][1])]
+    for k, day in days[1:]:
+        released.append(held_back(released, _table(**day), ["county"], k, least=k).table)
+    for at, later in enumerate(released):
+        for earlier in released[:at]:
+            both = set(later["county"]) & set(earlier["county"])  # what comes or goes whole is published
+            changes = differences(earlier, later)
+            for rows in (changes.added, changes.removed):
+                assert all(size >= days[at][0] for county, size in rows.group_by("county").len().rows()
+                           if county in both)

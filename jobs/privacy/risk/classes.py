@@ -126,16 +126,27 @@ def _check_columns(
 
 
 def encoded(values: pl.Series) -> tuple[Counts, pl.Series]:
-    """Return a code per row and the value of each code (numbers: perhaps some that no row has)."""
+    """Return a code per row and the value of each code (numbers: perhaps some that no row has).
+
+    0.0 and -0.0 are one value. Raises RequestError for values that are equal and are written differently.
+    """
     if values.dtype.is_integer() and (band := _band(values)) is not None:
         return band
+    if values.dtype.is_float():
+        values = values.set(values == 0, 0.0)  # -0.0 is 0.0, though it is written in another way
     texts = _categories(values)
     distinct = texts.unique() if values.dtype == pl.String else values.unique()
     physical = _categories(distinct).to_physical()
-    top = int(physical.max() or 0) + 1  # type: ignore[arg-type]
-    place = np.zeros(top + 1, dtype=np.int64)
+    top = max(int(one.max() or 0) for one in (physical, texts.to_physical())) + 1  # type: ignore[arg-type]
+    place = np.full(top + 1, -1, dtype=np.int64)
     place[physical.fill_null(top).to_numpy()] = np.arange(len(distinct))
-    return place[texts.to_physical().fill_null(top).to_numpy()], distinct.cast(values.dtype).alias(values.name)
+    codes = place[texts.to_physical().fill_null(top).to_numpy()]
+    if len(codes) and int(codes.min()) < 0:
+        raise RequestError(
+            "some values of a column are told apart only when written.", where=values.name,
+            remedy="give it as texts or whole numbers.",
+        )
+    return codes, distinct.cast(values.dtype).alias(values.name)
 
 
 def _categories(values: pl.Series) -> pl.Series:

@@ -1,0 +1,134 @@
+"""What is due goes, also after a kill, beside tables that cannot be judged and while somebody else writes."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from datetime import UTC, date, datetime
+
+import polars as pl
+import pytest
+from deltalake import write_deltalake
+
+from jobs.errors import LakeError
+from jobs.layers import Layer
+from jobs.releases import approvals, listing, periods, withdrawal
+from jobs.releases.signing import Signer
+from jobs.releases.verify import verify
+from jobs.stages import expire, publish
+from jobs.storage.tables import Lake
+from tests.releases.conftest import SCHEMAS, put_gold, write_contract
+from tests.releases.test_periods import NAME, PENALTIES, penalties, shown
+
+OTHER = "credit/others"
+
+
+@pytest.fixture
+def schemas(schemas):
+    shutil.copy(SCHEMAS / "periods.yaml", schemas / "periods.yaml")
+    (schemas / "credit").mkdir()
+    write_contract(schemas, NAME, PENALTIES)
+    return schemas
+
+
+@pytest.fixture
+def lake(opened):
+    found = opened()
+    put_gold(found, penalties(), NAME)
+    approvals.approve(found, NAME, by="officer@city.example")
+    return found
+
+
+class Killed(Exception):  # noqa: N818 (it is no error)
+    """Stand for the end of a process."""
+
+
+class Mortal:
+    """Be a store whose process ends right after so many statements of withdrawal were moved in."""
+
+    def __init__(self, objects, moves):
+        self.objects, self.left = objects, moves
+
+    def __getattr__(self, name):
+        return getattr(self.objects, name)
+
+    def move(self, source, target):
+        self.objects.move(source, target)
+        self.left -= 1
+        if not self.left:
+            raise Killed
+
+
+def killed(lake, version, moves):
+    with pytest.raises(Killed):
+        withdrawal.withdraw(
+            Mortal(lake.objects, moves), NAME, [version], reason="a wrong file", by="officer@city.example",
+            now=datetime.now(UTC), signer=Signer.open(lake.objects),
+        )
+
+
+@pytest.mark.parametrize("moves", [1, 2])
+def test_a_withdrawal_that_was_killed_is_ended_by_the_next_expiry(lake, moves):
+    first, _ = shown(lake, date(2026, 5, 2))
+    put_gold(lake, penalties().filter(pl.col("class_code") != "1"), NAME)
+    second, _ = shown(lake, date(2026, 6, 1))
+    assert (second.folder / f"changes/from-{first.version}").is_dir()
+    killed(lake, first.version, moves)
+    expire.run(lake, day=date(2026, 7, 1))
+    first, second = listing.versions(lake.objects, NAME)
+    assert (first.withdrawn, second.withdrawn) == (True, False)
+    assert not list(first.folder.glob("*.csv")) + list(first.folder.glob("*.parquet"))
+    assert not (second.folder / f"changes/from-{first.version}").exists()
+    assert not lake.objects.exists(f"ops/releases/credit__penalties/{first.version}")
+    assert verify(first.folder).status == "withdrawn"
+    assert verify(second.folder).problems == []
+    log = lake.objects.read("controlled/log.jsonl").decode()
+    assert [json.loads(line)["kind"] for line in log.splitlines()].count("withdrawal") == 1
+
+
+def test_what_programs_go_by_is_current_after_an_expiry_that_only_ended_another(lake):
+    first, _ = shown(lake, date(2026, 5, 2))
+    killed(lake, first.version, 1)
+    (report,) = expire.run(lake, day=date(2026, 5, 2))
+    assert report.outcome == "known"
+    assert json.loads(lake.objects.read("controlled/credit__penalties/latest.json"))["version"] is None
+    assert not list(first.folder.glob("*.csv"))
+
+
+@pytest.fixture
+def two(lake, opened, schemas):
+    """Return a lake with the same release of two datasets."""
+    write_contract(schemas, OTHER, PENALTIES)
+    found = opened()
+    put_gold(found, penalties(), OTHER)
+    approvals.approve(found, OTHER, by="officer@city.example")
+    shown(found, date(2026, 5, 2))
+    publish.run(found, OTHER, approved_by="officer", day=date(2026, 5, 2))
+    return found
+
+
+@pytest.mark.parametrize("spoilt", [
+    lambda gold: gold.drop("repaired_on"),
+    lambda gold: gold.with_columns(pl.col("repaired_on").cast(pl.String)),
+    lambda gold: gold.with_columns(pl.lit(date(2026, 5, 3)).alias("repaired_on"), pl.lit(7).alias("class_code")),
+])  # fmt: skip
+def test_what_cannot_be_judged_goes_and_stops_no_other_dataset(two, spoilt):
+    write_deltalake(
+        two.folder(Layer.GOLD, OTHER).uri, spoilt(penalties()).to_arrow(), mode="overwrite", schema_mode="overwrite"
+    )
+    put_gold(two, penalties(repaired=date(2026, 5, 20)), NAME)
+    assert periods.due(two, date(2026, 5, 20)) == {
+        (NAME, periods.REPAIRED): ["1.0.0"], (OTHER, periods.UNKNOWN): ["1.0.0"],
+    }  # fmt: skip
+    expire.run(two, day=date(2026, 5, 20))
+    assert all(listing.latest(two.objects, name).withdrawn for name in (NAME, OTHER))
+
+
+def test_a_dataset_that_somebody_else_writes_stops_no_other_and_is_told(two):
+    hasty = Lake(two.settings.model_copy(update={"lease_wait_seconds": 0}), two.catalogue)
+    with two.writing("open.credit__others"), pytest.raises(LakeError) as caught:
+        expire.run(hasty, day=date(2026, 7, 1))
+    assert [report.dataset for report in caught.value.reports] == [NAME]
+    assert listing.latest(two.objects, NAME).withdrawn
+    assert not listing.latest(two.objects, OTHER).withdrawn
+    assert [report.dataset for report in expire.run(two, day=date(2026, 7, 1))] == [OTHER]
