@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from datetime import UTC, date, datetime
 
 import polars as pl
@@ -17,26 +16,11 @@ from jobs.releases.signing import Signer
 from jobs.releases.verify import verify
 from jobs.stages import expire, publish
 from jobs.storage.tables import Lake
-from tests.releases.conftest import SCHEMAS, put_gold, write_contract
-from tests.releases.test_periods import NAME, PENALTIES, penalties, shown
+from tests.releases.conftest import put_gold, write_contract
+from tests.releases.test_periods import NAME, PENALTIES, lake, penalties, schemas, shown
 
+__all__ = ["lake", "schemas"]  # fixtures
 OTHER = "credit/others"
-
-
-@pytest.fixture
-def schemas(schemas):
-    shutil.copy(SCHEMAS / "periods.yaml", schemas / "periods.yaml")
-    (schemas / "credit").mkdir()
-    write_contract(schemas, NAME, PENALTIES)
-    return schemas
-
-
-@pytest.fixture
-def lake(opened):
-    found = opened()
-    put_gold(found, penalties(), NAME)
-    approvals.approve(found, NAME, by="officer@city.example")
-    return found
 
 
 class Killed(Exception):  # noqa: N818 (it is no error)
