@@ -121,7 +121,7 @@ def _land(lake: Lake, contract: Contract, files: list[Path], requested: date | N
         landed = _take(lake, contract, files, part)
         batch = Batch(
             contract.name, Batch.name_for(contract.name, data_date, landed), data_date, dated_by,
-            received.isoformat(timespec="seconds"), tuple(landed),
+            received.isoformat(timespec="microseconds"), tuple(landed),
         )
         return _place(lake, batch, part, started)
 

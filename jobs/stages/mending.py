@@ -153,7 +153,7 @@ def prepare(lake: Lake, contract: Contract, file: Path, part: Path, received: da
     # Two rows may be mended to the same cells: whose they are makes them two batches.
     name = Batch.name_for(contract.name, batch.data_date, (landed, about))
     return Batch(
-        contract.name, name, batch.data_date, "request", received.isoformat(timespec="seconds"), (landed,),
+        contract.name, name, batch.data_date, "request", received.isoformat(timespec="microseconds"), (landed,),
         repairs=batch.id,
     ), True
 
