@@ -25,6 +25,8 @@ _INVISIBLE = r"[\p{Cc}\p{Cf}--[\t\n\r]]"
 # Where neither of these is found, which is most columns, there is nothing to do; one look is cheaper than several.
 _OUTER = rf"{_INVISIBLE}|^\s|\s$"
 _UNEVEN = r"[\p{Cc}\p{Cf}\s--[ ]]|^ | $|  "
+# What may have another form under NFKC: not ASCII, nor the characters most Chinese texts consist of.
+_COMPOSED = r"[^\x00-\x7f·\x{3400}-\x{4dbf}\x{4e00}-\x{9fff}]"
 _HAN = r"\p{Han}　-〿（）《》“”，。、；："
 
 
@@ -37,7 +39,7 @@ def visible(cells: pl.Series) -> pl.Series:
 
 def compatible(cells: pl.Series) -> pl.Series:
     """Unify full-width and other compatibility forms (Unicode NFKC), then as `visible`."""
-    if not cells.str.contains(r"[^\x00-\x7f]").any():
+    if not cells.str.contains(_COMPOSED).any():
         return visible(cells)
     return visible(cells.str.normalize("NFKC"))
 

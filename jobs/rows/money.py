@@ -58,6 +58,8 @@ _NOISE = re.compile(
     r"[()\[\]{}（）〔〕【】\s:：,，、。整正约计为]|注册资本|注册资金|认缴|实缴|出资额?|资金数额"
 )
 _NUMBER = r"([+-]?(?:\d{1,3}(?:[,，]\d{3})+|\d+)(?:\.\d*)?|[+-]?\.\d+)"
+_PLAIN = r"^-?[0-9]{1,18}(?:\.[0-9]{1,4})?$"  # nothing to clean or to round
+_WIDE = pl.Decimal(38, 4)  # holds such a number of any unit
 _DIGITS = dict(
     zip("零〇一二三四五六七八九壹贰叁肆伍陆柒捌玖两", (0, 0, *range(1, 10), *range(1, 10), 2), strict=True)
 )
@@ -112,10 +114,12 @@ def read_money(cells: pl.Series, *, unit: str | None = None, currency: str | Non
     number is no amount and marked `unit_missing`: it may be yuan or ten thousand yuan, and nothing is guessed. A unit
     without a number is a missing amount.
     """
+    default = (read_unit(unit) if unit else None) or Unit(0, None, named=True)
+    if unit and cells.str.contains(_PLAIN).fill_null(value=True).all():
+        return _plain(cells, default.power, currency or default.currency or "CNY")
     cleaned = _western(clean_key(cells))
     numbers = cleaned.str.extract(_NUMBER, 1)
     around = cleaned.str.replace(_NUMBER, "\u0001")
-    default = (read_unit(unit) if unit else None) or Unit(0, None, named=True)
     table = _units(around.drop_nulls().unique(), default, currency or default.currency or "CNY")
     read = pl.DataFrame({"around": around}).join(table, on="around", how="left", maintain_order="left")
     known = read["known"].fill_null(value=False)
@@ -132,6 +136,14 @@ def read_money(cells: pl.Series, *, unit: str | None = None, currency: str | Non
         amount_missing=missing,
         rounded=rounded & ~bare,
     )
+
+
+def _plain(cells: pl.Series, power: int, currency: str) -> Amounts:
+    """Read cells that are numbers as they stand, in the declared unit and currency."""
+    values = (cells.cast(_WIDE) * 10**power).cast(AMOUNT, strict=False)
+    nowhere = pl.Series(dtype=pl.Boolean).extend_constant(value=False, n=len(cells))
+    currencies = pl.Series(dtype=pl.String).extend_constant(currency, len(cells)).set(values.is_null(), None)
+    return Amounts(values, currencies, cells.is_not_null() & values.is_null(), nowhere, nowhere, nowhere)
 
 
 def _units(around: pl.Series, default: Unit, currency: str) -> pl.DataFrame:

@@ -23,9 +23,14 @@ def fingerprint(rows: pl.DataFrame, fields: Sequence[str]) -> pl.Series:
     """
     if not fields or rows.is_empty():
         return pl.Series("fingerprint", [""] * rows.height, dtype=pl.String)
-    texts = rows.select(_canonical(rows[name]).alias(name) for name in fields)
-    parts = [pl.lit(f"{_SEPARATOR}{name}=") + _escaped(texts[name]) for name in sorted(fields)]
-    digest = polars_hash.concat_str(parts, ignore_nulls=True).chash.blake3()
+    told = [name for name in sorted(fields) if rows[name].null_count() < rows.height] or list(fields)
+    texts = rows.select(_canonical(rows[name]).alias(name) for name in told)
+    parts: list[pl.Expr] = []
+    for name in told:
+        before, value = pl.lit(f"{_SEPARATOR}{name}="), _escaped(texts[name])
+        # A missing value leaves its name out, too; where none is missing, nothing need be joined twice.
+        parts += [(before + value).fill_null("")] if texts[name].null_count() else [before, value]
+    digest = polars_hash.concat_str(parts).chash.blake3()
     found: pl.Series = texts.select(digest.str.slice(0, 32).alias("fingerprint"))["fingerprint"]
     return found
 

@@ -132,6 +132,8 @@ def _first(rows: pl.DataFrame) -> pl.DataFrame:
     """Return of equal rows the first by file and row, wherever it stands."""
     if rows["_fingerprint"].n_unique() == rows.height:
         return rows
+    if rows["_source_file"].n_unique() == 1 and rows["_source_row"].is_sorted():
+        return rows.filter(pl.col("_fingerprint").is_first_distinct())
     return rows.sort(*ORIGIN, maintain_order=True).unique("_fingerprint", keep="first", maintain_order=True)
 
 

@@ -71,8 +71,8 @@ def may_hold_utf8(data: bytes) -> bool:
     codes = np.frombuffer(data, np.uint8)
     if len(codes) < 6:
         return False
-    lead = (codes >= 0xE4) & (codes <= 0xE9)
-    trail = (codes >= 0x80) & (codes <= 0xBF)
+    lead = codes - np.uint8(0xE4) <= 0xE9 - 0xE4  # less than the first one wraps around
+    trail = codes.view(np.int8) < -0x40  # 0x80 to 0xBF, the least numbers there are
     one = lead[:-2] & trail[1:-1] & trail[2:]
     return bool((one[:-3] & one[3:]).any())
 

@@ -8,7 +8,7 @@ from jobs.source import Source
 from jobs.storage.reading import encodings
 from jobs.storage.reading.text import Piece
 
-PIECE = 64 << 20  # bytes; a constant of the format of bronze, so that a file always falls into the same pieces
+PIECE = 32 << 20  # bytes; a constant of the format of bronze, so that a file always falls into the same pieces
 _READ = 4 << 20
 
 
