@@ -2,11 +2,12 @@
 
 from datetime import timedelta
 
-from airflow.sdk import DAG, Asset, CronTriggerTimetable, Param, get_current_context, get_parsing_context, task
+from airflow.sdk import DAG, Asset, Param, get_current_context, get_parsing_context, task
 
 from jobs.catalogue import load_catalogue
 from jobs.contract import Contract
 from jobs.layers import Layer, asset_name, asset_uri, dag_name
+from jobs.operation.schedules import in_china
 from jobs.settings import Settings
 
 
@@ -15,7 +16,7 @@ def dataset_dag(contract: Contract) -> DAG:
     name, silver = contract.name, asset_name(Layer.SILVER, contract.name)
     with DAG(
         dag_name("dataset", name),
-        schedule=CronTriggerTimetable(contract.schedule, timezone="Asia/Shanghai") if contract.schedule else None,
+        schedule=in_china(contract.schedule) if contract.schedule else None,
         catchup=False,
         max_active_runs=1,
         tags=["dataset", contract.department],

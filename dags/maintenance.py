@@ -2,11 +2,13 @@
 
 from datetime import timedelta
 
-from airflow.sdk import DAG, CronTriggerTimetable, task
+from airflow.sdk import DAG, task
+
+from jobs.operation.schedules import in_china
 
 with DAG(
     "maintenance",
-    schedule=CronTriggerTimetable("30 4 * * *", timezone="Asia/Shanghai"),
+    schedule=in_china("30 4 * * *"),
     catchup=False,
     max_active_runs=1,
     tags=["maintenance"],

@@ -5,10 +5,11 @@ from functools import reduce
 from operator import or_
 
 from airflow.providers.standard.operators.hitl import HITLOperator
-from airflow.sdk import DAG, Asset, CronTriggerTimetable, Param, task, task_group
+from airflow.sdk import DAG, Asset, Param, task, task_group
 
 from jobs.catalogue import Catalogue, load_catalogue
 from jobs.layers import Layer, asset_name, asset_uri, dag_name
+from jobs.operation.schedules import in_china
 from jobs.settings import Settings
 
 ANSWERS = ["same", "different", "unsure"]
@@ -58,7 +59,7 @@ def cases_dag(catalogue: Catalogue, name: str) -> DAG:
 
     with DAG(
         dag_name("cases", name),
-        schedule=CronTriggerTimetable("0 9 * * 1-5", timezone="Asia/Shanghai"),
+        schedule=in_china("0 9 * * 1-5"),
         catchup=False,
         max_active_runs=1,
         tags=["register", "people"],

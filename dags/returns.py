@@ -2,11 +2,13 @@
 
 from datetime import timedelta
 
-from airflow.sdk import DAG, CronTriggerTimetable, task
+from airflow.sdk import DAG, task
+
+from jobs.operation.schedules import in_china
 
 with DAG(
     "returns",
-    schedule=CronTriggerTimetable("0 7 * * 1-5", timezone="Asia/Shanghai"),
+    schedule=in_china("0 7 * * 1-5"),
     catchup=False,
     max_active_runs=1,
     tags=["deliveries", "people"],

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,7 +16,9 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from importlib.metadata import version
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import httpx
@@ -25,8 +28,11 @@ from jobs.errors import EngineError
 from jobs.settings import PROJECT, Settings
 from jobs.storage.engine import free_port
 
-SERVICES = {"api-server": "airflow", "scheduler": "jobs.operation.preloaded", "dag-processor": "airflow"}
+SERVICES = {  # and the module that runs each
+    "api-server": "airflow", "scheduler": "jobs.operation.preloaded", "dag-processor": "jobs.operation.preloaded",
+}
 ALONE = ("maintenance", "returns", "withdrawal")  # DAGs that belong to no dataset, register or product
+DATABASE = "airflow.db"
 PARALLEL = 4  # tasks at a time
 OPERATOR, OFFICER = "operator", "officer"  # who triggers, who approves: two people
 HEALTHY_SECONDS = 120.0
@@ -61,7 +67,7 @@ def up(settings: Settings, wait: Callable[[], None] = lambda: None) -> Running:
     _private(home / "passwords.json", json.dumps(passwords))
     port = free_port()
     environment = _environment(settings, port)
-    if not (home / "airflow.db").exists():
+    if not (home / DATABASE).exists():
         _migrate(home, environment)
     processes: dict[str, tuple[int, float]] = {}
     running = Running(
@@ -158,7 +164,7 @@ def _environment(settings: Settings, port: int) -> dict[str, str]:
     return {
         **inherited,
         "AIRFLOW_HOME": str(home),
-        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home / 'airflow.db'}",
+        **_database(home / DATABASE),
         "AIRFLOW__CORE__DAGS_FOLDER": str(PROJECT / "dags"),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__CORE__PARALLELISM": str(PARALLEL),
@@ -205,15 +211,34 @@ def _storage(settings: Settings) -> dict[str, str]:
 
 
 def _migrate(home: Path, environment: Mapping[str, str]) -> None:
-    with (home / "logs" / "migrate.log").open("wb") as log:
-        done = subprocess.run(
-            [sys.executable, "-m", "airflow", "db", "migrate"], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-            env=dict(environment), cwd=home, check=False,
-        )
-    if done.returncode:
-        raise EngineError(
-            "Airflow's database could not be made.", where=str(home / "logs" / "migrate.log"), remedy="read its end."
-        )
+    """Make Airflow's database: a copy of the empty one that the user's cache keeps of each version of Airflow."""
+    kept = Settings().cache / f"airflow-{version('apache-airflow')}.db"
+    if not kept.exists():
+        with TemporaryDirectory() as folder:
+            made = Path(folder) / DATABASE
+            with (home / "logs" / "migrate.log").open("wb") as log:
+                done = subprocess.run(
+                    [sys.executable, "-m", "airflow", "db", "migrate"], stdin=subprocess.DEVNULL, stdout=log,
+                    stderr=log, env={**environment, **_database(made)}, cwd=home, check=False,
+                )
+            if done.returncode:
+                raise EngineError(
+                    "Airflow's database could not be made.", where=str(home / "logs" / "migrate.log"),
+                    remedy="read its end.",
+                )
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            _copy(made, kept)
+    _copy(kept, home / DATABASE)
+
+
+def _copy(source: Path, target: Path) -> None:
+    part = target.with_name(f"{target.name}.{os.getpid()}.part")
+    shutil.copyfile(source, part)
+    part.replace(target)  # there is a whole one, or none
+
+
+def _database(file: Path) -> dict[str, str]:
+    return {"AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{file}"}
 
 
 def _until_healthy(running: Running, home: Path, wait: Callable[[], None]) -> None:

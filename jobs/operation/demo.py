@@ -26,6 +26,7 @@ from jobs.operation import airflow, summary
 from jobs.operation.object_store import REGION, Server
 from jobs.settings import Settings
 from jobs.storage import engine
+from jobs.storage.spreading import warm_up
 from jobs.storage.tables import Lake
 from jobs.synthesis import city
 from jobs.synthesis.deliveries import DEMONSTRATED
@@ -75,7 +76,7 @@ def run(people: int, days: int, seed: int, *, buckets: bool = False) -> int:
     watching = threading.Event()
 
     def watch() -> None:
-        while not watching.wait(0.5):
+        while not watching.wait(1.0):
             clock.look()
 
     watcher = threading.Thread(target=watch, daemon=True)
@@ -103,7 +104,7 @@ def _act(settings: Settings, clock: Clock, people: int, days: int, seed: int) ->
     folder = settings.home / "city"
     with ThreadPoolExecutor(3) as pool:
         writing = pool.submit(city.write, people, days, seed, folder, settings.schemas / "codes")
-        starting = pool.submit(engine.start, settings)
+        starting = pool.submit(_engine, settings)
         running = airflow.up(settings)
         clock.say(f"a city is written: {writing.result()}")
         clock.say(f"the Spark engine answers: {starting.result().url}")
@@ -136,6 +137,14 @@ def _act(settings: Settings, clock: Clock, people: int, days: int, seed: int) ->
     rounds.trigger([*opened, "maintenance"])
     rounds.until_quiet()
     return rounds.failed
+
+
+def _engine(settings: Settings) -> engine.Engine:
+    """Start the engine and warm it up, while Airflow starts."""
+    running = engine.start(settings)
+    with Lake.open(settings) as lake:
+        warm_up(lake)
+    return running
 
 
 class Rounds:

@@ -1,4 +1,4 @@
-"""Airflow's scheduler with the lake's modules imported before it forks: a task begins at once, not after a second.
+"""Airflow's scheduler and DAG processor with modules imported before they fork: what they start begins at once.
 
 `python -m jobs.operation.preloaded scheduler` is `airflow scheduler` otherwise. Nothing here may start a thread pool
 or keep open a file that a fork would share: modules are imported, and the catalogue is read.
@@ -7,18 +7,23 @@ or keep open a file that a fork would share: modules are imported, and the catal
 from __future__ import annotations
 
 import os
+import sys
 from contextlib import suppress
 from importlib import import_module
 
 STAGES = ("land", "load", "conform", "resolve", "desensitise", "publish", "maintain", "scan", "give_back")
 HEAVY = ("deltalake", "pandas", "pyarrow.parquet", "pypinyin", "scipy.sparse.csgraph")
 OTHERS = ("jobs.operation.tasks", "jobs.operation.enquiries", "jobs.portal.build", "airflow.sdk")
+MODULES = {
+    "scheduler": (*HEAVY, *OTHERS, *(f"jobs.stages.{stage}" for stage in STAGES)),
+    "dag-processor": ("airflow.sdk", "airflow.providers.standard.operators.hitl"),  # what DAG files import
+}
 
 
 def main() -> None:
-    """Import, then become Airflow's command line."""
+    """Import what the named service's children need, then become Airflow's command line."""
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # it starts its threads when imported
-    for name in (*HEAVY, *OTHERS, *(f"jobs.stages.{stage}" for stage in STAGES)):
+    for name in MODULES[sys.argv[1]]:
         import_module(name)
     from airflow.__main__ import main as airflow
 

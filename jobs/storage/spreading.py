@@ -41,3 +41,12 @@ def spread(
         numbers = lake.spark.range(0, len(parts), 1, len(parts))
         told = numbers.mapInArrow(run, spark_schema(schema)).toArrow()
     return pl.DataFrame(pl.from_arrow(told)).cast(pl.Schema(schema))
+
+
+def warm_up(lake: Lake) -> None:
+    """Have the engine's workers do nothing once: its first task takes as long as its start, later ones a moment."""
+    spread(lake, _nothing, range(lake.settings.engine_cores), COUNT, engine=True, where="engine")
+
+
+def _nothing(_number: int) -> pl.DataFrame:
+    return pl.DataFrame(schema=COUNT)

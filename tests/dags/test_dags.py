@@ -6,14 +6,20 @@ import json
 import os
 import subprocess
 import sys
+from datetime import UTC, datetime
 
 import pytest
+from airflow.serialization.decoders import decode_timetable
+from airflow.serialization.encoders import encode_timetable
+from airflow.timetables.base import TimeRestriction
 
 from jobs.catalogue import load_catalogue
+from jobs.operation.schedules import in_china
 from jobs.settings import PROJECT
 
 PROBE = """
 import json, sys
+from datetime import timedelta
 from airflow.dag_processing.dagbag import DagBag
 bag = DagBag(sys.argv[1])
 heavy = [name for name in ("pyspark", "great_expectations", "polars") if name in sys.modules]
@@ -22,6 +28,8 @@ dags = {
         "tags": sorted(dag.tags), "owner": dag.owner, "doc": bool(dag.doc_md), "tasks": sorted(dag.task_ids),
         "order": {one: sorted(dag.get_task(one).downstream_task_ids) for one in dag.task_ids},
         "retries": min(task.retries for task in dag.tasks), "catchup": dag.catchup,
+        "waits": getattr(dag.timetable, "run_immediately", None) == timedelta(0),
+        "scheduled": type(dag.timetable).__name__.startswith("Cron"),
     }
     for dag in bag.dags.values()
 }
@@ -80,3 +88,20 @@ def test_what_may_be_public_no_longer_goes_each_night_and_the_site_and_the_feed_
 def test_parsing_imports_no_engine(found: dict) -> None:
     assert "pyspark" not in found["heavy"]
     assert "great_expectations" not in found["heavy"]
+
+
+def test_a_schedule_that_is_new_waits_for_its_next_time() -> None:
+    """By itself Airflow would run what was due up to hours ago, at the least five minutes."""
+    timetable = decode_timetable(encode_timetable(in_china("* * * * *")))
+    before = datetime.now(UTC)
+    first = timetable.next_dagrun_info(
+        last_automated_data_interval=None, restriction=TimeRestriction(None, None, catchup=False)
+    )
+    assert first is not None
+    assert first.run_after > before
+
+
+def test_no_dag_that_is_new_is_due_already(found: dict) -> None:
+    scheduled = {name for name, dag in found["dags"].items() if dag["scheduled"]}
+    assert {"maintenance", "returns", "cases.person", "dataset.civil_affairs__deaths"} <= scheduled
+    assert {name for name in scheduled if not found["dags"][name]["waits"]} == set()
