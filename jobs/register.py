@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+import hashlib
+import json
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -73,6 +75,13 @@ class Register(Model):
         """Return the conflict rule; a keyed register has none."""
         assert isinstance(self.clash_, Clash)
         return self.clash_
+
+    @property
+    def rules(self) -> str:
+        """Return 16 hex digits of everything that decides what the register's rows are: all but what it is called."""
+        called: Any = {"title": True, "description": True, "fields": {name: {"title"} for name in self.fields}}
+        told = self.model_dump(mode="json", exclude=called)
+        return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:16]
 
     @model_validator(mode="after")
     def _keyed(self) -> Register:

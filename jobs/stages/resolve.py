@@ -37,7 +37,7 @@ from jobs.storage.batch_tables import FILE_ROWS
 from jobs.storage.court import Court, case_changes, map_changes
 from jobs.storage.identification import Delivered, Work
 from jobs.storage.keyed import CLAIMS, VERSIONS, WRITTEN, Tables, merge
-from jobs.storage.ledgers import REGISTERS, Claims, Commit, Ledger
+from jobs.storage.ledgers import REGISTERS, RULES, Claims, Commit, Ledger
 from jobs.storage.logs import PART, intervals
 from jobs.storage.spreading import COUNT, spread
 from jobs.storage.tables import Lake
@@ -46,7 +46,8 @@ from jobs.storage.tables import Lake
 def run(lake: Lake, register: str, *, batch: str | None = None) -> list[StageReport]:
     """Bring a register up to date with every accepted batch and decision, withdrawn ones taken out; or return [].
 
-    One commit takes all that waits. A commit that a killed run left planned is finished first, as planned.
+    One commit takes all that waits; where the register's rules have changed since the last one, whoever has claims is
+    folded anew. A commit that a killed run left planned is finished first, as planned.
     `batch` is refused: which batches wait is a matter of the register's own list.
     """
     if register not in lake.catalogue.registers:
@@ -79,10 +80,11 @@ def _next(lake: Lake, ledger: Ledger) -> Commit | None:
     add, remove = sorted(wanted - held), sorted(held - wanted)
     handed_in = set(Court(lake, ledger.register).handed_in()["id"].to_list())
     decisions = sorted(handed_in - ledger.decisions())
-    if not add and not remove and not decisions:
+    rules, before = RULES + lake.catalogue.registers[ledger.register].rules, ledger.rules()
+    if not add and not remove and not decisions and before in ("", rules):
         return None
     number = len(ledger.plans()) + 1
-    return Commit(number, tuple(add), tuple(remove), tuple(decisions))
+    return Commit(number, tuple(add), tuple(remove), (*decisions, rules))
 
 
 def _carry_out(lake: Lake, ledger: Ledger, commit: Commit) -> StageReport:
@@ -119,6 +121,7 @@ class Step:
     commit: Commit
     work: Work
     engine: bool
+    anew: bool  # the rules are others than those of the commit before: nobody's row may stay as it is
 
     def spread(
         self, task: Callable[[Any], pl.DataFrame], parts: Sequence[Any], schema: Mapping[str, Any]
@@ -133,13 +136,14 @@ def _working(lake: Lake, ledger: Ledger, register: Register, commit: Commit) -> 
     """Give a commit a folder for what passes between its steps."""
     changed = [*commit.add, *commit.remove]
     rows = sum(int(lake.judged("conform", dataset).get(batch, {}).get("accepted", 0)) for dataset, batch, _ in changed)
-    engine = lake.much(rows)
+    anew = ledger.rules(commit.number) not in ("", commit.rules)
     known = ledger.snapshot_log() if register.keyed else ledger.claims_log()
+    engine = lake.much(rows + known.rows if anew else rows)
     pieces = -(-(known.rows + rows) // FILE_ROWS) if engine else 1
     parts = tuple(intervals(max(pieces, lake.settings.engine_cores if engine else 1)))
     with lake.workspace(f"resolve-{register.name}-{commit.number}", shared=engine) as folder:
         work = Work(register, dict(lake.catalogue.types), commit.number, folder, parts)
-        yield Step(lake, ledger, commit, work, engine)
+        yield Step(lake, ledger, commit, work, engine, anew)
 
 
 def _merge(step: Step) -> int:
@@ -162,8 +166,8 @@ def _merge(step: Step) -> int:
 
 
 def _fewer(step: Step, claims: Claims) -> dict[str, pl.LazyFrame]:
-    """Return the claims that leave with a commit, and those of snapshots whose silence it changes."""
-    found = {}
+    """Return the claims that leave with a commit, and those of snapshots whose silence it changes; or all."""
+    found = {"anew": claims.log.scan()} if step.anew else {}
     if step.commit.remove:
         batches = [(dataset, batch) for dataset, batch, _ in step.commit.remove]
         gone = pl.LazyFrame(batches, schema=["_dataset", "_batch_id"], orient="row")
@@ -208,7 +212,7 @@ def _touched(step: Step, court: Court, claims: Claims) -> pl.DataFrame:
     """Return the keys a commit touches: of claims that come or go, of their records' other claims, of decisions."""
     ledger, commit, work = step.ledger, step.commit, step.work
     for name, rows in _fewer(step, claims).items():
-        tasks.touch(rows.collect(), work, name)
+        tasks.touch(rows.select(*tasks.RECORD, "_alike").collect(engine="streaming"), work, name)
     if ledger.correctable:
         tasks.touch(tasks.sharing_records(claims.all(), work), work, "shared")
     decided = court.handed_in().filter(pl.col("id").is_in(list(commit.decisions)))
@@ -304,7 +308,7 @@ def _account(
         "resolve", ledger.register, f"commit-{commit.number}", seconds=time.monotonic() - started,
         extra={
             "batches": [batch for _, batch, _ in commit.add], "withdrawn": [batch for _, batch, _ in commit.remove],
-            "decisions": len(commit.decisions), "versions": versions, **living, "cases": states,
+            "decisions": len(commit.decided), "versions": versions, **living, "cases": states,
             "table": layers.asset_name(Layer.REGISTERS, ledger.register),
         },
     )

@@ -33,6 +33,7 @@ COMMITS = {
     "recorded_at": pl.Datetime("us", "UTC"),
 }
 OPENS, OPENING = 1, "opening:"  # the commit that opens a register, and how it names its files' digest
+RULES = "rules:"  # how a commit names the digest of the rules it folds by, among its decisions
 Consumed = tuple[str, str, str]  # dataset, batch, fingerprint of the contract that conformed it
 
 
@@ -49,6 +50,16 @@ class Commit:
     def opens(self) -> bool:
         """Tell whether it fills the register with rows from elsewhere; `decisions` names what they are."""
         return self.number == OPENS and any(one.startswith(OPENING) for one in self.decisions)
+
+    @property
+    def decided(self) -> tuple[str, ...]:
+        """Return the decisions of people that it takes up."""
+        return tuple(one for one in self.decisions if not one.startswith((OPENING, RULES)))
+
+    @property
+    def rules(self) -> str:
+        """Return the digest of the rules it folds by; none of a commit that is older than their being named."""
+        return next((one for one in self.decisions if one.startswith(RULES)), "")
 
 
 @dataclass(frozen=True)
@@ -109,6 +120,11 @@ class Ledger:
     def decisions(self) -> set[str]:
         """Return the decisions taken up by done commits."""
         return {one for commit, done in self.plans() if done for one in commit.decisions}
+
+    def rules(self, before: int | None = None) -> str:
+        """Return the digest of the rules by which the last done commit (before one) folded; none where none says."""
+        found = [one.rules for one, done in self.plans() if done and (before is None or one.number < before)]
+        return next((one for one in reversed(found) if one), "")
 
     def write_commit(self, commit: Commit, state: str) -> None:
         """Append one line to the commits: `planned` before the tables change, `done` after."""
