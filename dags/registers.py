@@ -31,9 +31,7 @@ def register_dag(catalogue: Catalogue, name: str) -> DAG:
     with DAG(
         dag_name("register", name),
         schedule=reduce(or_, [Asset(name=one, uri=asset_uri(one)) for one in feeding], decisions),
-        catchup=False,
-        max_active_runs=1,
-        tags=["register"], default_args=RETRIES,
+        catchup=False, max_active_runs=1, tags=["register"], default_args=RETRIES,
         doc_md=f"**{title.zh} · {title.en}**\n\nFed by: {', '.join(feeding)}. Unless it is keyed, what contradicts is "
         f"held: `lake cases --register {name}`. Also takes out what was withdrawn, and takes up decisions.",
     ) as dag:
