@@ -38,8 +38,8 @@ _MISSING = {"phone": 0.10, "insured": 0.08, "marital": 0.05, "address": 0.02}
 
 def generate(out: Path, register: int, changes: int, cores: int = 2) -> None:
     """Write a data set of so many people and change rows to a new or empty folder; raise RequestError for another."""
-    if register < 1 or changes < len(DEPARTMENTS):
-        raise RequestError("a data set needs a register and changes.", remedy="ask for more rows.")
+    if register < 1 or changes < 0:
+        raise RequestError("a data set needs a register.", remedy="ask for more rows.")
     if out.exists() and any(out.iterdir()):
         raise RequestError("the folder is not empty.", where=str(out), remedy="name another.")
     out.mkdir(parents=True, exist_ok=True)
@@ -48,7 +48,7 @@ def generate(out: Path, register: int, changes: int, cores: int = 2) -> None:
     _write(out / "register", register, cores, lambda start, end: register_rows(people, start, end))
     tables.as_table(out / "register")
     for number, (name, part) in enumerate(SHARES.items()):
-        rows = max(1, int(changes * part))
+        rows = max(int(changes * part), int(changes > number))  # of a few changes everybody has some
 
         def made(start: int, end: int, name: str = name, salt: int = number + 1, rows: int = rows) -> pl.DataFrame:
             return change_rows(people, name, salt, start, end, rows, changes)
@@ -66,7 +66,7 @@ def _write(folder: Path, rows: int, cores: int, made: Callable[[int, int], pl.Da
         )
 
     with ThreadPoolExecutor(cores) as pool:
-        list(pool.map(part, range(0, rows, PART_ROWS)))
+        list(pool.map(part, range(0, max(rows, 1), PART_ROWS)))
 
 
 def register_rows(people: Population, start: int, end: int) -> pl.DataFrame:

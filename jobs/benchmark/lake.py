@@ -28,6 +28,7 @@ from jobs.benchmark.rules import BATCH_AT, DEPARTMENTS, EXPORTING, FIELDS, HISTO
 from jobs.layers import Layer
 from jobs.privacy.keyring import secret
 from jobs.registers.keys import entity_ids
+from jobs.sets.tickets import REJECTED
 from jobs.settings import Settings
 from jobs.stages import conform, land, load, open_register, resolve
 from jobs.storage import engine as server
@@ -199,7 +200,7 @@ def _rejected(lake: Lake) -> pl.DataFrame:
     order = list(RULES)
     found = []
     for dataset, code in SOURCES.items():
-        rows = lake.scan(Layer.QUARANTINE, dataset).select("_cells", "_reasons").collect()
+        rows = lake.scan(Layer.QUARANTINE, dataset, absent=REJECTED).select("_cells", "_reasons").collect()
         cells = rows["_cells"].str.json_decode(pl.Struct({"rec_id": pl.String, "raw_id": pl.String})).struct.unnest()
         rules = rows["_reasons"].list.eval(pl.element().str.split(".").list.last())
         first = [RULES[min(told, key=order.index)] for told in rules.to_list()]

@@ -45,13 +45,16 @@ def plot(documents: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _chart(points: Sequence[Point], axis: str, colours: Mapping[str, str], shift: int) -> str:
-    """Return one chart with both axes logarithmic, as sizes and seconds span several powers of ten."""
+    """Return one chart with both axes logarithmic, as sizes and seconds span several powers of ten.
+
+    An empty batch stands where one of a single row does.
+    """
     drawn = [f'<text x="{_LEFT}" y="20" font-weight="bold">seconds by {axis}</text>']
     if points:
-        sizes, times = _ends([size for _, size, *_ in points]), _ends([seconds for *_, seconds in points])
+        sizes, times = _ends([max(size, 1.0) for _, size, *_ in points]), _ends([seconds for *_, seconds in points])
 
         def x(size: float) -> float:
-            return _LEFT + (log10(size) - sizes[0]) / (sizes[1] - sizes[0]) * (_WIDE - _LEFT - _RIGHT)
+            return _LEFT + (log10(max(size, 1.0)) - sizes[0]) / (sizes[1] - sizes[0]) * (_WIDE - _LEFT - _RIGHT)
 
         def y(seconds: float) -> float:
             return _TALL - _FOOT - (log10(seconds) - times[0]) / (times[1] - times[0]) * (_TALL - _FOOT - _TOP)

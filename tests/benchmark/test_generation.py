@@ -93,3 +93,11 @@ def test_a_batch_may_be_larger_than_the_register(tmp_path: Path) -> None:
     generate(tmp_path / "data", 10, 3_000)
     assert _read(tmp_path / "data", "register").height == 10
     assert sum(_read(tmp_path / "data", name).height for name in EXTRACTS) == 3_000
+
+
+@pytest.mark.parametrize("changes", [0, 1, 2])
+def test_a_batch_may_be_empty_or_of_a_row_or_two(tmp_path: Path, changes: int) -> None:
+    generate(tmp_path / "data", 10, changes)
+    extracts = [_read(tmp_path / "data", name) for name in EXTRACTS]
+    assert sum(one.height for one in extracts) == changes
+    assert all("raw_id" in one.columns for one in extracts)

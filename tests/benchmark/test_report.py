@@ -86,6 +86,13 @@ def test_a_picture_of_nothing_is_still_a_picture() -> None:
     assert ElementTree.fromstring(plot([])).tag.endswith("svg")
 
 
+def test_an_empty_batch_has_its_place_in_the_picture() -> None:
+    taken = [{"engine": "lake", "seconds": {"to_merged": 1.5}}]
+    runs = [{"data": {"register": 1_000, "changes": changes}, "engines": taken} for changes in (0, 1_000)]
+    charts = ElementTree.fromstring(plot(runs)).findall("{http://www.w3.org/2000/svg}g")
+    assert [len(chart.findall("{http://www.w3.org/2000/svg}circle")) for chart in charts] == [2, 2]
+
+
 def test_an_engine_that_fails_or_is_not_there_is_a_row_that_says_so(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

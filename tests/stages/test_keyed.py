@@ -113,6 +113,17 @@ def test_a_register_is_opened_fed_and_answers(tmp_path: Path, settings: Settings
         assert resolve.run(lake, "person") == []
 
 
+def test_a_day_without_news_is_taken_and_changes_nobody(tmp_path: Path, settings: Settings) -> None:
+    with Lake.open(at(settings, tmp_path / "lake")) as lake:
+        open_register.run(lake, "person", [old_register(tmp_path)])
+        before = state(lake)
+        deliver(lake, "ps/extract", tmp_path / "ps", [])
+        (report,) = resolve.run(lake, "person")
+        assert (report.extra["entities"], report.extra["versions"]) == (2, {})
+        assert state(lake).equals(before)
+        assert resolve.run(lake, "person") == []
+
+
 @pytest.mark.parametrize("order", [["ps", "ca", "hi"], ["hi", "ca", "ps"], ["ca", "ps", "hi"]])
 def test_any_order_of_deliveries_gives_the_same_register(tmp_path: Path, settings: Settings, order: list[str]) -> None:
     lakes = []
