@@ -202,6 +202,7 @@ def with_absences(claims: pl.LazyFrame, snapshots: pl.DataFrame) -> pl.LazyFrame
     return pl.concat([claims, withdrawn.drop("_next_batch", "_next_on")])
 
 
+_SEPARATOR = "\x1f"  # the ASCII unit separator
 RECORD_ORDER = ("_as_of", "_delivered_on", "_batch_id", "_source_row", "_key_id")
 
 
@@ -217,7 +218,7 @@ def _near(
         for name in (register.clash.name, register.clash.former)
         if name in link.fields
     ]
-    nothing = pl.Series("_near", [[]] * rows.height, pl.List(pl.String))
+    nothing = pl.Series("_near", [[]], pl.List(pl.String)).new_from_index(0, rows.height)
     return pl.DataFrame([nothing, *marks]).select(pl.concat_list(pl.all()).alias("_near")).to_series()
 
 
@@ -241,23 +242,25 @@ def compared(register: Register) -> list[str]:
 
 def mark(texts: Sequence[object], register_key: bytes) -> str:
     """Return a keyed fingerprint of values: 32 hex digits of BLAKE2b (RFC 7693) with the register's key."""
-    text = "\x1f".join("" if one is None else str(one) for one in texts)
+    return _fingerprint(_SEPARATOR.join("" if one is None else str(one) for one in texts), register_key)
+
+
+def _fingerprint(text: str, register_key: bytes) -> str:
     return hashlib.blake2b(text.encode(), key=register_key, digest_size=16).hexdigest()
 
 
 def _marks(rows: pl.DataFrame, fields: Sequence[str], register_key: bytes, name: str, *, partial: bool) -> pl.Series:
-    """Return fingerprints over fields of rows; unless `partial`, null where any of them is absent."""
-    texts = rows.select(pl.col(field).cast(pl.String) for field in fields)
+    """Return fingerprints (`mark`) over fields of rows; unless `partial`, null where any of them is absent."""
+    values = [pl.col(field).cast(pl.String) for field in fields]
+    absent = pl.lit(value=False) if partial else pl.any_horizontal(one.is_null() for one in values)
     if partial:  # claims with different whole credit codes are different evidence
         codes = pl.col("_keys").list.eval(pl.element().struct.field("kind") + ":" + pl.element().struct.field("id"))
-        wholes = codes.list.eval(pl.element().filter(pl.element().str.starts_with("credit_code:"))).list.join("|")
-        texts = texts.with_columns(rows.select(wholes.alias("_wholes")))
-    distinct = texts.unique()
-    marks = [
-        mark([*fields, *row], register_key) if partial or None not in row else None for row in distinct.iter_rows()
-    ]
-    table = distinct.with_columns(pl.Series(name, marks, pl.String))
-    return texts.join(table, on=texts.columns, how="left", nulls_equal=True, maintain_order="left")[name]
+        values.append(codes.list.eval(pl.element().filter(pl.element().str.starts_with("credit_code:"))).list.join("|"))
+    told = [*(pl.lit(field) for field in fields), *(value.fill_null("") for value in values)]
+    text = pl.when(~absent).then(pl.concat_str(told, separator=_SEPARATOR)).alias(name)
+    texts = rows.select(text)[name].to_list()
+    marks = [None if one is None else _fingerprint(one, register_key) for one in texts]
+    return pl.Series(name, marks, pl.String)
 
 
 def _names_written(rows: pl.DataFrame, register: Register) -> pl.DataFrame:

@@ -1,4 +1,4 @@
-"""Delimited text a block at a time: by Arrow's parser where there is no quote, by the csv module where there are.
+"""Delimited text a block at a time: by Arrow's parser where quotes only enclose cells, else by the csv module.
 
 Only where the result is beyond doubt the one of reading line by line: anything odd in a block leaves it to that.
 """
@@ -32,6 +32,9 @@ class Columns:
         self.dialect, self.frame, self.names = Dialect(source), frame, names
         self.wanted = [n for n, name in enumerate(names) if name in frame.layout.columns]
         self.places = [*self.wanted, *frame.nameless]  # what is read: nothing may stand in a column without a name
+        quote, delimiter = re.escape(self.dialect.quote), re.escape(self.dialect.delimiter)
+        # From a quote on, which is soon found; only then is looked at what stands before it.
+        self.enclosed = re.compile(rf"{quote}(?<=[{delimiter}\n]{quote})[^{quote}\n]*{quote}(?=[{delimiter}\n])")
 
     def sound(self, block: Block, limits: Limits) -> list[Record | Sound] | None:
         """Return a block's records, the ragged ones last, or None for a block to be read line by line."""
@@ -51,7 +54,7 @@ class Columns:
             rows, text = rows[filled], "\n".join(lines[n] for n in filled)
         if not len(rows):
             return []
-        found = self._unquoted(text) if plain else self._quoted(text, len(rows))
+        found = self._parsed(text) if plain else self._quoted(text, len(rows))
         if found is None:
             return None
         read, ragged = found
@@ -68,7 +71,7 @@ class Columns:
         taken = (self.frame.take(int(rows[place]), cells, line) for place, cells, line in ragged)
         return records + [record for record in taken if record is not None]
 
-    def _unquoted(self, text: str) -> tuple[list[pa.Array], Ragged] | None:
+    def _parsed(self, text: str, quote: str | None = None) -> tuple[list[pa.Array], Ragged] | None:
         ragged: Ragged = []
 
         def keep(row: pcsv.InvalidRow) -> str:
@@ -83,7 +86,7 @@ class Columns:
                 io.BytesIO(data),
                 pcsv.ReadOptions(use_threads=False, block_size=len(data) + 1, column_names=names),
                 pcsv.ParseOptions(
-                    delimiter=self.dialect.delimiter, quote_char=False, newlines_in_values=False,
+                    delimiter=self.dialect.delimiter, quote_char=quote or False, newlines_in_values=False,
                     invalid_row_handler=keep,
                 ),
                 pcsv.ConvertOptions(
@@ -96,6 +99,10 @@ class Columns:
         return [column.combine_chunks() for column in table.columns], ragged
 
     def _quoted(self, text: str, count: int) -> tuple[list[pa.Array], Ragged] | None:
+        if self.dialect.quote and 2 * len(self.enclosed.findall(f"\n{text}")) == text.count(self.dialect.quote):
+            found = self._parsed(text, self.dialect.quote)
+            if found is not None and not found[1]:  # a ragged line's cells are not where its delimiters are
+                return found
         lines = text.split("\n")[:count]
         reader = csv.reader(lines, delimiter=self.dialect.delimiter, quotechar=self.dialect.quote, strict=True)
         try:
