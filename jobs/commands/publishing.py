@@ -190,32 +190,48 @@ def withdraw(
 
 
 def _withdraw_due(by: str, *, json: bool) -> None:
-    """List the versions that must be gone today, and withdraw them where somebody says so."""
-    from jobs.errors import LakeError
+    """List the versions that must be gone today, and withdraw them where somebody says so.
+
+    What fails stops nothing else: all that could be done is printed and shown on the site before it is told.
+    """
+    from jobs.errors import LakeError, together
     from jobs.releases import periods
     from jobs.stages import expire
     from jobs.storage.tables import Lake
 
     with Lake.open() as lake:
-        failed: list[LakeError] = []
-        found = periods.due(lake, periods.today(), failed)
-        rows = [
-            {"dataset": name, "version": version, "status": "withdrawn" if by else "due", "reason": reason}
-            for (name, reason), some in found.items() for version in some
-        ]
+        day, failed = periods.today(), list[LakeError]()
+        rows = []
         if by:
             with progress("withdrawing what is due"):
-                expire.run(lake, by=by)
+                try:
+                    reports = expire.run(lake, day=day, by=by)
+                except LakeError as error:
+                    reports, failed = error.reports, error.errors
+            rows = [
+                _expired(one.dataset, version, "withdrawn", one.notes[0])
+                for one in reports if one.outcome == "retracted" for version in one.batch.split()
+            ]
+        if failed or not by:  # what is due still
+            left = periods.due(lake, day, [] if by else failed)
+            rows += [_expired(name, one, "due", why) for (name, why), versions in left.items() for one in versions]
         if json:
             emit(rows)
         elif rows:
             table(rows, ("dataset", "version", "status", "reason"))
         else:
             say("no version is due.")
+        if by:
+            try:
+                show_on_site(lake)
+            except LakeError as error:
+                failed += error.errors
         if failed:
-            raise failed[0]
-        if by and rows:
-            show_on_site(lake)
+            raise together(failed)
+
+
+def _expired(name: str, version: str, status: str, reason: str) -> dict[str, str]:
+    return {"dataset": name, "version": version, "status": status, "reason": reason}
 
 
 def export(

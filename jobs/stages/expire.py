@@ -9,10 +9,11 @@ from datetime import date
 
 from jobs import layers
 from jobs.batch import StageReport
-from jobs.errors import LakeError
+from jobs.errors import LakeError, together
 from jobs.releases import announcement, listing, periods, withdrawal
 from jobs.stages import publish
 from jobs.storage.tables import Lake
+from jobs.storage.translation import unexpected
 
 RULE = "schemas/periods.yaml"
 
@@ -22,21 +23,23 @@ def run(lake: Lake, *, day: date | None = None, by: str = RULE) -> list[StageRep
 
     The signed statement names the reason and `by`, the rule unless a person asks for it. A second run on the same day
     finds nothing; a withdrawal that was killed, this stage's or a person's, is ended first. A dataset that fails stops
-    no other: raises the first of their LakeErrors when all others are done.
+    no other: when all others are done and what programs go by is current, raises all of their LakeErrors `together`,
+    with the `reports` of what was withdrawn.
     """
     on, failed = day or periods.today(), list[LakeError]()
     reports = []
     for name in _left(lake):
-        with _collected(failed), lake.writing(f"open.{layers.slug(name)}"):
+        with _collected(failed, name), lake.writing(f"open.{layers.slug(name)}"):
             withdrawal.finish(lake.objects, name)
     for (name, reason), versions in periods.due(lake, on, failed).items():
-        with _collected(failed):
+        with _collected(failed, name):
             reports.append(_withdrawn(lake, name, versions, reason, by))
-    with _collected(failed):
+    with _collected(failed, None):
         announcement.enter(lake)
     if failed:
-        failed[0].reports = reports
-        raise failed[0]
+        error = together(failed)
+        error.reports = reports
+        raise error
     return reports or [StageReport("expire", "lake", on.isoformat(), "known", notes=["no version is due"])]
 
 
@@ -48,7 +51,7 @@ def _left(lake: Lake) -> list[str]:
 
 def _withdrawn(lake: Lake, name: str, versions: Sequence[str], reason: str, by: str) -> StageReport:
     started = time.monotonic()
-    touched = publish.withdraw(lake, name, versions, reason=reason, by=by)
+    touched = publish.take_back(lake, name, versions, reason=reason, by=by)
     report = StageReport(
         "expire", name, " ".join(versions), "retracted", notes=[reason],
         extra={"versions": list(versions), "touched": [one.version for one in touched]},
@@ -59,8 +62,10 @@ def _withdrawn(lake: Lake, name: str, versions: Sequence[str], reason: str, by: 
 
 
 @contextmanager
-def _collected(failed: list[LakeError]) -> Iterator[None]:
+def _collected(failed: list[LakeError], name: str | None) -> Iterator[None]:
     try:
         yield
     except LakeError as error:
         failed.append(error)
+    except Exception as error:  # its text may quote a cell
+        failed.append(LakeError(unexpected(error), dataset=name, layer="open", remedy="run again, or report it."))

@@ -109,13 +109,16 @@ def withdraw(lake: Lake, name: str, versions: Sequence[str], *, reason: str, by:
 
     Raises RequestError for a version that is not there, or without a reason; nothing is withdrawn then.
     """
-    with lake.writing(f"open.{layers.slug(name)}"):
-        signer, now = Signer.open(lake.objects, lake.settings.signature), datetime.now(UTC)
-        touched = withdrawal.withdraw(
-            lake.objects, name, versions, reason=reason, by=by, now=now, signer=signer
-        )
+    touched = take_back(lake, name, versions, reason=reason, by=by)
     announcement.enter(lake)
     return touched
+
+
+def take_back(lake: Lake, name: str, versions: Sequence[str], *, reason: str, by: str) -> list[listing.Released]:
+    """Withdraw released versions as `withdraw` does, and leave it to the caller to tell the world."""
+    with lake.writing(f"open.{layers.slug(name)}"):
+        signer, now = Signer.open(lake.objects, lake.settings.signature), datetime.now(UTC)
+        return withdrawal.withdraw(lake.objects, name, versions, reason=reason, by=by, now=now, signer=signer)
 
 
 def preview(lake: Lake, name: str, *, day: date | None = None) -> dict[str, Any]:
