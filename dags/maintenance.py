@@ -38,11 +38,11 @@ with DAG(
         return site()
 
     @task(task_id="announce", trigger_rule="none_failed")
-    def announce() -> None:
+    def announce(built: dict[str, object] | None) -> None:
         """Tell the feed's readers, now that the pages are there."""
         from jobs.operation.tasks import announced
 
-        announced()
+        announced(built)
 
     @task(task_id="scan", trigger_rule="all_done")
     def scan() -> list[dict[str, object]]:
@@ -52,4 +52,6 @@ with DAG(
         return perform("scan")
 
     maintain() >> scan()
-    expire() >> build_site() >> announce()  # of its own: what must be gone today waits for no housekeeping
+    built = build_site()
+    expire() >> built  # of its own: what must be gone today waits for no housekeeping
+    announce(built)

@@ -45,6 +45,11 @@ def slug(dataset: str) -> str:
     return dataset.replace("/", "__")
 
 
+def dataset_of(slug: str) -> str:
+    """Return the dataset whose slug this is."""
+    return slug.replace("__", "/", 1)
+
+
 def table_path(layer: Layer, name: str) -> PurePosixPath:
     """Return the folder of a table below the lake's root, such as `silver/civil_affairs__deaths`."""
     return PurePosixPath(layer.value, slug(name))

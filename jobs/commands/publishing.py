@@ -107,21 +107,25 @@ def _rebuild(name: str, version: str, json: bool) -> None:
 
 
 def releases(json: AsJson = False) -> None:
-    """List every release: dataset, version, rows, smallest group, status, path.
+    """List every release: dataset, version, rows, smallest group, status, path; one that is damaged ends with 1.
 
     Example: lake releases
     """
+    from jobs.errors import LakeError, together
     from jobs.releases import listing
     from jobs.storage.tables import Lake
 
     with Lake.open() as lake:
-        rows = listing.releases(lake)
+        damaged: list[LakeError] = []
+        rows = listing.releases(lake, damaged)
     if json:
         emit(rows)
     elif rows:
         table(rows, list(rows[0]))
     else:
         say("nothing was released yet.")
+    if damaged:
+        raise together(damaged)
 
 
 def diff(

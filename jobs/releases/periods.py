@@ -64,11 +64,15 @@ def due(lake: Lake, day: date, failed: list[LakeError] | None = None) -> Mapping
 
     A version goes whole when the time in public of one of its rows is over, as it was reckoned or by the rules as they
     now stand, when repair was granted for one, and when that cannot be told. Where what a version was made from is
-    gone, any repaired row of its dataset counts as one of its own. Each is judged by itself: a table that could not be
-    read now is one of the errors `failed`; without that list it is raised.
+    gone, any repaired row of its dataset counts as one of its own. Each is judged by itself: a version that is damaged
+    and a table that could not be read now are errors in `failed`; without that list the first is raised.
     """
     found: dict[tuple[str, str], list[str]] = {}
-    for one in (one for zone in layers.ZONES for one in listing.everything(lake.objects, zone)):
+    damaged: list[listing.Damaged] | None = None if failed is None else []
+    there = [one for zone in layers.ZONES for one in listing.everything(lake.objects, zone, damaged)]
+    if failed is not None:
+        failed += damaged or []
+    for one in there:
         if one.withdrawn:
             continue
         try:

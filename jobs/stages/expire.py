@@ -45,7 +45,7 @@ def run(lake: Lake, *, day: date | None = None, by: str = RULE) -> list[StageRep
 
 def _left(lake: Lake) -> list[str]:
     """Return the datasets of which statements of withdrawal are there, and perhaps files they took away."""
-    everything = (one for zone in layers.ZONES for one in listing.everything(lake.objects, zone))
+    everything = (one for zone in layers.ZONES for one in listing.everything(lake.objects, zone, []))
     return sorted({one.dataset for one in everything if one.withdrawals})
 
 
