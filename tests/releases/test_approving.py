@@ -151,7 +151,8 @@ def test_a_failure_nobody_foresaw_is_retried_and_quotes_no_cell(second, airflow_
         tasks.previewed(NAME)
     assert not isinstance(told.value, airflow_says.AirflowFailException)
     assert "张三丰" not in str(told.value)
-    second.objects.write(listing.latest(second.objects, NAME).path / "attestation.json", "张三丰".encode())
+    statement = listing.latest(second.objects, NAME).path / "withdrawal-1.json"
+    second.objects.write(statement, json.dumps({"statement": {"reason": "张三丰"}}).encode())
     for task, said in (
         (tasks.announced, "feed: unexpected"),
         (lambda: tasks.withdrawing(NAME, "1.0.0", "a wrong file"), f"withdraw {NAME}: unexpected"),
