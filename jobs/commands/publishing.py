@@ -225,6 +225,9 @@ def _withdraw_due(by: str, *, json: bool) -> None:
             table(rows, ("dataset", "version", "status", "reason"))
         else:
             say("no version is due.")
+        gone = dict.fromkeys(row["dataset"] for row in rows if row["status"] == "withdrawn")
+        for name in expire.to_offer(lake, gone):
+            say(f"{name}: what of it may be public still is offered by `lake release {name} --by WHO`.")
         if by:
             try:
                 show_on_site(lake)

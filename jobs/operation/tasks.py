@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import date
+from datetime import date, datetime
 from importlib import import_module
 from typing import Any
 
@@ -219,6 +219,28 @@ def announced(built: Mapping[str, Any] | None = None) -> None:
         raise AirflowException(f"feed: {unexpected(error)}") from None  # its text may quote a cell
     if errors := dict.fromkeys([*(built or {}).get("errors", ()), *lost]):
         raise AirflowFailException(" ".join(errors))
+
+
+def offered_again(since: datetime) -> list[str]:
+    """Return the DAGs that offer anew what of a dataset may be public still, where expiry took it back since a moment.
+
+    Also of those that were withdrawn before expiry failed with another.
+    """
+    from airflow.sdk.exceptions import AirflowException
+
+    from jobs.layers import dag_name
+    from jobs.stages import expire
+    from jobs.storage.tables import Lake
+    from jobs.storage.translation import unexpected
+
+    try:
+        with Lake.open() as lake:
+            found = expire.to_offer(lake, expire.withdrawn_since(lake, since))
+    except LakeError as error:
+        raise AirflowException(str(error)) from None
+    except Exception as error:
+        raise AirflowException(f"expire: {unexpected(error)}") from None  # its text may quote a cell
+    return [dag_name("open", name) for name in found]
 
 
 def waiting_cases(register: str, limit: int) -> list[str]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import date
+from datetime import date, datetime
+
+import polars as pl
 
 from jobs import layers
 from jobs.batch import StageReport
@@ -41,6 +43,26 @@ def run(lake: Lake, *, day: date | None = None, by: str = RULE) -> list[StageRep
         error.reports = reports
         raise error
     return reports or [StageReport("expire", "lake", on.isoformat(), "known", notes=["no version is due"])]
+
+
+def withdrawn_since(lake: Lake, moment: datetime) -> list[str]:
+    """Return the datasets of which this stage withdrew versions since a moment."""
+    runs = lake.runs().filter(pl.col("recorded_at") >= moment, stage="expire", outcome="retracted")
+    return sorted(set(runs["dataset"]))
+
+
+def to_offer(lake: Lake, names: Iterable[str]) -> list[str]:
+    """Return which of some datasets have lost their newest version and are still to be open by their contracts.
+
+    What of their rows may be public still is offered by the next release; a person approves it as any other.
+    """
+    found = []
+    for name in names:
+        contract = lake.catalogue.contracts.get(name)
+        last = listing.versions(lake.objects, name, [])[-1:]
+        if contract is not None and contract.release is not None and all(one.withdrawn for one in last):
+            found.append(name)
+    return found
 
 
 def _left(lake: Lake) -> list[str]:
