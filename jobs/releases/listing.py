@@ -154,9 +154,9 @@ def versions(objects: Store, dataset: str, damaged: list[Damaged] | None = None)
     return sorted(found, key=lambda one: version_key(one.version))
 
 
-def latest(objects: Store, dataset: str) -> Released | None:
-    """Return a dataset's newest release, withdrawn or not; None before the first."""
-    found = versions(objects, dataset)
+def latest(objects: Store, dataset: str, zone: Layer | None = None) -> Released | None:
+    """Return a dataset's newest release, in one zone or in all, withdrawn or not; None before the first."""
+    found = [one for one in versions(objects, dataset) if zone in (None, one.zone)]
     return found[-1] if found else None
 
 

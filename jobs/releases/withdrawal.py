@@ -43,7 +43,8 @@ def withdraw(
             continue
         at = now.isoformat(timespec="seconds").replace("+00:00", "Z")
         statement: dict[str, Any] = {
-            "format": WITHDRAWAL, "dataset": dataset, "manifest_sha256": one.manifest_sha256, "versions": gone,
+            "format": WITHDRAWAL, "dataset": dataset, "manifest_sha256": one.manifest_sha256,
+            "versions": [other.version for other in chosen if other.zone is one.zone],  # no other zone is told of
             "files": files, "reason": reason, "by": by, "at": at,
         }
         sealed = canonical({"statement": statement, "signature": signer.sign(canonical(statement))})

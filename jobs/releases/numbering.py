@@ -1,0 +1,31 @@
+"""Which number a release gets, where its dataset may have lain in other zones before."""
+
+from __future__ import annotations
+
+from jobs import layers
+from jobs.releases import listing
+from jobs.releases.build import Draft
+from jobs.releases.versions import next_version, version_key
+from jobs.storage.objects import Store
+
+
+def numbered(objects: Store, made: Draft) -> tuple[str, list[str]]:
+    """Return the version a draft has and what it breaks; after a withdrawn version there is always a new one.
+
+    A dataset's versions are numbered together in all zones. What it breaks is told by the last one of its own zone, of
+    which alone its readers know.
+    """
+    contract = made.contract
+    assert contract.release is not None
+    before, zone = listing.versions(objects, contract.name), layers.zone(contract.release.mode)
+    own = [one for one in before if one.zone is zone]
+    about = made.documents, made.terms, made.content
+    version, breaking = next_version(own[-1].manifest if own else None, *about)
+    if own and not own[-1].withdrawn and version == own[-1].version:
+        return version, []
+    # Whatever breaks readers of the zone's last version broke those of some version since: the number says it, too.
+    version, _ = next_version(before[-1].manifest if before else None, *about)
+    if before and version == before[-1].version:
+        major, minor, patch = version_key(version)
+        version = f"{major}.{minor}.{patch + 1}"
+    return version, breaking
