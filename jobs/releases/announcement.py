@@ -1,7 +1,8 @@
-"""Tell whom it concerns what is released: what programs go by, then, when the site shows it, the feed and the site map.
+"""Tell whom it concerns what is released: what programs go by, then, when the site shows it, feed and site map.
 
-Each zone tells of its own releases alone: the open one of what is public. All of it is derived from the releases, so
-that a run killed before this loses nothing: the next one catches up. Where nothing is new, nothing is written.
+Each zone tells of its own releases alone, in its own words: the open one of what is public, with a site map. All of it
+is derived from the releases, so that a run killed before this loses nothing: the next one catches up. Where nothing is
+new, nothing is written.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from jobs.layers import Layer
 from jobs.releases import listing, log
 from jobs.releases.formats import json_bytes
 from jobs.releases.listing import Damaged, Released
-from jobs.releases.metadata.portal import news_files, portal_files
+from jobs.releases.metadata.portal import SITE_MAP, news_files, portal_files
 from jobs.releases.signing import Signer
 
 if TYPE_CHECKING:
@@ -33,9 +34,10 @@ def enter(lake: Lake) -> None:
         key = {"algorithm": signer.algorithm, "public_key": signer.public.hex(), "fingerprint": signer.fingerprint}
         for zone, releases, damaged in _zones(lake):
             log.append(lake.objects, zone, releases, signer)
-            address = layers.zone_address(lake.settings.portal, zone)
-            _write(lake, zone, {"key.json": json_bytes(key), **portal_files(releases, address, _known(damaged))})
-            nothing = news_files([], address)
+            address, mode = layers.zone_address(lake.settings.portal, zone), layers.mode(zone)
+            files = portal_files(releases, address, _known(damaged), mode)
+            _write(lake, zone, {"key.json": json_bytes(key), **files})
+            nothing = news_files([], address, mode=mode)
             _write(lake, zone, {
                 name: data for name, data in nothing.items() if not lake.objects.exists(f"{zone}/{name}")
             })
@@ -50,7 +52,9 @@ def announce(lake: Lake) -> list[Damaged]:
     with lake.writing("open"):
         for zone, releases, damaged in _zones(lake):
             address = layers.zone_address(lake.settings.portal, zone)
-            _write(lake, zone, news_files(releases, address, _known(damaged)))
+            _write(lake, zone, news_files(releases, address, _known(damaged), layers.mode(zone)))
+            if zone is not Layer.OPEN:
+                lake.objects.remove(f"{zone}/{SITE_MAP}")  # earlier code made one
             found += damaged
     return found
 

@@ -29,7 +29,7 @@ from jobs.portal.serve import serving
 from jobs.releases import formats, listing
 from jobs.releases.fetching import fetch
 from jobs.releases.metadata.entry import CYCLES, THEMES_EN, Entry, cycle
-from jobs.releases.metadata.portal import portal_files
+from jobs.releases.metadata.portal import news_files, portal_files
 from jobs.releases.metadata.rdf import Graph, Iri, Literal, json_ld, turtle
 from jobs.releases.verify import verify
 
@@ -270,7 +270,7 @@ def test_the_card_says_the_same_in_both_languages(release):
         assert "open-data@health.example.gov" in text
 
 
-def test_feed_and_site_map_are_well_formed_and_complete(portal):
+def test_feed_and_site_map_are_well_formed_and_complete(portal, three_versions):
     atom = {"a": "http://www.w3.org/2005/Atom"}
     feed = ElementTree.parse(portal / "feed.atom").getroot()
     assert all(feed.find(f"a:{name}", atom) is not None for name in ("id", "title", "updated", "author"))
@@ -278,9 +278,16 @@ def test_feed_and_site_map_are_well_formed_and_complete(portal):
     assert len(entries) == 3
     for entry in entries:
         assert all(entry.findtext(f"a:{name}", namespaces=atom) for name in ("id", "title", "updated", "summary"))
-    pages = [one.text for one in ElementTree.parse(portal / "sitemap.xml").getroot().iter() if one.tag.endswith("loc")]
+    assert [one.find("a:link", atom).attrib["href"] for one in entries] == [
+        f"https://open-data.example.gov/controlled/health__visits/{version}/README.md" for version in
+        ("1.0.2", "1.0.1", "1.0.0")
+    ]  # there is no site
+    released = listing.everything(three_versions.objects, Layer.CONTROLLED)
+    opened = news_files(released, "https://open-data.example.gov/")
+    pages = [one.text for one in ElementTree.fromstring(opened["sitemap.xml"]).iter() if one.tag.endswith("loc")]
     assert len(pages) == 5
     assert all(page.startswith("https://open-data.example.gov/") for page in pages)
+    assert not (portal / "sitemap.xml").exists()
 
 
 def test_the_index_leads_to_every_file_by_its_digest(portal):

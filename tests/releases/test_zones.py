@@ -7,8 +7,10 @@ import re
 import shutil
 import subprocess
 import sys
+from xml.etree import ElementTree
 
 import pytest
+from rdflib import DCAT, DCTERMS, RDF, Graph, Literal
 
 from jobs.errors import ReleaseRefused
 from jobs.layers import Layer, release_path, zone, zone_address
@@ -82,6 +84,46 @@ def test_versions_are_numbered_together_and_no_change_file_crosses_a_zone(opened
     release(lake, rows=visits(county=80))
     *_, fourth = listing.versions(lake.objects, NAME)
     assert fourth.manifest["changes"]["windows"]["last"] == third.version
+
+
+@pytest.mark.parametrize(
+    ("mode", "titles", "news"),
+    [
+        ("controlled", ["Controlled data of the city", "受控公开共享数据目录"],
+         "受控公开共享数据发布 · Releases of controlled data"),
+        ("enclave", ["Enclave data of the city", "领地公开共享数据目录"],
+         "领地公开共享数据发布 · Releases of enclave data"),
+        ("public", ["Open data of the city", "公共数据开放目录"], "开放数据发布 · Releases of open data"),
+    ],
+)  # fmt: skip
+def test_a_zones_catalogue_and_feed_say_what_it_holds_and_only_the_open_one_leads_search_engines(
+    opened, schemas, mode, titles, news
+):
+    write_contract(schemas, NAME, {**(PUBLIC_VISITS if mode == "public" else VISITS), "release": {
+        **VISITS["release"], "mode": mode,
+    }})  # fmt: skip
+    lake, place = opened(), zone(mode).value
+    if mode != "public":
+        lake.objects.write(f"{place}/sitemap.xml", b"of earlier code")
+    release(lake)
+    build(lake)
+    announcement.announce(lake)
+    folder = lake.objects.local(place)
+    feed = ElementTree.parse(folder / "feed.atom").getroot()
+    assert feed.findtext("{*}title") == news
+    for name in ("catalogue.ttl", "harvest/catalogue.ttl"):
+        graph = Graph().parse(folder / name)
+        (catalogue,) = graph.subjects(RDF.type, DCAT.Catalog)
+        assert sorted(map(str, graph.objects(catalogue, DCTERMS.title))) == titles
+        told = [str(one) for one in graph.objects() if isinstance(one, Literal)]
+        links = [str(one) for one in graph.objects(None, DCAT.landingPage)]
+        for page in links if mode == "public" else [*links, feed.find("{*}entry/{*}link").attrib["href"]]:
+            assert (folder / page.removeprefix(zone_address(lake.settings.portal, zone(mode)))).is_file()
+        if mode != "public":
+            told += [one.text or "" for one in feed.iter() if not one.tag.endswith("}id")]
+            words = [one for one in told if re.search(r"\bopen\b|开放", one, re.IGNORECASE) and "://" not in one]
+            assert words == []
+    assert (folder / "sitemap.xml").exists() == (mode == "public")
 
 
 @pytest.fixture
