@@ -1,8 +1,9 @@
-"""Which number a release gets, where its dataset may have lain in other zones before."""
+"""Which number a release gets whose dataset may have lain in other zones before, and whether it leaves one now."""
 
 from __future__ import annotations
 
 from jobs import layers
+from jobs.contract import Contract
 from jobs.releases import listing
 from jobs.releases.build import Draft
 from jobs.releases.versions import next_version, version_key
@@ -29,3 +30,22 @@ def numbered(objects: Store, made: Draft) -> tuple[str, list[str]]:
         major, minor, patch = version_key(version)
         version = f"{major}.{minor}.{patch + 1}"
     return version, breaking
+
+
+def moved(objects: Store, contract: Contract) -> str | None:
+    """Say to who approves a release that it would lie in another zone than the version before it; None where it stays.
+
+    What lies in the zone it leaves stays there until it is withdrawn, for whoever may read it.
+    """
+    assert contract.release is not None
+    before, zone = listing.versions(objects, contract.name), layers.zone(contract.release.mode)
+    if not before or before[-1].zone is zone:
+        return None
+    left = before[-1].zone
+    there = [one.version for one in before if one.zone is left and not one.withdrawn]
+    stay = f"{', '.join(there)} stay in {left}/ until withdrawn" if there else f"all in {left}/ are withdrawn"
+    if layers.ZONES.index(zone) < layers.ZONES.index(left):
+        what = f"比以往更开放 · MORE OPEN than before: from {left}/ to {zone}/"
+    else:
+        what = f"比以往更封闭 · MORE CLOSED than before: from {left}/ to {zone}/, which calls nothing back"
+    return f"{what}; versions: {stay}"

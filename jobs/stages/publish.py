@@ -125,6 +125,7 @@ def preview(lake: Lake, name: str, *, day: date | None = None) -> dict[str, Any]
     """Return what a release would hold, measure and change, without a row of it; writes nothing.
 
     `verdict`: in one line whether it would be released and by what measure of risk, or why it would be refused.
+    `moved`: that it would lie in another zone than the version before it, None where it would not.
     `unchanged`: the release would equal the last one. `approved`: the terms are approved as they stand. `refused`: why
     the release would be refused whoever approves it, else None. `content`: a word for its rows. `risk_report`: their
     whole risk, None where noise protects whoever is in it.
@@ -158,6 +159,8 @@ def preview(lake: Lake, name: str, *, day: date | None = None) -> dict[str, Any]
         "verdict": verdict,
         "version": version,
         "breaking": breaking,
+        "zone": _zone(contract).value,
+        "moved": numbering.moved(lake.objects, contract),
         "unchanged": last is not None and version == last.version and version in lake.judged("publish", name),
         "since": changes["since"] if changes else None,
         "changes": changes["counts"] if changes else None,

@@ -76,8 +76,10 @@ def _shared(entry: Entry) -> dict[str, Any]:
     """Return fields 9 and 10: only what is public is shared without condition and open to society."""
     condition = _CONDITIONS[entry.mode]
     kind = "2 有条件共享" if condition else "1 无条件共享"
-    opened = {"是否向社会开放": "0", "开放条件": None} if condition else {"是否向社会开放": "1", "开放条件": entry.licence}
-    return {"共享属性": {"共享类型": kind, "共享条件": condition, "共享方式": "平台"}, "开放属性": opened}
+    return {
+        "共享属性": {"共享类型": kind, "共享条件": condition, "共享方式": "平台"},
+        "开放属性": {"是否向社会开放": "0" if condition else "1", "开放条件": None if condition else entry.licence},
+    }
 
 
 def data_contract(entry: Entry) -> dict[str, Any]:
