@@ -32,9 +32,9 @@ UNKNOWN = "无法判定其中的记录是否仍可公示 · whether its rows may
 _UNREADABLE = (pl.exceptions.PolarsError, LookupError, ValueError, TypeError)
 
 
-def today() -> date:
-    """Return the day in China: a time in public begins and ends there."""
-    return datetime.now(UTC).astimezone(ZoneInfo("Asia/Shanghai")).date()
+def today(now: datetime | None = None) -> date:
+    """Return the day in China, now or at another moment: a time in public begins and ends at midnight there."""
+    return (now or datetime.now(UTC)).astimezone(ZoneInfo("Asia/Shanghai")).date()
 
 
 def shown(
