@@ -174,3 +174,12 @@ def test_where_nothing_could_be_withdrawn_the_command_says_what_is_due_still_and
     assert "2 things failed" in done.stderr
     assert all(f"open.credit__{name}" in done.stderr for name in ("others", "penalties"))
     assert not any(listing.latest(ending.objects, name).withdrawn for name in (NAME, OTHER))
+
+
+def test_a_damaged_version_stops_no_expiry_and_is_named_with_its_file(ending):
+    (ending.objects.local("controlled") / "credit__others/1.0.0/manifest.json").write_bytes(b'{"cut')
+    with pytest.raises(LakeError, match=r"credit/others.*credit__others/1\.0\.0/manifest\.json.*Remedy") as caught:
+        expire.run(ending)
+    assert [report.dataset for report in caught.value.reports] == [NAME]
+    assert listing.latest(ending.objects, NAME).withdrawn
+    assert "credit__others/1.0.0" in ending.objects.read("controlled/index.json").decode()

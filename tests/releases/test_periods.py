@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
 from copy import deepcopy
 from datetime import UTC, date, datetime, timedelta
 
@@ -20,7 +19,7 @@ from jobs.releases import announcement, approvals, build, listing, periods, reci
 from jobs.releases.verify import verify
 from jobs.stages import expire, publish
 from tests.releases.conftest import SCHEMAS, put_gold, write_contract
-from tests.releases.test_verbs import LAKE, call
+from tests.releases.test_verbs import call
 
 NAME = "credit/penalties"
 PENALTIES = {
@@ -345,31 +344,3 @@ def test_what_expiry_took_back_is_offered_anew_without_the_rows_that_ended(lake,
     assert json.loads(lake.objects.read("controlled/credit__penalties/latest.json"))["version"] == "1.0.1"
     assert tasks.offered_again(began) == []
     assert (periods.due(lake, day), listing.version(lake.objects, NAME, first.version).withdrawn) == ({}, True)
-
-
-@pytest.mark.parametrize(
-    ("moment", "due"),
-    [("2026-06-30T15:59:59.999999+00:00", False), ("2026-06-30T16:00:00+00:00", True),
-     ("2026-06-30T23:59:59+08:00", False), ("2026-07-01T00:00:00+08:00", True), ("2026-06-30T09:00:00-07:00", True)],
-)  # fmt: skip
-def test_a_version_is_due_from_midnight_in_china_on(lake, moment, due):
-    shown(lake, date(2026, 5, 2))  # a row's time in public ends with 30 June
-    assert bool(periods.due(lake, periods.today(datetime.fromisoformat(moment)))) is due
-
-
-@pytest.mark.parametrize("zone", ["Etc/GMT+12", "Etc/GMT-14"])
-def test_the_command_goes_by_the_day_in_china_wherever_the_machine_is(lake, zone):
-    day = periods.today()
-    for days in (1, 0):
-        ends = penalties().head(30 - 6 * days).with_columns(
-            pl.lit(day - timedelta(days=40)).alias("decided_on"), pl.lit("3").alias("class_code"),
-            pl.lit(day + timedelta(days=days)).alias("published_to"),
-        )  # fmt: skip
-        put_gold(lake, ends, NAME)
-        publish.run(lake, NAME, approved_by="officer", day=day - timedelta(days=10))
-    own = {"LAKE_ROOT": str(lake.settings.root), "LAKE_SCHEMAS": str(lake.settings.schemas), "PATH": "/usr/bin:/bin"}
-    told = subprocess.run(
-        [LAKE, "withdraw", "--due", "--json"], env={**own, "TZ": zone}, capture_output=True, text=True, check=True
-    )
-    if day == periods.today():  # it is not midnight just now
-        assert [one["version"] for one in json.loads(told.stdout)] == ["1.0.1"]
