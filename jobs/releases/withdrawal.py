@@ -27,7 +27,7 @@ def withdraw(
     """Withdraw versions of a dataset and return all releases it touched, as they are then.
 
     A statement is written before anything is removed: killed in between, `finish` goes on. A version that was
-    withdrawn already is left as it is; so is a damaged one, whose changes go when it is mended and this is said again.
+    withdrawn already is left as it is; so is a damaged one, whose changes go when it is mended (see `unsaid`).
     Raises RequestError for a version that is not there, or without a reason.
     """
     reason, by = " ".join(reason.split()), " ".join(by.split())
@@ -69,6 +69,19 @@ def foreseen(objects: Store, dataset: str, versions: Sequence[str]) -> list[dict
         {"version": one.version, "rows": one.manifest["rows"] if one.version in gone else None, "files": len(files)}
         for one in listing.versions(objects, dataset, []) if (files := _files(one, gone))
     ]
+
+
+def unsaid(objects: Store, dataset: str) -> dict[str, tuple[str, str]]:
+    """Return withdrawn version → its reason and by whom, where changes from it are out still.
+
+    They are in a version that was damaged when it was withdrawn and has been put back since.
+    """
+    there = listing.versions(objects, dataset, [])
+    return {
+        one.version: (said["reason"], said["by"])
+        for one in there if one.withdrawn and any(_files(other, [one.version]) for other in there)
+        for said in one.withdrawals if one.version in said["versions"]
+    }
 
 
 def finish(objects: Store, dataset: str) -> None:

@@ -24,7 +24,7 @@ def run(lake: Lake, *, day: date | None = None, by: str = RULE) -> list[StageRep
     """Withdraw every version that shows a row which may be public no longer on a day (default: today in China).
 
     The signed statement names the reason and `by`, the rule unless a person asks for it. A second run on the same day
-    finds nothing; a withdrawal that was killed, this stage's or a person's, is ended first. A dataset that fails stops
+    finds nothing; a withdrawal that was killed, or met a damaged version, is ended first. A dataset that fails stops
     no other: when all others are done and what programs go by is current, raises all of their LakeErrors `together`,
     with the `reports` of what was withdrawn.
     """
@@ -33,6 +33,9 @@ def run(lake: Lake, *, day: date | None = None, by: str = RULE) -> list[StageRep
     for name in _left(lake):
         with _collected(failed, name), lake.writing(f"open.{layers.slug(name)}"):
             withdrawal.finish(lake.objects, name)
+        with _collected(failed, name):
+            for version, (reason, by_whom) in withdrawal.unsaid(lake.objects, name).items():
+                publish.take_back(lake, name, [version], reason=reason, by=by_whom)
     for (name, reason), versions in periods.due(lake, on, failed).items():
         with _collected(failed, name):
             reports.append(_withdrawn(lake, name, versions, reason, by))

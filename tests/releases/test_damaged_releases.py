@@ -9,12 +9,13 @@ from importlib import import_module
 import pytest
 
 from jobs.catalogue import load_catalogue
+from jobs.layers import Layer
 from jobs.operation import tasks
 from jobs.portal.build import build
 from jobs.releases import announcement, approvals, listing
 from jobs.releases.verify import verify
 from jobs.settings import Settings
-from jobs.stages import publish
+from jobs.stages import expire, publish
 from jobs.storage.tables import Lake
 from tests.releases.conftest import PUBLIC_VISITS, put_gold, visits, write_schemas
 from tests.releases.test_verbs import call
@@ -43,7 +44,7 @@ def alter(path):
 @pytest.fixture
 def lake(tmp_path, monkeypatch):
     """Return a lake with two versions of one public dataset and one of another, shown on the site."""
-    settings = Settings(root=tmp_path / "lake", schemas=write_schemas(tmp_path / "schemas", PUBLIC_VISITS))
+    settings = Settings(root=tmp_path / "house", schemas=write_schemas(tmp_path / "schemas", PUBLIC_VISITS))
     monkeypatch.setenv("LAKE_ROOT", str(settings.root))
     monkeypatch.setenv("LAKE_SCHEMAS", str(settings.schemas))
     found = Lake(settings, load_catalogue(settings.schemas))
@@ -160,7 +161,8 @@ def test_airflow_shows_and_announces_all_others_and_then_fails_with_the_name(lak
     assert "products__headcount/1.0.1/" in (open_(lake) / "feed.atom").read_text()
 
 
-def test_a_sound_version_is_withdrawn_beside_a_damaged_one_whose_changes_go_when_it_is_mended(lake):
+@pytest.mark.parametrize("who", ["the same command", "the next expiry"])
+def test_a_sound_version_is_withdrawn_beside_a_damaged_one_whose_changes_go_when_it_is_mended(lake, who):
     folder = open_(lake) / SLUG / "1.0.1"
     whole = (folder / "manifest.json").read_bytes()
     assert (folder / "changes/from-1.0.0").is_dir()
@@ -171,9 +173,14 @@ def test_a_sound_version_is_withdrawn_beside_a_damaged_one_whose_changes_go_when
     assert "version 1.0.1" in done.stderr
     assert verify(open_(lake) / SLUG / "1.0.0").status == "withdrawn"
     (folder / "manifest.json").write_bytes(whole)
-    again = call(lake, *words)
-    told = [(one["version"], one["status"]) for one in json.loads(again.stdout)]
-    assert (again.returncode, told) == (0, [("1.0.1", "changes withdrawn")])
+    if who == "the same command":
+        again = call(lake, *words)
+        told = [(one["version"], one["status"]) for one in json.loads(again.stdout)]
+        assert (again.returncode, told) == (0, [("1.0.1", "changes withdrawn")])
+    else:
+        expire.run(lake)
+        (said,) = listing.version(lake.objects, NAME, "1.0.1").withdrawals
+        assert (said["reason"], said["by"], said["versions"]) == ("a wrong file", "officer@city.example", ["1.0.0"])
     assert not (folder / "changes/from-1.0.0").exists()
     assert verify(folder).problems == []
 
@@ -187,3 +194,19 @@ def test_what_lies_open_by_mistake_and_is_damaged_is_told_to_nobody_but_who_keep
     assert "secret/things" in done["errors"][0]
     told = [open_(lake) / name for name in ("index.json", "feed.atom", "catalogue.ttl", "index.html", "sitemap.xml")]
     assert not any("secret" in one.read_text() for one in told)
+
+
+@pytest.mark.minio
+def test_in_a_bucket_what_was_never_finished_is_told_from_what_lost_its_manifest(lake, bucket_lake, tmp_path):
+    names = sorted(path for path in open_(lake).rglob("*") if path.is_file() and path.suffix != ".html")
+    with Lake.open(Settings(root=tmp_path / "machine", schemas=lake.settings.schemas)) as found:
+        for path in names:
+            found.objects.write(f"open/{path.relative_to(open_(lake))}", path.read_bytes())
+        found.objects.write(f"open/{SLUG}/1.0.2/visits.csv", b"of a run that died before its manifest")
+        assert [one.version for one in listing.everything(found.objects, Layer.OPEN)] == ["1.0.0", "1.0.1", "1.0.0"]
+        found.objects.remove(f"open/{SLUG}/1.0.1/manifest.json")
+        damaged = []
+        assert [one.version for one in listing.everything(found.objects, Layer.OPEN, damaged)] == ["1.0.0", "1.0.0"]
+        assert [(one.dataset, one.version) for one in damaged] == [(NAME, "1.0.1")]
+        with pytest.raises(listing.Damaged, match=r"manifest\.json of version 1\.0\.1 is missing"):
+            listing.latest(found.objects, NAME)
