@@ -1,8 +1,10 @@
-"""Housekeeping, then a search for leaks; and what may be public no longer is withdrawn, then the site built."""
+"""Housekeeping, then a search for leaks; what may be public no longer goes, the site says so, the rest is offered."""
 
 from datetime import timedelta
 
-from airflow.sdk import DAG, task
+from airflow.providers.standard.operators.empty import EmptyOperator
+from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
+from airflow.sdk import DAG, get_current_context, task
 
 from jobs.operation.schedules import in_china
 
@@ -32,7 +34,14 @@ with DAG(
 
         return perform("expire")
 
-    @task(task_id="site", trigger_rule="none_failed")
+    @task(task_id="again", trigger_rule="all_done")
+    def again() -> list[str]:
+        """Name the DAGs of the datasets that were withdrawn: what of them may be public still is offered anew."""
+        from jobs.operation.tasks import offered_again
+
+        return offered_again(get_current_context()["dag_run"].start_date)
+
+    @task(task_id="site", trigger_rule="all_done")
     def build_site() -> dict[str, object]:
         """Build the site: the score card has a new day, and a withdrawal may have been made by hand."""
         from jobs.operation.tasks import site
@@ -40,11 +49,11 @@ with DAG(
         return site()
 
     @task(task_id="announce", trigger_rule="none_failed")
-    def announce() -> None:
+    def announce(built: dict[str, object] | None) -> None:
         """Tell the feed's readers, now that the pages are there."""
         from jobs.operation.tasks import announced
 
-        announced()
+        announced(built)
 
     @task(task_id="scan", trigger_rule="all_done")
     def scan() -> list[dict[str, object]]:
@@ -54,4 +63,11 @@ with DAG(
         return perform("scan")
 
     maintain() >> scan()
-    expire() >> build_site() >> announce()  # of its own: what must be gone today waits for no housekeeping
+    expired, built, names = expire(), build_site(), again()
+    # Of its own: what must be gone today waits for no housekeeping. What failed hides nothing that was withdrawn, and
+    # is not hidden: the run fails by its last task `expired`.
+    expired >> [built, names, EmptyOperator(task_id="expired")]
+    announce(built)
+    TriggerDagRunOperator.partial(
+        task_id="offer", trigger_run_id="after_expiry__{{ run_id }}", skip_when_already_exists=True,
+    ).expand(trigger_dag_id=names)

@@ -59,10 +59,10 @@ def open_dag(contract: Contract) -> DAG:
             return site()
 
         @task(task_id="announce", trigger_rule="none_failed")
-        def announce() -> None:
+        def announce(built: dict[str, object] | None) -> None:
             from jobs.operation.tasks import announced
 
-            announced()
+            announced(built)
 
         protected = desensitise()
         if contract.release:
@@ -72,7 +72,9 @@ def open_dag(contract: Contract) -> DAG:
             )
             seen = preview()
             protected >> seen >> approve
-            publish(approve.output, seen) >> build_site() >> announce()
+            built = build_site()
+            publish(approve.output, seen) >> built
+            announce(built)
     return dag
 
 

@@ -49,15 +49,17 @@ with DAG(
         return site()
 
     @task(task_id="announce", trigger_rule="none_failed")
-    def announce() -> None:
+    def announce(built: dict[str, object] | None) -> None:
         """Tell the feed's readers, now that the pages are there."""
         from jobs.operation.tasks import announced
 
-        announced()
+        announced(built)
 
     approve = ApprovalOperator(
         task_id="approve", subject="Withdraw {{ params.dataset }} {{ params.versions }}?",
         body="{{ ti.xcom_pull(task_ids='preview') }}", response_timeout=timedelta(days=7),
     )
     preview() >> approve
-    withdraw(approve.output) >> build_site() >> announce()
+    built = build_site()
+    withdraw(approve.output) >> built
+    announce(built)

@@ -5,6 +5,7 @@ No message holds a cell's content: rows are named by file and number, values nev
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 
@@ -28,6 +29,7 @@ class LakeError(Exception):
     ) -> None:
         self.report: Any = None  # the accounting of the batch a stage gave up, if there is one
         self.reports: list[Any] = []  # and of the batches it finished all the same
+        self.errors: list[LakeError] = [self]  # each by itself, where several went wrong together
         self.what, self.dataset, self.layer, self.where, self.remedy = what, dataset, layer, where, remedy
         super().__init__(str(self))
 
@@ -45,6 +47,15 @@ def _revive(
     kind: type[LakeError], what: str, dataset: str | None, layer: str | None, where: str | None, remedy: str | None
 ) -> LakeError:
     return kind(what, dataset=dataset, layer=layer, where=where, remedy=remedy)
+
+
+def together(errors: Sequence[LakeError]) -> LakeError:
+    """Return one error that says them all, for work that went on beside what failed; the only one as it is."""
+    if len(errors) == 1:
+        return errors[0]
+    found = LakeError(f"{len(errors)} things failed, all else is done. {' '.join(map(str, errors))}")
+    found.errors = [one for error in errors for one in error.errors]
+    return found
 
 
 class ContractError(LakeError):

@@ -35,6 +35,11 @@ def zone(mode: str) -> Layer:
     return _ZONES[mode]
 
 
+def mode(zone: Layer) -> str:
+    """Return the mode of what lies in a zone."""
+    return next(mode for mode, place in _ZONES.items() if place is zone)
+
+
 def zone_address(portal: str, zone: Layer) -> str:
     """Return a zone's address: the open-data site's for what is open, a folder of its own beside it for the others."""
     return portal if zone is Layer.OPEN else f"{portal}{zone.value}/"
@@ -43,6 +48,11 @@ def zone_address(portal: str, zone: Layer) -> str:
 def slug(dataset: str) -> str:
     """Return `department__dataset`, the dataset's name where a slash may not stand."""
     return dataset.replace("/", "__")
+
+
+def dataset_of(slug: str) -> str:
+    """Return the dataset whose slug this is."""
+    return slug.replace("__", "/", 1)
 
 
 def table_path(layer: Layer, name: str) -> PurePosixPath:

@@ -107,21 +107,25 @@ def _rebuild(name: str, version: str, json: bool) -> None:
 
 
 def releases(json: AsJson = False) -> None:
-    """List every release: dataset, version, rows, smallest group, status, path.
+    """List every release: dataset, version, rows, smallest group, status, path; one that is damaged ends with 1.
 
     Example: lake releases
     """
+    from jobs.errors import LakeError, together
     from jobs.releases import listing
     from jobs.storage.tables import Lake
 
     with Lake.open() as lake:
-        rows = listing.releases(lake)
+        damaged: list[LakeError] = []
+        rows = listing.releases(lake, damaged)
     if json:
         emit(rows)
     elif rows:
         table(rows, list(rows[0]))
     else:
         say("nothing was released yet.")
+    if damaged:
+        raise together(damaged)
 
 
 def diff(
@@ -190,32 +194,51 @@ def withdraw(
 
 
 def _withdraw_due(by: str, *, json: bool) -> None:
-    """List the versions that must be gone today, and withdraw them where somebody says so."""
-    from jobs.errors import LakeError
+    """List the versions that must be gone today, and withdraw them where somebody says so.
+
+    What fails stops nothing else: all that could be done is printed and shown on the site before it is told.
+    """
+    from jobs.errors import LakeError, together
     from jobs.releases import periods
     from jobs.stages import expire
     from jobs.storage.tables import Lake
 
     with Lake.open() as lake:
-        failed: list[LakeError] = []
-        found = periods.due(lake, periods.today(), failed)
-        rows = [
-            {"dataset": name, "version": version, "status": "withdrawn" if by else "due", "reason": reason}
-            for (name, reason), some in found.items() for version in some
-        ]
+        day, failed = periods.today(), list[LakeError]()
+        rows = []
         if by:
             with progress("withdrawing what is due"):
-                expire.run(lake, by=by)
+                try:
+                    reports = expire.run(lake, day=day, by=by)
+                except LakeError as error:
+                    reports, failed = error.reports, error.errors
+            rows = [
+                _expired(one.dataset, version, "withdrawn", one.notes[0])
+                for one in reports if one.outcome == "retracted" for version in one.batch.split()
+            ]
+        if failed or not by:  # what is due still
+            left = periods.due(lake, day, [] if by else failed)
+            rows += [_expired(name, one, "due", why) for (name, why), versions in left.items() for one in versions]
         if json:
             emit(rows)
         elif rows:
             table(rows, ("dataset", "version", "status", "reason"))
         else:
             say("no version is due.")
+        gone = dict.fromkeys(row["dataset"] for row in rows if row["status"] == "withdrawn")
+        for name in expire.to_offer(lake, gone):
+            say(f"{name}: what of it may be public still is offered by `lake release {name} --by WHO`.")
+        if by:
+            try:
+                show_on_site(lake)
+            except LakeError as error:
+                failed += error.errors
         if failed:
-            raise failed[0]
-        if by and rows:
-            show_on_site(lake)
+            raise together(failed)
+
+
+def _expired(name: str, version: str, status: str, reason: str) -> dict[str, str]:
+    return {"dataset": name, "version": version, "status": status, "reason": reason}
 
 
 def export(

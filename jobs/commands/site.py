@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -38,29 +38,35 @@ def portal(
         _serve(host, port)
 
 
-def show_on_site(lake: Lake) -> dict[str, Any]:
-    """Build the site, which shows what was released or withdrawn, then the feed; say on stderr what was done."""
+def show_on_site(lake: Lake, *, json: bool | None = None) -> None:
+    """Build the site, which shows what was released or withdrawn, then the feed; say on stderr what was done.
+
+    `json`: also print where the site is, or all that was done as JSON. Raises LakeError at the very end, when all that
+    could be done is done, where a version or its data could not be read.
+    """
+    from jobs.errors import LakeError
     from jobs.portal.build import build
     from jobs.releases.announcement import announce
 
     with progress("building the site"):
         done = build(lake)
-        announce(lake)
+        lost = [str(one) for one in announce(lake)]
     say(f"the site: {done['datasets']} datasets, {done['renewed']} looked at anew, {done['written']} files written.")
     if not done["front_end"]:
         say("without search and questions: `make portal` builds the front end.")
-    return done
+    if json:
+        emit(done)
+    elif json is not None:
+        typer.echo(done["path"])
+    if errors := dict.fromkeys([*done["errors"], *lost]):
+        raise LakeError(f"all else is done, but what follows could not be read. {' '.join(errors)}")
 
 
 def _build(json: bool) -> None:
     from jobs.storage.tables import Lake
 
     with Lake.open() as lake:
-        done = show_on_site(lake)
-    if json:
-        emit(done)
-    else:
-        typer.echo(done["path"])
+        show_on_site(lake, json=json)
 
 
 def _serve(host: str, port: int) -> None:

@@ -58,6 +58,10 @@ def collect(lake: Lake, truth: Path | None = None) -> Found:
         {**row, "path": str(layers.release_path(row["dataset"], row["version"], layers.Layer(row["zone"])))}
         for row in listing.releases(lake)
     ]
+    found.problems += [
+        f"{row['dataset']} {row['version']}: the release is damaged." for row in found.releases
+        if row["status"] == "damaged"
+    ]
     seconds = runs.group_by("stage", maintain_order=True).agg(pl.len().alias("runs"), pl.col("seconds").sum().round(1))
     found.stages = list(seconds.iter_rows(named=True))
     if truth is not None:
@@ -69,7 +73,7 @@ def collect(lake: Lake, truth: Path | None = None) -> Found:
         found.identifiers = _planted(lake, pl.read_parquet(truth / "identifiers.parquet")["value"])
         leaks = [(place, count) for place, count in found.identifiers.items() if count]
         found.problems += [f"{count} planted identifiers in {place}." for place, count in leaks]
-        good = {row["dataset"] for row in found.releases if row["kept_share"] >= 0.7}
+        good = {row["dataset"] for row in found.releases if (row["kept_share"] or 0) >= 0.7}
         if len(good) < LEAST_RELEASES:
             found.problems.append(f"only {len(good)} releases keep 70 % of their rows.")
     return found

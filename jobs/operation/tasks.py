@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import date
+from datetime import date, datetime
 from importlib import import_module
 from typing import Any
 
@@ -181,7 +181,8 @@ def withdrawn(
 def site() -> dict[str, Any]:
     """Build the open-data site as releases, withdrawals and run records now stand; return what was done.
 
-    Cheap when nothing changed, and never skipped, so that a run that died after its release is made good.
+    Cheap when nothing changed, and never skipped, so that a run that died after its release is made good. Versions that
+    cannot be read stop nothing here: `announced` names them, when the feed tells of all others.
     """
     from airflow.sdk.exceptions import AirflowException
 
@@ -198,9 +199,12 @@ def site() -> dict[str, Any]:
         raise AirflowException(f"site: {unexpected(error)}") from None  # its text may quote a cell
 
 
-def announced() -> None:
-    """Tell the feed's readers and search engines what the site now shows."""
-    from airflow.sdk.exceptions import AirflowException
+def announced(built: Mapping[str, Any] | None = None) -> None:
+    """Tell the feed's readers and search engines what the site now shows.
+
+    `built`: what `site` returned. Fails, when all that could be told is told, with every version that cannot be read.
+    """
+    from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
     from jobs.releases.announcement import announce
     from jobs.storage.tables import Lake
@@ -208,11 +212,35 @@ def announced() -> None:
 
     try:
         with Lake.open() as lake:
-            announce(lake)
+            lost = [str(one) for one in announce(lake)]
     except LakeError as error:
         raise AirflowException(str(error)) from None
     except Exception as error:
         raise AirflowException(f"feed: {unexpected(error)}") from None  # its text may quote a cell
+    if errors := dict.fromkeys([*(built or {}).get("errors", ()), *lost]):
+        raise AirflowFailException(" ".join(errors))
+
+
+def offered_again(since: datetime) -> list[str]:
+    """Return the DAGs that offer anew what of a dataset may be public still, where expiry took it back since a moment.
+
+    Also of those that were withdrawn before expiry failed with another.
+    """
+    from airflow.sdk.exceptions import AirflowException
+
+    from jobs.layers import dag_name
+    from jobs.stages import expire
+    from jobs.storage.tables import Lake
+    from jobs.storage.translation import unexpected
+
+    try:
+        with Lake.open() as lake:
+            found = expire.to_offer(lake, expire.withdrawn_since(lake, since))
+    except LakeError as error:
+        raise AirflowException(str(error)) from None
+    except Exception as error:
+        raise AirflowException(f"expire: {unexpected(error)}") from None  # its text may quote a cell
+    return [dag_name("open", name) for name in found]
 
 
 def waiting_cases(register: str, limit: int) -> list[str]:

@@ -10,6 +10,9 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import polars as pl
+
+from jobs.errors import StorageError
 from jobs.layers import Layer
 from jobs.portal import datasets
 from jobs.portal.datasets import View
@@ -35,11 +38,19 @@ def build(lake: Lake) -> dict[str, Any]:
     and the data of a dataset without anything new is not read. Every page is made before the first one is written,
     each is written whole, and those that are new, which nothing leads to yet, before those that change: killed at any
     point the site leads nowhere that is not there, and the next build ends the work.
+
+    `errors` of what is returned name the versions that cannot be read, and the datasets whose pages therefore stayed as
+    they were; all others are built.
     """
     with lake.writing("open"):
         announcement.sweep(lake)
-        releases = listing.everything(lake.objects, Layer.OPEN)
-        views = [datasets.view(list(found)) for _, found in groupby(releases, key=lambda one: one.dataset)]
+        damaged: list[listing.Damaged] = []
+        releases = listing.everything(lake.objects, Layer.OPEN, damaged)
+        errors = [str(one) for one in damaged]
+        views = [
+            datasets.view(list(found), [one.version for one in damaged if one.told_at and one.dataset == name])
+            for name, found in groupby(releases, key=lambda one: one.dataset)
+        ]
         assets = front_end()
         site = Site(lake.settings.portal, "app.js" in assets, _digests(assets))
         known, marks = _known(lake), _marks(lake, views, site)
@@ -47,7 +58,11 @@ def build(lake: Lake) -> dict[str, Any]:
         files[f"{ASSETS}/search.json"] = datasets.search_index(views)
         new = [one for one in views if known.get(one.slug) != marks[one.slug] or not _there(lake, one)]
         for one in new:
-            files |= dataset_pages(replace(one), site)  # a view of its own, so that the data read for it is let go
+            try:
+                files |= dataset_pages(replace(one), site)  # a view of its own, so that the data read for it is let go
+            except (OSError, pl.exceptions.PolarsError) as error:
+                del marks[one.slug]  # the next build looks at it again
+                errors.append(str(_unreadable(one, error)))
         card = score_card(lake.runs(), _cycles(lake), log.events(releases))
         files["scores.json"] = json_bytes(card)
         files |= shared_pages(views, card, site)
@@ -59,7 +74,7 @@ def build(lake: Lake) -> dict[str, Any]:
                 lake.objects.remove(left)
     return {
         "path": lake.objects.address(Layer.OPEN.value), "datasets": len(views), "renewed": len(new),
-        "written": len(written), "front_end": site.scripted,
+        "written": len(written), "front_end": site.scripted, "errors": errors,
     }
 
 
@@ -94,10 +109,23 @@ def _marks(lake: Lake, views: list[View], site: Site) -> dict[str, str]:
     every = [origin.code(lake.settings)["sha256"], templates, site.address, site.scripted, dict(site.digests)]
     return {
         one.slug: sha256(
-            json_bytes({"every": every, "own": [[v.manifest_sha256, v.withdrawals] for v in one.versions]})
+            json_bytes({"every": every, "own": _own(one)})
         ).hexdigest()
         for one in views
     }
+
+
+def _own(one: View) -> list[object]:
+    return [*([v.manifest_sha256, v.withdrawals] for v in one.versions), *one.damaged]
+
+
+def _unreadable(one: View, error: Exception) -> StorageError:
+    """Say that the data of a dataset's newest version cannot be read; a library's own words may quote a cell."""
+    return StorageError(
+        f"the data of version {one.shown.version} cannot be read ({type(error).__name__}); its pages stay as they are.",
+        dataset=one.entry.dataset, layer=Layer.OPEN, where=str(one.shown.path),
+        remedy="put the version's folder back from a copy of the lake as it was, then `lake portal build`.",
+    )
 
 
 def _there(lake: Lake, one: View) -> bool:

@@ -31,12 +31,13 @@ Labels = dict[str, dict[str, Text]]
 class View:
     """Hold a dataset's versions, oldest first, and its newest one on offer (None when all are withdrawn).
 
-    What that one holds is read when it is first asked for.
+    What that one holds is read when it is first asked for. `damaged`: versions that cannot be read now.
     """
 
     versions: tuple[Released, ...]
     latest: Released | None
     entry: Entry
+    damaged: tuple[str, ...] = ()
 
     @cached_property
     def table(self) -> pl.DataFrame:
@@ -137,10 +138,10 @@ class View:
         return found
 
 
-def view(versions: Sequence[Released]) -> View:
+def view(versions: Sequence[Released], damaged: Sequence[str] = ()) -> View:
     """Look at a dataset's releases, oldest first and at least one; withdrawn data is not looked for."""
     latest = newest(versions)
-    return View(tuple(versions), latest, Entry.of((latest or versions[-1]).manifest))
+    return View(tuple(versions), latest, Entry.of((latest or versions[-1]).manifest), tuple(damaged))
 
 
 def statements(one: Released) -> list[dict[str, Any]]:

@@ -77,6 +77,9 @@ _WORDS: dict[str, tuple[str, str]] = {
         "Its data and the changes that hold its rows are no longer provided; manifest, signature and statement stay "
         "to be checked. Whoever downloaded it should stop using it and delete it.",
     ),
+    "damaged": (
+        "下列版本暂时无法读取，其文件正待恢复", "These versions cannot be read now; their files wait to be put back",
+    ),
     "statement": ("撤回声明", "Statement of withdrawal"),
     "withdrawn_versions": ("涉及版本", "Versions"),
     "withdrawn_files": ("移除的文件数", "Files removed"),

@@ -1,7 +1,8 @@
-"""Tell whom it concerns what is released: what programs go by, then, when the site shows it, the feed and the site map.
+"""Tell whom it concerns what is released: what programs go by, then, when the site shows it, feed and site map.
 
-Each zone tells of its own releases alone: the open one of what is public. All of it is derived from the releases, so
-that a run killed before this loses nothing: the next one catches up. Where nothing is new, nothing is written.
+Each zone tells of its own releases alone, in its own words: the open one of what is public, with a site map. All of it
+is derived from the releases, so that a run killed before this loses nothing: the next one catches up. Where nothing is
+new, nothing is written.
 """
 
 from __future__ import annotations
@@ -13,8 +14,8 @@ from jobs import layers
 from jobs.layers import Layer
 from jobs.releases import listing, log
 from jobs.releases.formats import json_bytes
-from jobs.releases.listing import Released
-from jobs.releases.metadata.portal import news_files, portal_files
+from jobs.releases.listing import Damaged, Released
+from jobs.releases.metadata.portal import SITE_MAP, news_files, portal_files
 from jobs.releases.signing import Signer
 
 if TYPE_CHECKING:
@@ -24,27 +25,38 @@ if TYPE_CHECKING:
 def enter(lake: Lake) -> None:
     """Bring each zone's log, key, index, catalogue and latest versions up to date.
 
-    Until something is announced, the feed and the site map, which the site leads to, are there and empty.
+    Until something is announced, the feed and the site map, which the site leads to, are there and empty. A damaged
+    version stops nothing: it is told as such where the log knows it, and `announce` names it to who keeps the lake.
     """
     with lake.writing("open"):
         sweep(lake)
         signer = Signer.open(lake.objects, lake.settings.signature)
         key = {"algorithm": signer.algorithm, "public_key": signer.public.hex(), "fingerprint": signer.fingerprint}
-        for zone, releases in _zones(lake):
+        for zone, releases, damaged in _zones(lake):
             log.append(lake.objects, zone, releases, signer)
-            address = layers.zone_address(lake.settings.portal, zone)
-            _write(lake, zone, {"key.json": json_bytes(key), **portal_files(releases, address)})
-            nothing = news_files([], address)
+            address, mode = layers.zone_address(lake.settings.portal, zone), layers.mode(zone)
+            files = portal_files(releases, address, _known(damaged), mode)
+            _write(lake, zone, {"key.json": json_bytes(key), **files})
+            nothing = news_files([], address, mode=mode)
             _write(lake, zone, {
                 name: data for name, data in nothing.items() if not lake.objects.exists(f"{zone}/{name}")
             })
 
 
-def announce(lake: Lake) -> None:
-    """Bring each zone's feed and site map up to date, last: by then what they lead to is there."""
+def announce(lake: Lake) -> list[Damaged]:
+    """Bring each zone's feed and site map up to date, last: by then what they lead to is there.
+
+    Returns the damaged versions of all zones, each an error that names its file and the remedy.
+    """
+    found: list[Damaged] = []
     with lake.writing("open"):
-        for zone, releases in _zones(lake):
-            _write(lake, zone, news_files(releases, layers.zone_address(lake.settings.portal, zone)))
+        for zone, releases, damaged in _zones(lake):
+            address = layers.zone_address(lake.settings.portal, zone)
+            _write(lake, zone, news_files(releases, address, _known(damaged), layers.mode(zone)))
+            if zone is not Layer.OPEN:
+                lake.objects.remove(f"{zone}/{SITE_MAP}")  # earlier code made one
+            found += damaged
+    return found
 
 
 def sweep(lake: Lake) -> None:
@@ -54,11 +66,17 @@ def sweep(lake: Lake) -> None:
             lake.objects.remove(left)
 
 
-def _zones(lake: Lake) -> Iterator[tuple[Layer, Sequence[Released]]]:
+def _zones(lake: Lake) -> Iterator[tuple[Layer, Sequence[Released], Sequence[Damaged]]]:
     for zone in layers.ZONES:
-        releases = listing.everything(lake.objects, zone)
-        if releases or zone is Layer.OPEN:  # the publisher is known by the key that lies open
-            yield zone, releases
+        damaged: list[Damaged] = []
+        releases = listing.everything(lake.objects, zone, damaged)
+        if releases or damaged or zone is Layer.OPEN:  # the publisher is known by the key that lies open
+            yield zone, releases, damaged
+
+
+def _known(damaged: Sequence[Damaged]) -> list[Damaged]:
+    """Return those that the zone was told of: of any other it is not known that it belongs there."""
+    return [one for one in damaged if one.told_at]
 
 
 def _write(lake: Lake, zone: Layer, files: Mapping[str, bytes]) -> None:

@@ -30,6 +30,7 @@ def briefing(found: Mapping[str, Any], page: str = "") -> str:
     coarsened = ", ".join(f"{column}: {rows:,}" for column, rows in found["coarsened"].items()) or "—"
     facts = {
         "版本 · version": f"{found['version']}",
+        "分区 · zone": f"{found['zone']}/",
         "行数 · rows": f"{found['rows']:,}",
         "字段 · columns": ", ".join(found["columns"]),
         "准标识符 · quasi-identifiers": ", ".join(found["quasi_identifiers"]) or "—",
@@ -51,7 +52,8 @@ def briefing(found: Mapping[str, Any], page: str = "") -> str:
         "条款批准人 · terms approved by": terms,
         "Gold": ", ".join(f"{key} {value}" for key, value in found["gold"].items()),
     }
-    lines = [f"**{found['verdict']}**", "", "| 事项 · what | 内容 · value |", "|---|---|"]
+    lines = [f"**{found['verdict']}**", "", *([f"**{found['moved']}**", ""] if found["moved"] else [])]
+    lines += ["| 事项 · what | 内容 · value |", "|---|---|"]
     lines += [f"| {key} | {_cell(said)} |" for key, said in facts.items()]
     lines += ["", *[f"**不兼容变更 · breaking:** {what}" for what in found["breaking"]], *_changes(found), ""]
     return "\n".join([*lines, *_quality(found["quality"]), "", *_risk(found["risk_report"], page)]) + "\n"

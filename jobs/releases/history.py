@@ -37,15 +37,13 @@ def windows(
     """Return window → the version its changes start from, and, when there is none, why the chain restarts.
 
     A window starts from the newest version that was out already when it began, else from the oldest of the chain. The
-    chain begins anew after a withdrawn version, after one with other columns and after one in another zone: changes
-    from it would bring its rows to readers who may not have them.
+    chain is of one zone: what lies in another is no business of this one's readers, who may not even know of it. It
+    begins anew after a withdrawn version and after one with other columns.
     """
     chain: list[Released] = []
-    for one in reversed(before):
+    for one in reversed([one for one in before if one.zone is zone]):
         if one.withdrawn:
             why = f"version {one.version} was withdrawn"
-        elif one.zone is not zone:
-            why = f"version {one.version} lies in another zone, {one.zone.value}"
         elif _shape(one.manifest["columns"]) != _shape(columns):
             why = f"version {one.version} has other columns"
         else:

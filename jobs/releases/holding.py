@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from jobs import layers
 from jobs.contract import Contract
 from jobs.errors import ReleaseRefused, RequestError
 from jobs.releases import adversary, inputs, listing, periods, pseudonyms
@@ -53,7 +54,9 @@ def settled(lake: Lake, made: Draft, against: Comparison) -> Draft:
     """Return a draft whose unsafe changes wait; raise RequestError when an earlier release it needs was withdrawn."""
     if not against.against:
         return made
-    earlier = []
+    assert made.contract.release is not None
+    # Its readers are told of no version in another zone.
+    zone, earlier, told_of = layers.zone(made.contract.release.mode), [], []
     for version in against.against:
         one = listing.version(lake.objects, made.contract.name, version)
         if one.withdrawn:
@@ -62,6 +65,7 @@ def settled(lake: Lake, made: Draft, against: Comparison) -> Draft:
                 dataset=made.contract.name, layer="open",
             )
         earlier.append(pl.read_parquet(one.data("parquet")))
+        told_of += [version] if one.zone is zone else []
     measures = made.contract.aggregate.measures if made.contract.aggregate else {}
     counts = [measure for measure, how in measures.items() if how == "count"]
     # Of sums alone nothing says how many a change is about, and the means of two releases give a newcomer's value away,
@@ -82,7 +86,7 @@ def settled(lake: Lake, made: Draft, against: Comparison) -> Draft:
             dataset=made.contract.name, layer="open", remedy="release it when more has changed.",
         )
     told = {
-        "compared_with": list(against.against), "least_change": made.threshold, "groups_held": held.groups,
+        "compared_with": told_of, "least_change": made.threshold, "groups_held": held.groups,
         "rows_held": held.rows, "groups_taken_down": held.withdrawn,
     }
     if held.table.equals(made.table):

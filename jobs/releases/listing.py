@@ -1,8 +1,13 @@
-"""What was released: read from the releases themselves, which never change."""
+"""What was released: read from the releases themselves, which never change.
+
+A version of which a signed file is missing or is no longer what was written is damaged: it is named, never left out in
+silence, and whatever is about others goes on without it.
+"""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
@@ -10,14 +15,34 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from jobs import layers
-from jobs.errors import RequestError
+from jobs.errors import LakeError, RequestError, StorageError
 from jobs.layers import Layer
-from jobs.releases.verify import ATTESTATION, KEPT, MANIFEST
+from jobs.releases import log
+from jobs.releases.verify import ATTESTATION, KEPT, MANIFEST, VERSION
 from jobs.releases.versions import version_key
 from jobs.storage.objects import Store
 
 if TYPE_CHECKING:
     from jobs.storage.tables import Lake
+
+
+class Damaged(StorageError):  # noqa: N818 (it is a version that is so)
+    """A version cannot be read: a file of it is missing or not what was written. `where` is that file's path.
+
+    `told_at`: when it was released, by its zone's log; empty where the log does not know it.
+    """
+
+    told_at = ""
+
+    @property
+    def path(self) -> PurePosixPath:
+        """Return the version's folder."""
+        return PurePosixPath(*PurePosixPath(str(self.where)).parts[:3])
+
+    @property
+    def version(self) -> str:
+        """Return the version."""
+        return self.path.name
 
 
 @dataclass(frozen=True)
@@ -71,10 +96,15 @@ class Released:
         return self.folder / str(self.manifest["data"][kind])
 
 
-def releases(lake: Lake) -> list[dict[str, Any]]:
-    """Return every release by dataset and version: zone, rows, smallest group, share kept, day, status, folder."""
-    found = [one for zone in layers.ZONES for one in everything(lake.objects, zone)]
-    return [
+def releases(lake: Lake, errors: list[LakeError] | None = None) -> list[dict[str, Any]]:
+    """Return every release by dataset and version: zone, rows, smallest group, share kept, day, status, folder.
+
+    Of a damaged one, whose status says so, no more is known than its zone, its folder and, by the log, its day; what is
+    wrong with it is one of `errors`.
+    """
+    damaged: list[Damaged] = []
+    found = [one for zone in layers.ZONES for one in everything(lake.objects, zone, damaged)]
+    rows: list[dict[str, Any]] = [
         {
             "dataset": one.dataset,
             "version": one.version,
@@ -86,48 +116,113 @@ def releases(lake: Lake) -> list[dict[str, Any]]:
             "status": "withdrawn" if one.withdrawn else "breaking" if one.manifest["breaking"] else "released",
             "path": one.address,
         }
-        for one in sorted(found, key=lambda one: (one.dataset, version_key(one.version)))
+        for one in found
     ]
+    rows += [
+        {
+            "dataset": one.dataset, "version": one.version, "zone": one.layer, "rows": None, "smallest_group": None,
+            "kept_share": None, "released_on": one.told_at[:10], "status": "damaged",
+            "path": lake.objects.address(one.path),
+        }
+        for one in damaged
+    ]
+    if errors is not None:
+        errors += damaged
+    return sorted(rows, key=lambda row: (row["dataset"], version_key(row["version"])))
 
 
-def everything(objects: Store, zone: Layer) -> list[Released]:
+def everything(objects: Store, zone: Layer, damaged: list[Damaged] | None = None) -> list[Released]:
     """Return every release of every dataset in a zone, by dataset and version.
 
-    What lies there and is not of the zone's mode is not among them: nothing but its folder ever tells of it.
+    What lies there and is not of the zone's mode is not among them: nothing but its folder ever tells of it. A damaged
+    version is one of the errors `damaged`; without that list it is raised.
     """
-    there = [one for folder in objects.names(zone.value) for one in _in(objects, folder)]
+    known = log.told(objects, zone)
+    names = {folder.name for folder in objects.names(zone.value)} | {layers.slug(dataset) for dataset, _ in known}
+    there = [one for name in sorted(names) for one in _in(objects, zone, layers.dataset_of(name), known, damaged)]
     return [one for one in there if layers.zone(one.manifest["risk"]["mode"]) is zone]
 
 
-def versions(objects: Store, dataset: str) -> list[Released]:
-    """Return a dataset's releases in all zones, oldest version first: they are numbered together."""
-    found = [one for zone in layers.ZONES for one in _in(objects, layers.release_path(dataset, zone=zone))]
+def versions(objects: Store, dataset: str, damaged: list[Damaged] | None = None) -> list[Released]:
+    """Return a dataset's releases in all zones, oldest version first: they are numbered together.
+
+    A damaged version is one of the errors `damaged`; without that list it is raised.
+    """
+    found = [
+        one for zone in layers.ZONES for one in _in(objects, zone, dataset, log.told(objects, zone), damaged)
+    ]
     return sorted(found, key=lambda one: version_key(one.version))
 
 
-def latest(objects: Store, dataset: str) -> Released | None:
-    """Return a dataset's newest release, withdrawn or not; None before the first."""
-    found = versions(objects, dataset)
+def latest(objects: Store, dataset: str, zone: Layer | None = None) -> Released | None:
+    """Return a dataset's newest release, in one zone or in all, withdrawn or not; None before the first."""
+    found = [one for one in versions(objects, dataset) if zone in (None, one.zone)]
     return found[-1] if found else None
 
 
 def version(objects: Store, dataset: str, wanted: str) -> Released:
-    """Return one release; raise RequestError when there is none of that version."""
-    found = versions(objects, dataset)
+    """Return one release; raise RequestError when there is none of that version, and Damaged when it cannot be read."""
+    damaged: list[Damaged] = []
+    found = versions(objects, dataset, damaged)
     for one in found:
         if one.version == wanted:
             return one
+    for broken in damaged:
+        if broken.version == wanted:
+            raise broken
     there = ", ".join(one.version for one in found) or "none"
     raise RequestError(f"there is no version {wanted}.", dataset=dataset, layer=Layer.OPEN, remedy=f"there: {there}.")
 
 
-def _in(objects: Store, folder: PurePosixPath) -> list[Released]:
-    paths = [path for path in objects.names(folder) if objects.exists(path / MANIFEST)]
-    return sorted((_read(objects, path) for path in paths), key=lambda one: version_key(one.version))
+def _in(
+    objects: Store, zone: Layer, dataset: str, known: Mapping[tuple[str, str], str], damaged: list[Damaged] | None
+) -> list[Released]:
+    """Return a dataset's releases in a zone; what the zone's log knows must be there."""
+    folder, found = layers.release_path(dataset, zone=zone), []
+    there = {path.name for path in objects.names(folder) if VERSION.match(path.name)}
+    told = {version: at for (name, version), at in known.items() if name == dataset and VERSION.match(version)}
+    for version in sorted(there | set(told), key=version_key):
+        try:
+            # Without a seal, and unknown to the log, it is what an interrupted run left in a bucket.
+            if version in told or objects.exists(folder / version / MANIFEST):
+                found.append(_read(objects, folder / version))
+        except Damaged as error:
+            error.told_at = told.get(version, "")
+            if damaged is None:
+                raise
+            damaged.append(error)
+    return found
 
 
 def _read(objects: Store, path: PurePosixPath) -> Released:
-    data = objects.read(path / MANIFEST)
-    attestation = json.loads(objects.read(path / ATTESTATION))
-    statements = [json.loads(objects.read(name))["statement"] for name in objects.names(path, "withdrawal-*.json")]
-    return Released(objects, path, json.loads(data), sha256(data).hexdigest(), attestation, tuple(statements))
+    manifest, digest = _document(objects, path / MANIFEST, "risk")
+    attestation, _ = _document(objects, path / ATTESTATION, "released_at")
+    if digest != attestation.get("manifest_sha256"):
+        raise _damage(path / MANIFEST, "is not what was written: its digest is another")
+    named = objects.names(path, "withdrawal-*.json")
+    statements = [_document(objects, name, "statement")[0]["statement"] for name in named]
+    return Released(objects, path, manifest, digest, attestation, tuple(statements))
+
+
+def _document(objects: Store, path: PurePosixPath, key: str) -> tuple[dict[str, Any], str]:
+    """Return a JSON object that has a key, and its SHA-256; raise Damaged for anything else."""
+    try:
+        data = objects.read(path)
+        found = json.loads(data)
+    except FileNotFoundError:
+        raise _damage(path, "is missing") from None
+    except OSError as error:
+        raise _damage(path, f"cannot be read ({type(error).__name__})") from None
+    except (ValueError, RecursionError):
+        raise _damage(path, "is cut or is no JSON") from None
+    if not isinstance(found, dict) or key not in found:
+        raise _damage(path, "is not what was written")
+    return found, sha256(data).hexdigest()
+
+
+def _damage(path: PurePosixPath, what: str) -> Damaged:
+    return Damaged(
+        f"{path.name} of version {path.parent.name} {what}.", dataset=layers.dataset_of(path.parts[1]),
+        layer=path.parts[0], where=str(path),
+        remedy="put the version's folder back from a copy of the lake as it was, then `lake portal build`.",
+    )

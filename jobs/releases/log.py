@@ -6,15 +6,18 @@ Whoever keeps the digest of a line can tell later whether anything before it was
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jobs.layers import Layer
-from jobs.releases.listing import Released
 from jobs.releases.manifest import canonical
 from jobs.releases.signing import Signer
 from jobs.releases.verify import read_log
 from jobs.storage.objects import Store
+
+if TYPE_CHECKING:
+    from jobs.releases.listing import Released
 
 FIRST = "0" * 64
 
@@ -42,6 +45,26 @@ def append(objects: Store, zone: Layer, releases: Sequence[Released], signer: Si
     if not objects.exists(seal_path) or objects.read(seal_path) != canonical(seal):
         objects.write(seal_path, canonical(seal))
     return entries
+
+
+def told(objects: Store, zone: Layer) -> dict[tuple[str, str], str]:
+    """Return (dataset, version) → when it was released, of all that a zone's log knows; unread lines say nothing.
+
+    Only to know what must be there: who verifies reads the log by `jobs.releases.verify.read_log`.
+    """
+    try:
+        lines = objects.read(f"{zone}/log.jsonl").splitlines()
+    except FileNotFoundError:
+        return {}
+    found = {}
+    for line in lines:
+        try:
+            entry = json.loads(line)
+            if entry["kind"] == "release":
+                found[str(entry["dataset"]), str(entry["version"])] = str(entry["at"])
+        except (ValueError, KeyError, TypeError):
+            continue
+    return found
 
 
 def events(releases: Sequence[Released]) -> list[dict[str, Any]]:

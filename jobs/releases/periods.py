@@ -27,14 +27,15 @@ if TYPE_CHECKING:
 
 REPAIRED = "已对其中的记录准予信用修复 · repair was granted for a row of it"
 RULED = "按现行规则，其中有记录已不应公示 · by the rules as they stand a row of it may be public no longer"
+EARLIER = "其中有记录的公示期已提前届满 · the time in public of a row of it ended earlier than was known"
 UNKNOWN = "无法判定其中的记录是否仍可公示 · whether its rows may still be public cannot be told"
 # What gold, or gold as it was kept, makes the reckoning say when it does not hold what the contract now reads.
 _UNREADABLE = (pl.exceptions.PolarsError, LookupError, ValueError, TypeError)
 
 
-def today() -> date:
-    """Return the day in China: a time in public begins and ends there."""
-    return datetime.now(UTC).astimezone(ZoneInfo("Asia/Shanghai")).date()
+def today(now: datetime | None = None) -> date:
+    """Return the day in China, now or at another moment: a time in public begins and ends at midnight there."""
+    return (now or datetime.now(UTC)).astimezone(ZoneInfo("Asia/Shanghai")).date()
 
 
 def shown(
@@ -49,26 +50,35 @@ def shown(
         return gold.collect(), None
     if day is None:
         raise RequestError("its rows are public for a time only: on which day?", dataset=contract.name, layer="open")
-    last = end(
+    ended = gold.with_columns(_end(period, catalogue).alias("_end"))
+    rows = ended.filter(pl.col(period.decided) <= day, pl.col("_end") > day).collect()
+    until = rows["_end"].min()
+    return rows.drop("_end"), until if isinstance(until, date) else None
+
+
+def _end(period: Period, catalogue: Catalogue) -> pl.Expr:
+    """Return the first day on which a gold row is shown no longer."""
+    return end(
         catalogue.periods[period.rule], pl.col(period.decided), pl.col(period.class_),
         until=pl.col(period.until) if period.until else None,
         repaired=pl.col(period.repaired) if period.repaired else None,
     )
-    rows = gold.with_columns(last.alias("_end")).filter(pl.col(period.decided) <= day, pl.col("_end") > day).collect()
-    until = rows["_end"].min()
-    return rows.drop("_end"), until if isinstance(until, date) else None
 
 
 def due(lake: Lake, day: date, failed: list[LakeError] | None = None) -> Mapping[tuple[str, str], Sequence[str]]:
     """Return (dataset, reason) → the versions on offer that must be withdrawn on a day, oldest first.
 
     A version goes whole when the time in public of one of its rows is over, as it was reckoned or by the rules as they
-    now stand, when repair was granted for one, and when that cannot be told. Where what a version was made from is
-    gone, any repaired row of its dataset counts as one of its own. Each is judged by itself: a table that could not be
-    read now is one of the errors `failed`; without that list it is raised.
+    now stand, when gold now says that one ended or was repaired, and when that cannot be told. Where what a version was
+    made from is gone, any repaired row of its dataset counts as one of its own. Each is judged by itself: damaged
+    versions and tables that could not be read now are errors in `failed`; without that list the first is raised.
     """
     found: dict[tuple[str, str], list[str]] = {}
-    for one in (one for zone in layers.ZONES for one in listing.everything(lake.objects, zone)):
+    damaged: list[listing.Damaged] | None = None if failed is None else []
+    there = [one for zone in layers.ZONES for one in listing.everything(lake.objects, zone, damaged)]
+    if failed is not None:
+        failed += damaged or []
+    for one in there:
         if one.withdrawn:
             continue
         try:
@@ -102,14 +112,16 @@ def _reason(lake: Lake, one: Released, day: date) -> str:
     try:
         repaired = _repaired(lake, contract, period, day)
         try:
-            rows, since = _was_shown(lake, one, contract)
+            rows, since, kept = _was_shown(lake, one, contract)
         except RequestError:  # what it was made from is gone
             reckoned = one.manifest.get("shown_until") is not None
             return REPAIRED if not repaired.is_empty() else "" if reckoned else UNKNOWN
         if not repaired.is_empty() and not _of(rows, repaired).is_empty():
             return REPAIRED
         now, _ = shown(rows.lazy(), contract, lake.catalogue, max(day, since or day))
-        return RULED if now.height < rows.height else ""
+        if now.height < rows.height:
+            return RULED
+        return "" if _of(rows, _ended_since(lake, contract, period, kept, day)).is_empty() else EARLIER
     except _UNREADABLE:
         return UNKNOWN
 
@@ -118,8 +130,7 @@ def _repaired(lake: Lake, contract: Contract, period: Period, day: date) -> pl.D
     """Return what gold now says of rows for which repair was granted by a day: the columns that tell them apart."""
     if period.repaired is None:
         return pl.DataFrame()
-    names = {*contract.published.values(), period.decided, period.class_}
-    told = sorted(gold_column(name, protection_of(contract.fields[name], lake.catalogue.types)) for name in names)
+    told = _told(contract, period, lake.catalogue)
     try:
         gold = lake.scan(Layer.GOLD, contract.name)
     except RequestError:  # there is no gold table
@@ -127,12 +138,37 @@ def _repaired(lake: Lake, contract: Contract, period: Period, day: date) -> pl.D
     return gold.filter(pl.col(period.repaired) <= day).select(told).collect()
 
 
+def _ended_since(lake: Lake, contract: Contract, period: Period, kept: pl.DataFrame, day: date) -> pl.DataFrame:
+    """Return what tells rows apart of which more have ended in gold, as it now is, than in gold as it was kept.
+
+    Of rows that nothing tells apart any may be the one that ended; so may one that arrived since.
+    """
+    told = _told(contract, period, lake.catalogue)
+
+    def ended(gold: pl.LazyFrame) -> pl.LazyFrame:
+        over = gold.filter(pl.col(period.decided) <= day, _end(period, lake.catalogue) <= day)
+        return over.group_by(told).agg(pl.len().alias("_ended"))
+
+    try:
+        now = ended(lake.scan(Layer.GOLD, contract.name))
+    except RequestError:  # there is no gold table
+        return kept.clear().select(told)
+    both = now.join(ended(kept.lazy()), on=told, how="left", nulls_equal=True, suffix="_then")
+    return both.filter(pl.col("_ended") > pl.col("_ended_then").fill_null(0)).select(told).collect()
+
+
+def _told(contract: Contract, period: Period, catalogue: Catalogue) -> list[str]:
+    """Return the gold columns that tell rows apart as far as a release does."""
+    names = {*contract.published.values(), period.decided, period.class_}
+    return sorted(gold_column(name, protection_of(contract.fields[name], catalogue.types)) for name in names)
+
+
 def _of(rows: pl.DataFrame, repaired: pl.DataFrame) -> pl.DataFrame:
     return rows.join(repaired, on=repaired.columns, how="semi", nulls_equal=True)
 
 
-def _was_shown(lake: Lake, one: Released, contract: Contract) -> tuple[pl.DataFrame, date | None]:
-    """Return the gold rows a version was made from, by the rules of then, and the day they were reckoned for.
+def _was_shown(lake: Lake, one: Released, contract: Contract) -> tuple[pl.DataFrame, date | None, pl.DataFrame]:
+    """Return the gold rows a version shows, by the rules of then, the day they were reckoned for, and all of that gold.
 
     A version that kept no scope counts as one of today's, of every row where it had no day. Raises RequestError when
     its inputs are gone.
@@ -141,11 +177,11 @@ def _was_shown(lake: Lake, one: Released, contract: Contract) -> tuple[pl.DataFr
     assert contract.release is not None
     if decided.scope is None:
         rows = kept if decided.judged_on is None else shown(kept.lazy(), contract, lake.catalogue, decided.judged_on)[0]
-        return rows, decided.judged_on
+        return rows, decided.judged_on, kept
     regimes, said = decided.scope["regimes"], decided.scope["period"]
     period = Period.model_validate(said) if said else None
     release = contract.release.model_copy(update={"only": decided.scope["only"], "period": period})
     then = contract.model_copy(update={"release": release})
     catalogue = replace(lake.catalogue, periods=rules({period.rule: regimes}) if period else {})
     rows, _ = shown(kept.lazy().filter(in_scope(then, catalogue.types)), then, catalogue, decided.judged_on)
-    return rows, decided.judged_on
+    return rows, decided.judged_on, kept

@@ -21,6 +21,7 @@ from jobs.rows.pseudonymisation import pseudonyms
 
 if TYPE_CHECKING:
     from jobs.releases.build import Draft
+    from jobs.releases.listing import Released
     from jobs.storage.objects import Store
 
 _LONGEST_PURPOSE = 64
@@ -46,7 +47,7 @@ def check(objects: Store, contract: Contract) -> None:
     """Open the keys a release needs, and do nothing else; raise StorageError when one is gone or does not open."""
     if not columns(contract):
         return
-    ring, last = KeyRing.of(objects), listing.latest(objects, contract.name)
+    ring, last = KeyRing.of(objects), _last(objects, contract)
     if last is not None and (key_id := last.manifest["keys"].get("pseudonym")) and not last.withdrawn:
         ring.by_id(purpose(contract.name), key_id)
     ring.every()
@@ -60,7 +61,7 @@ def keyed(objects: Store, made: Draft, *, fresh: bool = True) -> Draft:
     if not columns(made.contract):
         return made
     ring, name = KeyRing.of(objects), purpose(made.contract.name)
-    last = listing.latest(objects, made.contract.name)
+    last = _last(objects, made.contract)
     known = "" if last is None or last.withdrawn else str(last.manifest["keys"].get("pseudonym", ""))
     if known and last is not None:
         same = with_key(made, ring.by_id(name, known))
@@ -88,6 +89,11 @@ def with_key(made: Draft, key: Key) -> Draft:
     ]
     table = made.table.with_columns(again)
     return replace(made, table=table.sort(table.columns), pseudonym_key=key.id)
+
+
+def _last(objects: Store, contract: Contract) -> Released | None:
+    assert contract.release is not None
+    return listing.latest(objects, contract.name, layers.zone(contract.release.mode))
 
 
 def _used(objects: Store, made: Draft, ring: KeyRing, name: str) -> bool:

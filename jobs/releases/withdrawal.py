@@ -27,22 +27,24 @@ def withdraw(
     """Withdraw versions of a dataset and return all releases it touched, as they are then.
 
     A statement is written before anything is removed: killed in between, `finish` goes on. A version that was
-    withdrawn already is left as it is. Raises RequestError for a version that is not there, or without a reason.
+    withdrawn already is left as it is; so is a damaged one, whose changes go when it is mended (see `unsaid`).
+    Raises RequestError for a version that is not there, or without a reason.
     """
     reason, by = " ".join(reason.split()), " ".join(by.split())
     if not reason or not by:
         raise RequestError("a withdrawal says why and by whom.", dataset=dataset, layer=Layer.OPEN)
     chosen = [listing.version(objects, dataset, version) for version in dict.fromkeys(versions)]
-    gone = [one.version for one in chosen if not one.withdrawn]
+    gone = [one.version for one in chosen]
     touched = []
     # Newest first: changes from a version are stated gone before itself is, so that after a kill it is still asked for.
-    for one in reversed(listing.versions(objects, dataset)) if gone else ():
+    for one in reversed(listing.versions(objects, dataset, [])):
         files = _files(one, gone)
         if not files:
             continue
         at = now.isoformat(timespec="seconds").replace("+00:00", "Z")
         statement: dict[str, Any] = {
-            "format": WITHDRAWAL, "dataset": dataset, "manifest_sha256": one.manifest_sha256, "versions": gone,
+            "format": WITHDRAWAL, "dataset": dataset, "manifest_sha256": one.manifest_sha256,
+            "versions": [other.version for other in chosen if other.zone is one.zone],  # no other zone is told of
             "files": files, "reason": reason, "by": by, "at": at,
         }
         sealed = canonical({"statement": statement, "signature": signer.sign(canonical(statement))})
@@ -62,16 +64,29 @@ def foreseen(objects: Store, dataset: str, versions: Sequence[str]) -> list[dict
     that is not there.
     """
     chosen = [listing.version(objects, dataset, version) for version in dict.fromkeys(versions)]
-    gone = [one.version for one in chosen if not one.withdrawn]
+    gone = [one.version for one in chosen]
     return [
         {"version": one.version, "rows": one.manifest["rows"] if one.version in gone else None, "files": len(files)}
-        for one in (listing.versions(objects, dataset) if gone else ()) if (files := _files(one, gone))
+        for one in listing.versions(objects, dataset, []) if (files := _files(one, gone))
     ]
+
+
+def unsaid(objects: Store, dataset: str) -> dict[str, tuple[str, str]]:
+    """Return withdrawn version → its reason and by whom, where changes from it are out still.
+
+    They are in a version that was damaged when it was withdrawn and has been put back since.
+    """
+    there = listing.versions(objects, dataset, [])
+    return {
+        one.version: (said["reason"], said["by"])
+        for one in there if one.withdrawn and any(_files(other, [one.version]) for other in there)
+        for said in one.withdrawals if one.version in said["versions"]
+    }
 
 
 def finish(objects: Store, dataset: str) -> None:
     """Remove what statements of withdrawal took away and an interrupted run left."""
-    for one in listing.versions(objects, dataset):
+    for one in listing.versions(objects, dataset, []):
         for path in one.gone:
             objects.remove(one.path / path)
         above = {folder for path in one.gone for folder in PurePosixPath(path).parents if folder.name}

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import date
+from datetime import date, datetime
+
+import polars as pl
 
 from jobs import layers
 from jobs.batch import StageReport
-from jobs.errors import LakeError
+from jobs.errors import LakeError, together
 from jobs.releases import announcement, listing, periods, withdrawal
 from jobs.stages import publish
 from jobs.storage.tables import Lake
+from jobs.storage.translation import unexpected
 
 RULE = "schemas/periods.yaml"
 
@@ -21,34 +24,59 @@ def run(lake: Lake, *, day: date | None = None, by: str = RULE) -> list[StageRep
     """Withdraw every version that shows a row which may be public no longer on a day (default: today in China).
 
     The signed statement names the reason and `by`, the rule unless a person asks for it. A second run on the same day
-    finds nothing; a withdrawal that was killed, this stage's or a person's, is ended first. A dataset that fails stops
-    no other: raises the first of their LakeErrors when all others are done.
+    finds nothing; a withdrawal that was killed, or met a damaged version, is ended first. A dataset that fails stops
+    no other: when all others are done and what programs go by is current, raises all of their LakeErrors `together`,
+    with the `reports` of what was withdrawn.
     """
     on, failed = day or periods.today(), list[LakeError]()
     reports = []
     for name in _left(lake):
-        with _collected(failed), lake.writing(f"open.{layers.slug(name)}"):
+        with _collected(failed, name), lake.writing(f"open.{layers.slug(name)}"):
             withdrawal.finish(lake.objects, name)
+        with _collected(failed, name):
+            for version, (reason, by_whom) in withdrawal.unsaid(lake.objects, name).items():
+                publish.take_back(lake, name, [version], reason=reason, by=by_whom)
     for (name, reason), versions in periods.due(lake, on, failed).items():
-        with _collected(failed):
+        with _collected(failed, name):
             reports.append(_withdrawn(lake, name, versions, reason, by))
-    with _collected(failed):
+    with _collected(failed, None):
         announcement.enter(lake)
     if failed:
-        failed[0].reports = reports
-        raise failed[0]
+        error = together(failed)
+        error.reports = reports
+        raise error
     return reports or [StageReport("expire", "lake", on.isoformat(), "known", notes=["no version is due"])]
+
+
+def withdrawn_since(lake: Lake, moment: datetime) -> list[str]:
+    """Return the datasets of which this stage withdrew versions since a moment."""
+    runs = lake.runs().filter(pl.col("recorded_at") >= moment, stage="expire", outcome="retracted")
+    return sorted(set(runs["dataset"]))
+
+
+def to_offer(lake: Lake, names: Iterable[str]) -> list[str]:
+    """Return which of some datasets have lost their newest version and are still to be open by their contracts.
+
+    What of their rows may be public still is offered by the next release; a person approves it as any other.
+    """
+    found = []
+    for name in names:
+        contract = lake.catalogue.contracts.get(name)
+        last = listing.versions(lake.objects, name, [])[-1:]
+        if contract is not None and contract.release is not None and all(one.withdrawn for one in last):
+            found.append(name)
+    return found
 
 
 def _left(lake: Lake) -> list[str]:
     """Return the datasets of which statements of withdrawal are there, and perhaps files they took away."""
-    everything = (one for zone in layers.ZONES for one in listing.everything(lake.objects, zone))
+    everything = (one for zone in layers.ZONES for one in listing.everything(lake.objects, zone, []))
     return sorted({one.dataset for one in everything if one.withdrawals})
 
 
 def _withdrawn(lake: Lake, name: str, versions: Sequence[str], reason: str, by: str) -> StageReport:
     started = time.monotonic()
-    touched = publish.withdraw(lake, name, versions, reason=reason, by=by)
+    touched = publish.take_back(lake, name, versions, reason=reason, by=by)
     report = StageReport(
         "expire", name, " ".join(versions), "retracted", notes=[reason],
         extra={"versions": list(versions), "touched": [one.version for one in touched]},
@@ -59,8 +87,10 @@ def _withdrawn(lake: Lake, name: str, versions: Sequence[str], reason: str, by: 
 
 
 @contextmanager
-def _collected(failed: list[LakeError]) -> Iterator[None]:
+def _collected(failed: list[LakeError], name: str | None) -> Iterator[None]:
     try:
         yield
     except LakeError as error:
         failed.append(error)
+    except Exception as error:  # its text may quote a cell
+        failed.append(LakeError(unexpected(error), dataset=name, layer="open", remedy="run again, or report it."))

@@ -29,6 +29,7 @@ from jobs.releases import (
     id_changes,
     inputs,
     listing,
+    numbering,
     periods,
     pseudonyms,
     recipes,
@@ -37,7 +38,6 @@ from jobs.releases import (
 )
 from jobs.releases.inputs import Inputs
 from jobs.releases.signing import Signer
-from jobs.releases.versions import next_version, version_key
 from jobs.storage.tables import Lake
 
 
@@ -77,8 +77,8 @@ def run(
         _useful(lake, made, started, gold)
         _as_seen(lake, made, started, gold, seen)
         made = pseudonyms.keyed(lake.objects, made)
-        version, breaking = _version(lake, made)
-        last = listing.latest(lake.objects, name)
+        version, breaking = numbering.numbered(lake.objects, made)
+        last = listing.latest(lake.objects, name, _zone(contract))
         fresh = last is None or version != last.version
         if fresh:
             now = datetime.now(UTC)
@@ -109,19 +109,23 @@ def withdraw(lake: Lake, name: str, versions: Sequence[str], *, reason: str, by:
 
     Raises RequestError for a version that is not there, or without a reason; nothing is withdrawn then.
     """
-    with lake.writing(f"open.{layers.slug(name)}"):
-        signer, now = Signer.open(lake.objects, lake.settings.signature), datetime.now(UTC)
-        touched = withdrawal.withdraw(
-            lake.objects, name, versions, reason=reason, by=by, now=now, signer=signer
-        )
+    touched = take_back(lake, name, versions, reason=reason, by=by)
     announcement.enter(lake)
     return touched
+
+
+def take_back(lake: Lake, name: str, versions: Sequence[str], *, reason: str, by: str) -> list[listing.Released]:
+    """Withdraw released versions as `withdraw` does, and leave it to the caller to tell the world."""
+    with lake.writing(f"open.{layers.slug(name)}"):
+        signer, now = Signer.open(lake.objects, lake.settings.signature), datetime.now(UTC)
+        return withdrawal.withdraw(lake.objects, name, versions, reason=reason, by=by, now=now, signer=signer)
 
 
 def preview(lake: Lake, name: str, *, day: date | None = None) -> dict[str, Any]:
     """Return what a release would hold, measure and change, without a row of it; writes nothing.
 
     `verdict`: in one line whether it would be released and by what measure of risk, or why it would be refused.
+    `moved`: that it would lie in another zone than the version before it, None where it would not.
     `unchanged`: the release would equal the last one. `approved`: the terms are approved as they stand. `refused`: why
     the release would be refused whoever approves it, else None. `content`: a word for its rows. `risk_report`: their
     whole risk, None where noise protects whoever is in it.
@@ -133,8 +137,8 @@ def preview(lake: Lake, name: str, *, day: date | None = None) -> dict[str, Any]
     made = holding.settled(lake, made, holding.comparison(lake, made))
     content = _shown(made, gold)
     made = pseudonyms.keyed(lake.objects, made, fresh=False)
-    last = listing.latest(lake.objects, name)
-    version, breaking = _version(lake, made)
+    last = listing.latest(lake.objects, name, _zone(contract))
+    version, breaking = numbering.numbered(lake.objects, made)
     try:
         approval: approvals.Approval | None = approvals.approved(contract, lake.catalogue)
     except ReleaseRefused:
@@ -155,6 +159,8 @@ def preview(lake: Lake, name: str, *, day: date | None = None) -> dict[str, Any]
         "verdict": verdict,
         "version": version,
         "breaking": breaking,
+        "zone": _zone(contract).value,
+        "moved": numbering.moved(lake.objects, contract),
         "unchanged": last is not None and version == last.version and version in lake.judged("publish", name),
         "since": changes["since"] if changes else None,
         "changes": changes["counts"] if changes else None,
@@ -281,21 +287,11 @@ def _draft(lake: Lake, contract: Contract, day: date | None = None) -> tuple[bui
     return made, rows, {"version": version, "state": states[-1] if states else None}
 
 
-def _version(lake: Lake, made: build.Draft) -> tuple[str, list[str]]:
-    """Return the version a draft has and what it breaks; after a withdrawn version there is always a new one."""
-    last = listing.latest(lake.objects, made.contract.name)
-    version, breaking = next_version(last.manifest if last else None, made.documents, made.terms, made.content)
-    if last is not None and last.withdrawn and version == last.version:
-        major, minor, patch = version_key(version)
-        version = f"{major}.{minor}.{patch + 1}"
-    return version, breaking
-
-
 def _inputs(lake: Lake, made: build.Draft, version: str, breaking: list[str], now: datetime) -> Inputs:
     """Gather what decides the release's bytes besides gold, code and contracts."""
     name = made.contract.name
-    before = listing.versions(lake.objects, name)
     zone = _zone(made.contract)
+    before = [one for one in listing.versions(lake.objects, name) if one.zone is zone]
     windows, restart = history.windows(before, now, made.documents, zone)
     if pseudonyms.columns(made.contract) and windows:
         windows, restart = {}, pseudonyms.NEVER_THE_SAME

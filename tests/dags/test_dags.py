@@ -27,6 +27,7 @@ dags = {
     dag.dag_id: {
         "tags": sorted(dag.tags), "owner": dag.owner, "doc": bool(dag.doc_md), "tasks": sorted(dag.task_ids),
         "order": {one: sorted(dag.get_task(one).downstream_task_ids) for one in dag.task_ids},
+        "rules": {one: dag.get_task(one).trigger_rule.value for one in dag.task_ids},
         "retries": min(task.retries for task in dag.tasks), "catchup": dag.catchup,
         "waits": getattr(dag.timetable, "run_immediately", None) == timedelta(0),
         "scheduled": type(dag.timetable).__name__.startswith("Cron"),
@@ -82,7 +83,15 @@ def test_a_withdrawal_waits_for_a_person(found: dict) -> None:
 
 def test_what_may_be_public_no_longer_goes_each_night_and_the_site_and_the_feed_say_so(found: dict) -> None:
     order = found["dags"]["maintenance"]["order"]
-    assert (order["expire"], order["site"], order["announce"]) == (["site"], ["announce"], [])
+    assert order["expire"] == ["again", "expired", "site"]
+    assert (order["site"], order["announce"]) == (["announce"], [])
+
+
+def test_a_night_in_which_an_expiry_failed_shows_and_offers_what_was_withdrawn_and_is_a_failed_run(found: dict) -> None:
+    order, rules = found["dags"]["maintenance"]["order"], found["dags"]["maintenance"]["rules"]
+    assert (rules["site"], rules["again"]) == ("all_done", "all_done")
+    assert (order["again"], order["offer"]) == (["offer"], [])
+    assert (order["expired"], rules["expired"]) == ([], "all_success")  # a leaf: Airflow judges a run by these
 
 
 def test_parsing_imports_no_engine(found: dict) -> None:

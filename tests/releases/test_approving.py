@@ -22,7 +22,7 @@ from jobs.releases import approvals, listing
 from jobs.releases.briefing import briefing
 from jobs.settings import PROJECT
 from jobs.stages import publish
-from tests.releases.conftest import put_gold, visits
+from tests.releases.conftest import PUBLIC_VISITS, VISITS, put_gold, visits, write_contract
 
 NAME = "health/visits"
 OFFICER = {"name": "officer"}
@@ -106,6 +106,31 @@ def test_a_breaking_change_is_named_before_it_is_approved(second, change, opened
     assert re.search(r"\*\*不兼容变更 · breaking:\*\* .*birth_band", text)
 
 
+def test_the_approver_is_told_that_a_release_would_be_more_open_or_more_closed_than_before(second, opened, schemas):
+    assert "分区 · zone | controlled/" in briefing(publish.preview(second, NAME))
+    assert publish.preview(second, NAME)["moved"] is None
+    write_contract(schemas, NAME, PUBLIC_VISITS)
+    put_gold(second, visits(county=60))
+    approvals.approve(opened(), NAME, by="officer@city.example")
+    wider = publish.preview(opened(), NAME)
+    assert wider["zone"] == "open"
+    assert wider["moved"] == (
+        "比以往更开放 · MORE OPEN than before: from controlled/ to open/; "
+        "versions: 1.0.0 stay in controlled/ until withdrawn"
+    )
+    lines = tasks.previewed(NAME)["report"].splitlines()
+    assert lines[2] == f"**{wider['moved']}**"  # right below the verdict
+    publish.run(opened(), NAME, approved_by="officer")
+    assert publish.preview(opened(), NAME)["moved"] is None
+    write_contract(schemas, NAME, VISITS)
+    put_gold(second, visits(county=90))
+    closer = publish.preview(opened(), NAME)["moved"]
+    there = listing.latest(second.objects, NAME).version
+    assert f"MORE CLOSED than before: from open/ to controlled/, which calls nothing back; versions: {there} " in closer
+    publish.withdraw(opened(), NAME, [there], reason="closed", by="officer")
+    assert publish.preview(opened(), NAME)["moved"].endswith("versions: all in open/ are withdrawn")
+
+
 @pytest.mark.parametrize(
     "decision",
     [None, {}, {"chosen_options": ["Reject"], "responded_by_user": OFFICER},
@@ -151,7 +176,8 @@ def test_a_failure_nobody_foresaw_is_retried_and_quotes_no_cell(second, airflow_
         tasks.previewed(NAME)
     assert not isinstance(told.value, airflow_says.AirflowFailException)
     assert "张三丰" not in str(told.value)
-    second.objects.write(listing.latest(second.objects, NAME).path / "attestation.json", "张三丰".encode())
+    statement = listing.latest(second.objects, NAME).path / "withdrawal-1.json"
+    second.objects.write(statement, json.dumps({"statement": {"reason": "张三丰"}}).encode())
     for task, said in (
         (tasks.announced, "feed: unexpected"),
         (lambda: tasks.withdrawing(NAME, "1.0.0", "a wrong file"), f"withdraw {NAME}: unexpected"),

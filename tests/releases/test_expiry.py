@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, date, datetime
+import subprocess
+from datetime import UTC, date, datetime, timedelta
 
 import polars as pl
 import pytest
@@ -18,6 +19,7 @@ from jobs.stages import expire, publish
 from jobs.storage.tables import Lake
 from tests.releases.conftest import put_gold, write_contract
 from tests.releases.test_periods import NAME, PENALTIES, lake, penalties, schemas, shown
+from tests.releases.test_verbs import LAKE
 
 __all__ = ["lake", "schemas"]  # fixtures
 OTHER = "credit/others"
@@ -116,3 +118,68 @@ def test_a_dataset_that_somebody_else_writes_stops_no_other_and_is_told(two):
     assert listing.latest(two.objects, NAME).withdrawn
     assert not listing.latest(two.objects, OTHER).withdrawn
     assert [report.dataset for report in expire.run(two, day=date(2026, 7, 1))] == [OTHER]
+
+
+def ending_today(lake, *names):
+    """Release datasets whose fines may be public for the last time yesterday."""
+    day = periods.today()
+    ends = penalties().with_columns(
+        pl.lit(day - timedelta(days=40)).alias("decided_on"), pl.lit(day).alias("published_to"),
+        pl.lit("3").alias("class_code"),
+    )  # fmt: skip
+    for name in names:
+        put_gold(lake, ends, name)
+        publish.run(lake, name, approved_by="officer", day=day - timedelta(days=10))
+
+
+def withdraw_due(lake, *words):
+    own = {"LAKE_ROOT": str(lake.settings.root), "LAKE_SCHEMAS": str(lake.settings.schemas), "PATH": "/usr/bin:/bin"}
+    return subprocess.run(
+        [LAKE, "withdraw", "--due", "--by", "officer@city.example", *words],
+        env={**own, "LAKE_LEASE_WAIT_SECONDS": "0"}, capture_output=True, text=True, check=False,
+    )
+
+
+@pytest.fixture
+def ending(lake, opened, schemas):
+    """Return a lake with two datasets whose only versions are due."""
+    write_contract(schemas, OTHER, PENALTIES)
+    found = opened()
+    approvals.approve(found, OTHER, by="officer@city.example")
+    ending_today(found, NAME, OTHER)
+    return found
+
+
+def test_the_command_withdraws_and_shows_what_it_can_and_then_tells_what_failed(ending):
+    with ending.writing("open.credit__others"):
+        done = withdraw_due(ending, "--json")
+    assert done.returncode == 1
+    told = {one["dataset"]: (one["version"], one["status"]) for one in json.loads(done.stdout)}
+    assert told == {NAME: ("1.0.0", "withdrawn"), OTHER: ("1.0.0", "due")}
+    assert "error: " in done.stderr
+    assert "open.credit__others" in done.stderr
+    assert "Remedy" in done.stderr
+    assert (ending.objects.local("open") / "index.html").is_file()
+    assert "已撤回 withdrawn: 行政处罚 · Penalties 1.0.0" in ending.objects.read("controlled/feed.atom").decode()
+    again = withdraw_due(ending)
+    assert (again.returncode, OTHER in again.stdout, NAME in again.stdout) == (0, True, False), again.stderr
+    assert withdraw_due(ending, "--json").stdout.strip() == "[]"
+
+
+def test_where_nothing_could_be_withdrawn_the_command_says_what_is_due_still_and_why(ending):
+    with ending.writing("open.credit__others"), ending.writing("open.credit__penalties"):
+        done = withdraw_due(ending, "--json")
+    assert done.returncode == 1
+    assert [one["status"] for one in json.loads(done.stdout)] == ["due", "due"]
+    assert "2 things failed" in done.stderr
+    assert all(f"open.credit__{name}" in done.stderr for name in ("others", "penalties"))
+    assert not any(listing.latest(ending.objects, name).withdrawn for name in (NAME, OTHER))
+
+
+def test_a_damaged_version_stops_no_expiry_and_is_named_with_its_file(ending):
+    (ending.objects.local("controlled") / "credit__others/1.0.0/manifest.json").write_bytes(b'{"cut')
+    with pytest.raises(LakeError, match=r"credit/others.*credit__others/1\.0\.0/manifest\.json.*Remedy") as caught:
+        expire.run(ending)
+    assert [report.dataset for report in caught.value.reports] == [NAME]
+    assert listing.latest(ending.objects, NAME).withdrawn
+    assert "credit__others/1.0.0" in ending.objects.read("controlled/index.json").decode()

@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from xml.etree import ElementTree
@@ -28,9 +29,11 @@ from jobs.layers import Layer
 from jobs.portal.serve import serving
 from jobs.releases import formats, listing
 from jobs.releases.fetching import fetch
+from jobs.releases.metadata.croissant import schema_org
 from jobs.releases.metadata.entry import CYCLES, THEMES_EN, Entry, cycle
-from jobs.releases.metadata.portal import portal_files
+from jobs.releases.metadata.portal import news_files, portal_files
 from jobs.releases.metadata.rdf import Graph, Iri, Literal, json_ld, turtle
+from jobs.releases.metadata.tabular import core_metadata
 from jobs.releases.verify import verify
 
 SHAPES = Path(__file__).parent / "dcat_ap" / "dcat-ap-3.0.0-SHACL.ttl"
@@ -222,8 +225,25 @@ def test_the_page_of_a_search_engine_has_what_it_asks_for(release):
 def test_the_core_metadata_has_the_thirteen_elements_of_the_guide(release):
     said = document(release / "core-metadata.json")
     assert len(said) == 13
-    assert said["开放属性"]["是否向社会开放"] == "1"
     assert [one["字段"] for one in said["信息项信息"]] == ["division_code", "sex_code", "birth_band", "remark"]
+
+
+@pytest.mark.parametrize(
+    ("mode", "shared", "opened"),
+    [("public", "1 无条件共享", "1"), ("controlled", "2 有条件共享", "0"), ("enclave", "2 有条件共享", "0")],
+)
+def test_only_what_is_public_is_said_to_be_open_to_everybody(release, mode, shared, opened):
+    entry = replace(Entry.of(document(release / "manifest.json")), mode=mode)
+    said = core_metadata(entry)
+    assert (said["共享属性"]["共享类型"], said["开放属性"]["是否向社会开放"]) == (shared, opened)
+    assert (said["共享属性"]["共享条件"] is None) == (said["开放属性"]["开放条件"] is not None) == (mode == "public")
+    assert schema_org(entry)["isAccessibleForFree"] == (mode == "public")
+
+
+def test_a_controlled_card_calls_nothing_open(release):
+    text = (release / "README.zh.md").read_text(encoding="utf-8")
+    assert "| 领域 | 5 卫生 |" in text
+    assert "开放" not in text
 
 
 def test_the_data_contract_is_one_by_the_standards_linter(release, tmp_path):
@@ -270,7 +290,7 @@ def test_the_card_says_the_same_in_both_languages(release):
         assert "open-data@health.example.gov" in text
 
 
-def test_feed_and_site_map_are_well_formed_and_complete(portal):
+def test_feed_and_site_map_are_well_formed_and_complete(portal, three_versions):
     atom = {"a": "http://www.w3.org/2005/Atom"}
     feed = ElementTree.parse(portal / "feed.atom").getroot()
     assert all(feed.find(f"a:{name}", atom) is not None for name in ("id", "title", "updated", "author"))
@@ -278,9 +298,16 @@ def test_feed_and_site_map_are_well_formed_and_complete(portal):
     assert len(entries) == 3
     for entry in entries:
         assert all(entry.findtext(f"a:{name}", namespaces=atom) for name in ("id", "title", "updated", "summary"))
-    pages = [one.text for one in ElementTree.parse(portal / "sitemap.xml").getroot().iter() if one.tag.endswith("loc")]
+    assert [one.find("a:link", atom).attrib["href"] for one in entries] == [
+        f"https://open-data.example.gov/controlled/health__visits/{version}/README.md" for version in
+        ("1.0.2", "1.0.1", "1.0.0")
+    ]  # there is no site
+    released = listing.everything(three_versions.objects, Layer.CONTROLLED)
+    opened = news_files(released, "https://open-data.example.gov/")
+    pages = [one.text for one in ElementTree.fromstring(opened["sitemap.xml"]).iter() if one.tag.endswith("loc")]
     assert len(pages) == 5
     assert all(page.startswith("https://open-data.example.gov/") for page in pages)
+    assert not (portal / "sitemap.xml").exists()
 
 
 def test_the_index_leads_to_every_file_by_its_digest(portal):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from copy import deepcopy
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import polars as pl
 import pytest
@@ -13,6 +13,7 @@ import yaml
 
 from jobs.catalogue import read_catalogue
 from jobs.errors import ReleaseRefused, RequestError
+from jobs.operation import tasks
 from jobs.references import check_references
 from jobs.releases import announcement, approvals, build, listing, periods, recipes, terms
 from jobs.releases.verify import verify
@@ -313,3 +314,33 @@ def test_the_command_lists_what_is_due_and_withdraws_it_in_somebodys_name(lake):
     assert call(lake, "withdraw", "--due", "--json").stdout.strip() == "[]"
     assert call(lake, "withdraw", NAME, "--due").returncode == 2
     assert call(lake, "withdraw", NAME, "1.0.0").returncode == 2
+
+
+def test_what_expiry_took_back_is_offered_anew_without_the_rows_that_ended(lake, monkeypatch):
+    monkeypatch.setenv("LAKE_ROOT", str(lake.settings.root))
+    monkeypatch.setenv("LAKE_SCHEMAS", str(lake.settings.schemas))
+    day, began = periods.today(), datetime.now(UTC)
+    lasting = penalties().filter(pl.col("class_code") == "3").with_columns(
+        pl.lit(day - timedelta(days=40)).alias("decided_on")
+    )  # fmt: skip
+    ending = lasting.with_columns(pl.lit(day).alias("published_to"), pl.lit("7").alias("class_code"))
+    put_gold(lake, pl.concat([lasting, ending]), NAME)
+    first, rows = shown(lake, day - timedelta(days=1))
+    assert [row[1] for row in rows] == ["3", "7"]
+    assert tasks.offered_again(began) == []
+    tasks.perform("expire")
+    assert tasks.offered_again(began) == ["open.credit__penalties"]
+    assert tasks.offered_again(datetime.now(UTC)) == []  # once, by the run that withdrew it
+    seen = tasks.previewed(NAME)
+    assert (seen["version"], seen["unchanged"], seen["rows"]) == ("1.0.1", False, lasting.height)
+    decision = {"chosen_options": ["Approve"], "responded_by_user": {"name": "officer"}}
+    (report,) = tasks.released(NAME, decision, seen, None)
+    announcement.announce(lake)
+    second = listing.latest(lake.objects, NAME)
+    assert (report["batch"], second.withdrawn) == ("1.0.1", False)
+    assert set(pl.read_parquet(second.data("parquet"))["class_code"]) == {"3"}
+    assert second.manifest["changes"]["restart"] == "version 1.0.0 was withdrawn"
+    assert verify(second.folder).problems == []
+    assert json.loads(lake.objects.read("controlled/credit__penalties/latest.json"))["version"] == "1.0.1"
+    assert tasks.offered_again(began) == []
+    assert (periods.due(lake, day), listing.version(lake.objects, NAME, first.version).withdrawn) == ({}, True)

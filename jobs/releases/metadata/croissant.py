@@ -95,7 +95,7 @@ def schema_org(entry: Entry) -> dict[str, Any]:
         "identifier": entry.address,
         "version": entry.version,
         "license": entry.licence_url,
-        "isAccessibleForFree": True,
+        "isAccessibleForFree": entry.mode == "public",
         "inLanguage": ["zh", "en"],
         "keywords": [entry.theme, entry.theme_en],
         "dateModified": entry.data_date,

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from jobs.contract import Text
-from jobs.releases.metadata.entry import CYCLES, MEDIA, Entry
+from jobs.releases.metadata.entry import CATALOGUES, CYCLES, MEDIA, Catalogue, Entry
 from jobs.releases.metadata.rdf import Graph, Iri, Literal
 
 _AUTHORITY = "http://publications.europa.eu/resource/authority/"
@@ -34,17 +34,17 @@ def release_graph(entry: Entry, issued: str | None = None) -> Graph:
     return graph
 
 
-def catalogue_graph(entries: Sequence[tuple[Entry, str]], portal: str) -> Graph:
-    """Return the whole catalogue: every version that is there, with the time it was issued."""
+def catalogue_graph(entries: Sequence[tuple[Entry, str]], portal: str, mode: str = "public") -> Graph:
+    """Return the whole catalogue of a zone: every version that is there, with the time it was issued."""
     graph, listed = Graph(), []
     for entry, issued in entries:
         series = _series(graph, entry)
         listed += [Iri(series), Iri(_version(graph, entry, series, issued))]
-    _catalogue(graph, listed, {entry.licence_url for entry, _ in entries}, portal)
+    _catalogue(graph, listed, {entry.licence_url for entry, _ in entries}, portal, CATALOGUES[mode])
     return graph
 
 
-def harvest_graph(entries: Sequence[tuple[Entry, str]], portal: str) -> Graph:
+def harvest_graph(entries: Sequence[tuple[Entry, str]], portal: str, mode: str = "public") -> Graph:
     """Return the catalogue for harvesters that know no series, CKAN's among them: one dataset each, its newest version.
 
     What CKAN makes of it is one package per `dcat:Dataset`, known again by its address, and of its files by theirs: so
@@ -53,33 +53,26 @@ def harvest_graph(entries: Sequence[tuple[Entry, str]], portal: str) -> Graph:
     graph, listed = Graph(), []
     for entry, issued in entries:
         files = [Iri(_distribution(graph, entry, name, entry.series)) for name in entry.files]
-        page = graph.add(f"{entry.series}index.html", "foaf:Document")
+        page = graph.add(f"{entry.series}index.html", "foaf:Document") if mode == "public" else _page(graph, entry)
         listed.append(Iri(graph.add(
             entry.series, "dcat:Dataset", dcat__distribution=files, dcat__landingPage=Iri(page),
             **_described(graph, entry, entry.series, issued),
         )))
-    _catalogue(graph, listed, {entry.licence_url for entry, _ in entries}, portal)
+    _catalogue(graph, listed, {entry.licence_url for entry, _ in entries}, portal, CATALOGUES[mode])
     return graph
 
 
-def _catalogue(graph: Graph, listed: list[Iri], licences: set[str], portal: str) -> None:
-    publisher = graph.add(f"{portal}#publisher", "foaf:Agent", foaf__name=[
-        Literal("Open data portal", "en"), Literal("公共数据开放网站", "zh"),
-    ])
+def _catalogue(graph: Graph, listed: list[Iri], licences: set[str], portal: str, said: Catalogue) -> None:
+    publisher = graph.add(f"{portal}#publisher", "foaf:Agent", foaf__name=spoken(said.publisher))
     graph.add(
         f"{portal}#catalogue", "dcat:Catalog",
-        dct__title=[Literal("Open data of the city", "en"), Literal("公共数据开放目录", "zh")],
-        dct__description=[
-            Literal("Every open dataset and every version of it.", "en"), Literal("全部开放数据集及其全部版本。", "zh"),
-        ],
+        dct__title=spoken(said.title), dct__description=spoken(said.description),
         dct__publisher=Iri(publisher), dcat__dataset=dict.fromkeys(listed), foaf__homepage=Iri(portal),
         dct__language=_languages(graph), dcat__themeTaxonomy=Iri(f"{portal}themes"),
         dct__license=Iri(min(licences)) if len(licences) == 1 else None,
     )
     graph.add(portal, "foaf:Document")
-    graph.add(f"{portal}themes", "skos:ConceptScheme", dct__title=[
-        Literal("Open-data domains", "en"), Literal("公共数据开放领域", "zh"),
-    ])
+    graph.add(f"{portal}themes", "skos:ConceptScheme", dct__title=spoken(said.domains))
 
 
 def _series(graph: Graph, entry: Entry) -> str:

@@ -46,6 +46,48 @@ CYCLES = {
 }
 
 
+class Catalogue(NamedTuple):
+    """Say what a zone's catalogue and feed are called, who speaks in them, and what its domains are."""
+
+    title: Text
+    description: Text
+    news: Text
+    publisher: Text
+    domains: Text
+
+
+# By the mode of what a zone holds: only what everybody may have is called open.
+CATALOGUES: Mapping[str, Catalogue] = {
+    "public": Catalogue(
+        Text(en="Open data of the city", zh="公共数据开放目录"),
+        Text(en="Every open dataset and every version of it.", zh="全部开放数据集及其全部版本。"),
+        Text(en="Releases of open data", zh="开放数据发布"),
+        Text(en="Open data portal", zh="公共数据开放网站"),
+        Text(en="Open-data domains", zh="公共数据开放领域"),
+    ),
+    "controlled": Catalogue(
+        Text(en="Controlled data of the city", zh="受控公开共享数据目录"),
+        Text(
+            en="Every dataset released under control, to recipients bound by an agreement, and every version of it.",
+            zh="按协议向特定接收方受控提供的全部数据集及其全部版本。",
+        ),
+        Text(en="Releases of controlled data", zh="受控公开共享数据发布"),
+        Text(en="Controlled data releases", zh="受控公开共享数据提供方"),
+        Text(en="Data domains", zh="数据领域"),
+    ),
+    "enclave": Catalogue(
+        Text(en="Enclave data of the city", zh="领地公开共享数据目录"),
+        Text(
+            en="Every dataset that may be looked at in the enclave alone, and every version of it.",
+            zh="仅限在数据领地内使用的全部数据集及其全部版本。",
+        ),
+        Text(en="Releases of enclave data", zh="领地公开共享数据发布"),
+        Text(en="Enclave data releases", zh="领地公开共享数据提供方"),
+        Text(en="Data domains", zh="数据领域"),
+    ),
+}
+
+
 class DataFile(NamedTuple):
     """Give a file's size and digests."""
 

@@ -1,4 +1,4 @@
-"""The portal's own files, derived from the releases: index, catalogue, feed, site map, latest versions."""
+"""A zone's own files, derived from its releases: index, catalogue, feed, latest versions, the open one's site map."""
 
 from __future__ import annotations
 
@@ -9,22 +9,30 @@ from typing import Any
 
 from jobs.layers import slug
 from jobs.releases.formats import json_bytes
-from jobs.releases.listing import Released
+from jobs.releases.listing import Damaged, Released
 from jobs.releases.metadata.dcat import catalogue_graph, harvest_graph
-from jobs.releases.metadata.entry import Entry
+from jobs.releases.metadata.entry import CATALOGUES, Entry
 from jobs.releases.metadata.rdf import json_ld, turtle
+from jobs.releases.versions import version_key
 
+SITE_MAP = "sitemap.xml"
 FEED_ENTRIES = 100  # newest first; the log has them all
 
 
-def portal_files(releases: Sequence[Released], portal: str) -> dict[str, bytes]:
-    """Return file name → content of what programs go by; `releases` by dataset and version."""
+def portal_files(
+    releases: Sequence[Released], portal: str, damaged: Sequence[Damaged] = (), mode: str = "public"
+) -> dict[str, bytes]:
+    """Return file name → content of what programs go by; `releases` of one mode, by dataset and version.
+
+    `damaged`: versions that cannot be read now, of which the log knows; they are told as such, by number. A dataset
+    that has no others keeps the pointer to its latest version that it has.
+    """
     there = [(Entry.of(one.manifest), one.attestation["released_at"]) for one in releases if not one.withdrawn]
-    graph = catalogue_graph(there, portal)
+    graph = catalogue_graph(there, portal, mode)
     newest_of = {entry.dataset: (entry, issued) for entry, issued in there}  # by version: the last one stays
-    harvest = harvest_graph(list(newest_of.values()), portal)
+    harvest = harvest_graph(list(newest_of.values()), portal, mode)
     files = {
-        "index.json": json_bytes(index(releases, portal)),
+        "index.json": json_bytes(index(releases, portal, damaged)),
         "catalogue.ttl": turtle(graph),
         "catalogue.jsonld": json_ld(graph),
         "harvest/catalogue.ttl": turtle(harvest),
@@ -34,13 +42,21 @@ def portal_files(releases: Sequence[Released], portal: str) -> dict[str, bytes]:
         versions = list(found)
         one = newest(versions)
         said = pointer(one) if one else {"dataset": dataset, "version": None}
+        if lost := [broken.version for broken in damaged if broken.dataset == dataset]:
+            said["damaged"] = lost
         files[f"{slug(dataset)}/latest.json"] = json_bytes(said)
     return files
 
 
-def news_files(releases: Sequence[Released], portal: str) -> dict[str, bytes]:
-    """Return file name → content of what leads people and search engines to pages: they must be there by then."""
-    return {"feed.atom": feed(releases, portal).encode(), "sitemap.xml": site_map(releases, portal).encode()}
+def news_files(
+    releases: Sequence[Released], portal: str, damaged: Sequence[Damaged] = (), mode: str = "public"
+) -> dict[str, bytes]:
+    """Return file name → content of what leads people to pages: they must be there by then.
+
+    Search engines are led to what is open alone.
+    """
+    files = {"feed.atom": feed(releases, portal, damaged, mode).encode()}
+    return {**files, SITE_MAP: site_map(releases, portal).encode()} if mode == "public" else files
 
 
 def newest(versions: Sequence[Released]) -> Released | None:
@@ -57,9 +73,15 @@ def pointer(one: Released) -> dict[str, Any]:
     }
 
 
-def index(releases: Sequence[Released], portal: str) -> dict[str, Any]:
-    """Return every dataset with its versions, their files' digests and the changes each can be reached by."""
-    datasets = []
+def index(releases: Sequence[Released], portal: str, damaged: Sequence[Damaged] = ()) -> dict[str, Any]:
+    """Return every dataset with its versions, their files' digests and the changes each can be reached by.
+
+    A dataset of which no version can be read has nothing but their numbers and its name.
+    """
+    datasets: list[dict[str, Any]] = []
+    lost: dict[str, list[dict[str, Any]]] = {}
+    for broken in damaged:
+        lost.setdefault(str(broken.dataset), []).append(_lost(broken, portal))
     for name, found in groupby(releases, key=lambda one: one.dataset):
         versions = list(found)
         one, last = newest(versions), versions[-1].manifest
@@ -67,10 +89,22 @@ def index(releases: Sequence[Released], portal: str) -> dict[str, Any]:
             {
                 "name": name, "title": last["about"]["title"], "theme": last["about"]["theme"],
                 "licence": last["about"]["licence"], "latest": one.version if one else None,
-                "versions": [_version(version, portal) for version in versions],
+                "versions": sorted(
+                    [*(_version(version, portal) for version in versions), *lost.pop(name, [])],
+                    key=lambda said: version_key(said["version"]),
+                ),
             }
         )
+    datasets += [{"name": name, "latest": None, "versions": versions} for name, versions in lost.items()]
     return {"portal": portal, "datasets": datasets}
+
+
+def _lost(broken: Damaged, portal: str) -> dict[str, Any]:
+    place = f"{slug(str(broken.dataset))}/{broken.version}/"
+    return {
+        "version": broken.version, "released_at": broken.told_at, "path": place, "url": portal + place,
+        "status": "damaged",
+    }
 
 
 def _version(one: Released, portal: str) -> dict[str, Any]:
@@ -91,9 +125,17 @@ def _version(one: Released, portal: str) -> dict[str, Any]:
     return said
 
 
-def feed(releases: Sequence[Released], portal: str) -> str:
-    """Return releases and withdrawals as an Atom feed (RFC 4287), newest first."""
-    events = []
+def feed(
+    releases: Sequence[Released], portal: str, damaged: Sequence[Damaged] = (), mode: str = "public"
+) -> str:
+    """Return releases and withdrawals as an Atom feed (RFC 4287), newest first.
+
+    It leads to the site's page of each version or, where there is no site, to its data card.
+    """
+    events, said, page = [], CATALOGUES[mode], "" if mode == "public" else "README.md"
+    for broken in damaged:
+        place, name = f"{portal}{slug(str(broken.dataset))}/{broken.version}/", f"{broken.dataset} {broken.version}"
+        events.append((broken.told_at, place, place, name, "此版本暂时无法读取 · This version cannot be read now."))
     for one in releases:
         title, place = one.manifest["about"]["title"], f"{portal}{slug(one.dataset)}/{one.version}/"
         name = f"{title['zh']} · {title['en']} {one.version}"
@@ -105,15 +147,16 @@ def feed(releases: Sequence[Released], portal: str) -> str:
     events.sort(reverse=True)
     lines = [
         '<?xml version="1.0" encoding="utf-8"?>', '<feed xmlns="http://www.w3.org/2005/Atom">',
-        f"<id>{escape(portal)}feed.atom</id>", "<title>开放数据发布 · Releases of open data</title>",
+        f"<id>{escape(portal)}feed.atom</id>", f"<title>{said.news.zh} · {said.news.en}</title>",
         f"<updated>{events[0][0] if events else '1970-01-01T00:00:00Z'}</updated>",
-        f'<link rel="self" href="{escape(portal)}feed.atom"/>', f'<link href="{escape(portal)}"/>',
-        "<author><name>Open data portal</name></author>",
+        f'<link rel="self" href="{escape(portal)}feed.atom"/>',
+        f'<link href="{escape(portal)}{"" if mode == "public" else "index.json"}"/>',
+        f"<author><name>{said.publisher.en}</name></author>",
     ]
     for at, identity, place, name, words in events[:FEED_ENTRIES]:
         lines.append(
             f'<entry><id>{escape(identity)}</id><title>{escape(name)}</title><updated>{at}</updated>'
-            f'<link href="{escape(place)}"/><summary>{escape(words)}</summary></entry>'
+            f'<link href="{escape(place)}{page}"/><summary>{escape(words)}</summary></entry>'
         )
     return "\n".join([*lines, "</feed>"]) + "\n"
 

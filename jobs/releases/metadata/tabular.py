@@ -19,6 +19,7 @@ _CONTRACT = {
     "integer": "integer", "number": "number", "boolean": "boolean", "date": "date", "datetime": "timestamp",
     "string": "string",
 }
+_CONDITIONS = {"public": None, "controlled": "与数据接收方签订协议", "enclave": "仅限在数据领地内使用"}
 
 
 def csvw(entry: Entry) -> dict[str, Any]:
@@ -64,11 +65,20 @@ def core_metadata(entry: Entry) -> dict[str, Any]:
         "信息项信息": [
             {"信息项名称": one.title.zh, "字段": one.name, "数据类型": _GUIDE[one.type]} for one in entry.columns
         ],
-        "共享属性": {"共享类型": "1 无条件共享", "共享条件": None, "共享方式": "平台"},
-        "开放属性": {"是否向社会开放": "1", "开放条件": entry.licence},
+        **_shared(entry),
         "更新周期": f"{CYCLES[entry.cycle].code} {CYCLES[entry.cycle].text.zh}",
         "发布日期": entry.data_date,
         "关联资源代码": None,
+    }
+
+
+def _shared(entry: Entry) -> dict[str, Any]:
+    """Return fields 9 and 10: only what is public is shared without condition and open to society."""
+    condition = _CONDITIONS[entry.mode]
+    kind = "2 有条件共享" if condition else "1 无条件共享"
+    return {
+        "共享属性": {"共享类型": kind, "共享条件": condition, "共享方式": "平台"},
+        "开放属性": {"是否向社会开放": "0" if condition else "1", "开放条件": None if condition else entry.licence},
     }
 
 

@@ -1,0 +1,212 @@
+"""A version whose files are not what was written is named with its remedy, and everything else goes on."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from importlib import import_module
+
+import pytest
+
+from jobs.catalogue import load_catalogue
+from jobs.layers import Layer
+from jobs.operation import tasks
+from jobs.portal.build import build
+from jobs.releases import announcement, approvals, listing
+from jobs.releases.verify import verify
+from jobs.settings import Settings
+from jobs.stages import expire, publish
+from jobs.storage.tables import Lake
+from tests.releases.conftest import PUBLIC_VISITS, put_gold, visits, write_schemas
+from tests.releases.test_verbs import call
+
+NAME, SLUG, COUNTED = "health/visits", "health__visits", "products/headcount"
+DAMAGE = {
+    "a cut manifest": ("manifest.json", lambda folder: cut(folder / "manifest.json")),
+    "no manifest": ("manifest.json", lambda folder: (folder / "manifest.json").unlink()),
+    "an empty manifest": ("manifest.json", lambda folder: (folder / "manifest.json").write_bytes(b"")),
+    "another document": ("manifest.json", lambda folder: (folder / "manifest.json").write_text('["张三丰"]')),
+    "an altered manifest": ("manifest.json", lambda folder: alter(folder / "manifest.json")),
+    "a cut attestation": ("attestation.json", lambda folder: cut(folder / "attestation.json")),
+    "a cut statement": ("withdrawal-1.json", lambda folder: (folder / "withdrawal-1.json").write_bytes(b"{")),
+    "no folder": ("manifest.json", shutil.rmtree),
+}
+
+
+def cut(path):
+    path.write_bytes(path.read_bytes()[:200])
+
+
+def alter(path):
+    path.write_bytes(path.read_bytes().replace(b'"rows":', b'"rows":1'))
+
+
+@pytest.fixture
+def lake(tmp_path, monkeypatch):
+    """Return a lake with two versions of one public dataset and one of another, shown on the site."""
+    settings = Settings(root=tmp_path / "house", schemas=write_schemas(tmp_path / "schemas", PUBLIC_VISITS))
+    monkeypatch.setenv("LAKE_ROOT", str(settings.root))
+    monkeypatch.setenv("LAKE_SCHEMAS", str(settings.schemas))
+    found = Lake(settings, load_catalogue(settings.schemas))
+    for name in (NAME, COUNTED):
+        approvals.approve(found, name, by="officer@city.example")
+    for name, county in ((NAME, 30), (COUNTED, 30), (NAME, 60)):
+        put_gold(found, visits(county=county), name)
+        publish.run(found, name, approved_by="officer")
+    build(found)
+    announcement.announce(found)
+    return found
+
+
+def open_(lake):
+    return lake.objects.local("open")
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_whatever_is_wrong_with_a_versions_signed_files_is_told_by_file_and_remedy(lake, damage):
+    file, spoil = DAMAGE[damage]
+    spoil(open_(lake) / SLUG / "1.0.1")
+    errors = []
+    rows = {(one["dataset"], one["version"]): one["status"] for one in listing.releases(lake, errors)}
+    assert rows == {(COUNTED, "1.0.0"): "released", (NAME, "1.0.0"): "released", (NAME, "1.0.1"): "damaged"}
+    assert [str(one) for one in errors] == build(lake)["errors"] == [str(one) for one in announcement.announce(lake)]
+    for word in (f"{NAME} · open · open/{SLUG}/1.0.1/{file}", "version 1.0.1", "Remedy: put the version's folder back"):
+        assert word in str(errors[0])
+    assert "张三丰" not in str(errors[0])
+
+
+@pytest.mark.parametrize("damage", ["a cut manifest", "no folder"])
+def test_a_damaged_version_is_named_and_all_others_are_released_shown_and_announced(lake, tmp_path, damage):
+    file, spoil = DAMAGE[damage]
+    folder, before = open_(lake) / SLUG / "1.0.1", tmp_path / "before"
+    shutil.copytree(folder, before)
+    page = (open_(lake) / SLUG / "1.0.1/index.html").read_bytes()
+    spoil(folder)
+    listed = call(lake, "releases", "--json")
+    rows = {(one["dataset"], one["version"]): one["status"] for one in json.loads(listed.stdout)}
+    assert rows == {(COUNTED, "1.0.0"): "released", (NAME, "1.0.0"): "released", (NAME, "1.0.1"): "damaged"}
+    put_gold(lake, visits(county=90), COUNTED)
+    released = call(lake, "release", COUNTED, "--by", "officer@city.example")
+    built = call(lake, "portal", "build")
+    assert released.stdout.strip().endswith("products__headcount/1.0.1")
+    assert built.stdout.strip() == str(open_(lake))
+    for done in (listed, released, built):
+        assert done.returncode == 1
+        for word in (NAME, f"open/{SLUG}/1.0.1/{file}", "version 1.0.1", "Remedy: put the version's folder back"):
+            assert word in " ".join(done.stderr.split()), (word, done.stderr)
+    assert (open_(lake) / "products__headcount/1.0.1/index.html").is_file()
+    feed = (open_(lake) / "feed.atom").read_text()
+    assert all(f"/{name}/" in feed for name in ("products__headcount/1.0.1", f"{SLUG}/1.0.0", f"{SLUG}/1.0.1"))
+    index = {one["name"]: one for one in json.loads((open_(lake) / "index.json").read_text())["datasets"]}
+    told = [(one["version"], one["status"]) for one in index[NAME]["versions"]]
+    assert (index[NAME]["latest"], told) == ("1.0.0", [("1.0.0", "released"), ("1.0.1", "damaged")])
+    assert json.loads((open_(lake) / SLUG / "latest.json").read_text())["damaged"] == ["1.0.1"]
+    assert "cannot be read now" in (open_(lake) / SLUG / "index.en.html").read_text()
+    if damage != "no folder":
+        assert (folder / "index.html").read_bytes() == page
+    put_gold(lake, visits(county=90), NAME)
+    with pytest.raises(listing.Damaged, match=r"1\.0\.1"):  # its number would be given twice
+        publish.run(lake, NAME, approved_by="officer")
+    shutil.rmtree(folder, ignore_errors=True)
+    shutil.copytree(before, folder)
+    mended = call(lake, "portal", "build")
+    assert mended.returncode == 0, mended.stderr
+    assert publish.run(lake, NAME, approved_by="officer")[0].batch == "1.0.2"
+    announcement.announce(lake)
+    assert "cannot be read" not in (open_(lake) / "feed.atom").read_text()
+    assert "cannot be read now" not in (open_(lake) / SLUG / "index.en.html").read_text()
+    assert json.loads((open_(lake) / SLUG / "latest.json").read_text())["version"] == "1.0.2"
+
+
+def test_a_dataset_of_which_no_version_can_be_read_keeps_its_pages_and_stops_no_other(lake):
+    for version in ("1.0.0", "1.0.1"):
+        cut(open_(lake) / SLUG / version / "manifest.json")
+    pointer = (open_(lake) / SLUG / "latest.json").read_bytes()
+    announcement.enter(lake)
+    assert len(build(lake)["errors"]) == len(announcement.announce(lake)) == 2
+    index = {one["name"]: one for one in json.loads((open_(lake) / "index.json").read_text())["datasets"]}
+    assert [one["status"] for one in index[NAME]["versions"]] == ["damaged", "damaged"]
+    assert index[COUNTED]["latest"] == "1.0.0"
+    assert (open_(lake) / SLUG / "latest.json").read_bytes() == pointer
+    assert (open_(lake) / SLUG / "index.html").is_file()
+
+
+def test_data_that_cannot_be_read_leaves_its_pages_as_they_are_and_the_others_are_built(lake):
+    put_gold(lake, visits(county=90), NAME)
+    publish.run(lake, NAME, approved_by="officer")
+    put_gold(lake, visits(county=90), COUNTED)
+    publish.run(lake, COUNTED, approved_by="officer")
+    data = open_(lake) / SLUG / "1.0.2/visits.parquet"
+    whole = data.read_bytes()
+    for spoilt in (whole[:100], None):
+        data.unlink() if spoilt is None else data.write_bytes(spoilt)
+        before = (open_(lake) / SLUG / "index.html").read_bytes()
+        done = build(lake)
+        assert [NAME in one and "1.0.2" in one and "Remedy" in one for one in done["errors"]] == [True]
+        assert (open_(lake) / SLUG / "index.html").read_bytes() == before
+        assert "1.0.1" in (open_(lake) / "products__headcount/index.html").read_text()
+    data.write_bytes(whole)
+    assert (build(lake)["errors"], build(lake)["renewed"]) == ([], 0)
+    assert "1.0.2" in (open_(lake) / SLUG / "index.html").read_text()
+
+
+def test_airflow_shows_and_announces_all_others_and_then_fails_with_the_name(lake):
+    cut(open_(lake) / SLUG / "1.0.1/manifest.json")
+    put_gold(lake, visits(county=90), COUNTED)
+    (report,) = tasks.perform("publish", COUNTED, approved_by="officer")
+    built = tasks.site()
+    with pytest.raises(import_module("airflow.sdk.exceptions").AirflowFailException, match=f"{NAME}.*Remedy"):
+        tasks.announced(built)
+    assert report["batch"] == "1.0.1"
+    assert "products__headcount/1.0.1/" in (open_(lake) / "feed.atom").read_text()
+
+
+@pytest.mark.parametrize("who", ["the same command", "the next expiry"])
+def test_a_sound_version_is_withdrawn_beside_a_damaged_one_whose_changes_go_when_it_is_mended(lake, who):
+    folder = open_(lake) / SLUG / "1.0.1"
+    whole = (folder / "manifest.json").read_bytes()
+    assert (folder / "changes/from-1.0.0").is_dir()
+    cut(folder / "manifest.json")
+    words = ("withdraw", NAME, "1.0.0", "--reason", "a wrong file", "--by", "officer@city.example", "--json")
+    done = call(lake, *words)
+    assert (done.returncode, [one["version"] for one in json.loads(done.stdout)]) == (1, ["1.0.0"])
+    assert "version 1.0.1" in done.stderr
+    assert verify(open_(lake) / SLUG / "1.0.0").status == "withdrawn"
+    (folder / "manifest.json").write_bytes(whole)
+    if who == "the same command":
+        again = call(lake, *words)
+        told = [(one["version"], one["status"]) for one in json.loads(again.stdout)]
+        assert (again.returncode, told) == (0, [("1.0.1", "changes withdrawn")])
+    else:
+        expire.run(lake)
+        (said,) = listing.version(lake.objects, NAME, "1.0.1").withdrawals
+        assert (said["reason"], said["by"], said["versions"]) == ("a wrong file", "officer@city.example", ["1.0.0"])
+    assert not (folder / "changes/from-1.0.0").exists()
+    assert verify(folder).problems == []
+
+
+def test_what_lies_open_by_mistake_and_is_damaged_is_told_to_nobody_but_who_keeps_the_lake(lake):
+    shutil.copytree(open_(lake) / SLUG / "1.0.1", open_(lake) / "secret__things/1.0.0")
+    cut(open_(lake) / "secret__things/1.0.0/manifest.json")
+    announcement.enter(lake)
+    done = build(lake)
+    assert [one.dataset for one in announcement.announce(lake)] == ["secret/things"]
+    assert "secret/things" in done["errors"][0]
+    told = [open_(lake) / name for name in ("index.json", "feed.atom", "catalogue.ttl", "index.html", "sitemap.xml")]
+    assert not any("secret" in one.read_text() for one in told)
+
+
+@pytest.mark.minio
+def test_in_a_bucket_what_was_never_finished_is_told_from_what_lost_its_manifest(lake, bucket_lake, tmp_path):
+    names = sorted(path for path in open_(lake).rglob("*") if path.is_file() and path.suffix != ".html")
+    with Lake.open(Settings(root=tmp_path / "machine", schemas=lake.settings.schemas)) as found:
+        for path in names:
+            found.objects.write(f"open/{path.relative_to(open_(lake))}", path.read_bytes())
+        found.objects.write(f"open/{SLUG}/1.0.2/visits.csv", b"of a run that died before its manifest")
+        assert [one.version for one in listing.everything(found.objects, Layer.OPEN)] == ["1.0.0", "1.0.1", "1.0.0"]
+        found.objects.remove(f"open/{SLUG}/1.0.1/manifest.json")
+        damaged = []
+        assert [one.version for one in listing.everything(found.objects, Layer.OPEN, damaged)] == ["1.0.0", "1.0.0"]
+        assert [(one.dataset, one.version) for one in damaged] == [(NAME, "1.0.1")]
+        with pytest.raises(listing.Damaged, match=r"manifest\.json of version 1\.0\.1 is missing"):
+            listing.latest(found.objects, NAME)
