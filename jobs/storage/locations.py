@@ -27,7 +27,15 @@ CONNECT_SECONDS, ANSWER_SECONDS, ATTEMPTS = 5, 60, 4
 GIVE_UP_SECONDS = 20  # a server that is restarted comes back sooner; one that is gone should be told of soon
 
 
-class Location(Protocol):
+class Fetched(Protocol):
+    """Name one file that can be had on this machine."""
+
+    @contextmanager
+    def local(self) -> Iterator[Path]:
+        """Yield it as a file of this machine."""
+
+
+class Location(Fetched, Protocol):
     """Name a folder of files; `file` is a name below it, or an address that `address` gave."""
 
     @property
