@@ -274,22 +274,25 @@ def _dumped_database(
         except SourceError as error:
             if copies:
                 kept = _keep_refused(lake, contract, copies, landing)
-                error.remedy = f"{error.remedy or 'repair the database.'} Its bytes are kept in {kept}."
+                error.remedy = (
+                    f"{error.remedy or 'repair the database.'} Its bytes are kept: `lake delivered {contract.name} "
+                    f"--batch {kept} --out FOLDER` writes them out."
+                )
             raise _placed(error, contract, name.removesuffix(".jsonl")) from None
         dumped.append(_copied(target, part / name, landing))
         target.unlink()
     return dumped
 
 
-def _keep_refused(lake: Lake, contract: Contract, copies: list[Path], landing: _Landing) -> PurePosixPath:
-    """Keep a delivery's database files that cannot be dumped, as a batch that no stage takes; return its folder."""
+def _keep_refused(lake: Lake, contract: Contract, copies: list[Path], landing: _Landing) -> str:
+    """Keep a delivery's database files that cannot be dumped, as a batch that no stage takes; return its id."""
     landing = replace(landing, key=landing.key.another() if landing.key else None)
     day = landing.received.astimezone(DOMAIN_TIME).date()
     with lake.objects.assembly(layers.landing_path(contract.name)) as part:
         landed = tuple(_copied(copy, part / copy.name, landing) for copy in copies)
         batch = Batch(contract.name, f"{REFUSED}/{uuid.uuid4().hex}", day, "receipt", landing.received_at, landed)
         _keep(lake, batch, part, landing.key)
-    return layers.landing_path(contract.name, batch.id)
+    return batch.id
 
 
 def _dumped_rest(lake: Lake, contract: Contract, part: Path, place: Path, landing: _Landing) -> LandedFile:

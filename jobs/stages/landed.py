@@ -18,19 +18,21 @@ from jobs.storage.objects import copy_in
 from jobs.storage.sealed import SealedFile
 from jobs.storage.tables import Lake
 
+# Readers that open a file by `Path.open` alone; what the others hand the path to would find encrypted bytes.
+STREAMED = ("csv", "fixed_width", "jsonl", "json", "xml", "dbf", "database", "rest")
 
 def files(lake: Lake, batch: Batch, source: Source | None = None) -> Sequence[Fetched]:
     """Return where a batch's files are, in the manifest's order; tasks that run elsewhere find them too.
 
-    `source` is what they are read by: of an encrypted file that is plain CSV no plain copy is made. Raises StorageError
-    for a key that is not there or does not open.
+    `source` is what they are read by: text that is not packed is decrypted in memory as it is read, without a plain
+    copy. Raises StorageError for a key that is not there or does not open.
     """
     folder = layers.landing_path(batch.dataset, batch.id)
     places = [lake.objects.location(folder / file.name) for file in batch.files]
     key = envelopes.opened(lake.key_ring, batch) if batch.envelope else None
     if key is None:
         return places
-    streams = source is None or (source.reader == "csv" and source.packed is None)
+    streams = source is None or (source.reader in STREAMED and source.packed is None)
     return [
         SealedFile(place, file.name, file.bytes, key, as_stream=streams)
         for place, file in zip(places, batch.files, strict=True)
