@@ -22,11 +22,20 @@ class LandedFile:
 
 
 @dataclass(frozen=True)
+class Envelope:
+    """Say how a batch's files are encrypted: the id of the lake's key, and the batch's own (base64) wrapped by it."""
+
+    cipher: str
+    key: str
+    wrapped: str
+
+
+@dataclass(frozen=True)
 class Batch:
     """Identify one delivery by dataset, data date and content, never by when it arrived.
 
-    `received_at` (ISO 8601, UTC) is information; it takes no part in the identity. A batch of repaired rows names the
-    one whose rejected rows it mends.
+    `received_at` (ISO 8601, UTC) is information; it takes no part in the identity, nor does the envelope: sizes and
+    digests are those of the plain bytes. A batch of repaired rows names the one whose rejected rows it mends.
     """
 
     dataset: str
@@ -36,6 +45,7 @@ class Batch:
     received_at: str
     files: tuple[LandedFile, ...]
     repairs: str | None = None
+    envelope: Envelope | None = None
 
     @staticmethod
     def content_hash(dataset: str, files: Sequence[LandedFile]) -> str:
@@ -58,6 +68,7 @@ class Batch:
             "received_at": self.received_at,
             "files": [vars(file) for file in self.files],
             **({"repairs": self.repairs} if self.repairs else {}),
+            **({"envelope": vars(self.envelope)} if self.envelope else {}),
         }
         return json.dumps(manifest, ensure_ascii=False, indent=1, sort_keys=True) + "\n"
 
@@ -73,6 +84,7 @@ class Batch:
             manifest["received_at"],
             tuple(LandedFile(**file) for file in manifest["files"]),
             manifest.get("repairs"),
+            Envelope(**manifest["envelope"]) if manifest.get("envelope") else None,
         )
 
 

@@ -39,8 +39,8 @@ app = typer.Typer(
 
 PANELS = {
     "Deliveries": (
-        deliveries.ingest, deliveries.run, deliveries.retract, deliveries.batches, deliveries.rejected,
-        deliveries.repair,
+        deliveries.ingest, deliveries.run, deliveries.retract, deliveries.batches, deliveries.delivered,
+        deliveries.rejected, deliveries.repair,
     ),
     "Contracts (no Java needed)": (contracts.check, contracts.new, contracts.precheck),
     "Identifiers and codes (no Java needed)": (identification.identify, identification.code),

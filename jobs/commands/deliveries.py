@@ -1,4 +1,4 @@
-"""Verbs about deliveries: ingest, run, retract, batches, rejected, precheck, identify."""
+"""Verbs about deliveries: ingest, repair, run, retract, batches, delivered, rejected."""
 
 from __future__ import annotations
 
@@ -159,7 +159,8 @@ def batches(dataset: Dataset, json: AsJson = False) -> None:
             rows.append(
                 {
                     "batch": batch.id, "data_date": str(batch.data_date), "files": len(batch.files),
-                    "repairs": batch.repairs, "outcome": states[-1] if states else "landed",
+                    "repairs": batch.repairs, "key": batch.envelope.key if batch.envelope else None,
+                    "outcome": states[-1] if states else "landed",
                     **{n: counts.get(n) for n in ("delivered", "accepted", "quarantined", "duplicates", "withheld")},
                 }
             )
@@ -167,6 +168,28 @@ def batches(dataset: Dataset, json: AsJson = False) -> None:
         emit(rows)
     else:
         table(rows, list(rows[0]) if rows else ["batch"], title=dataset)
+
+
+def delivered(
+    dataset: Dataset,
+    batch: Annotated[str, typer.Option("--batch", help="the batch whose files are wanted")],
+    out: Annotated[Path, typer.Option("--out", help="folder to write them into")],
+    json: AsJson = False,
+) -> None:
+    """Write a delivery's files as they were delivered, decrypted and compared with their digests, for you alone.
+
+    Example: lake delivered civil_affairs/deaths --batch 2026-03-03-0123456789ab --out delivered
+    """
+    from jobs.stages import landed
+    from jobs.storage.tables import Lake
+
+    with Lake.open() as lake, progress(f"writing {batch}"):
+        files = landed.write_out(lake, lake.catalogue.contract(dataset), batch, out)
+    if json:
+        emit([str(file) for file in files])
+    else:
+        for file in files:
+            typer.echo(str(file))
 
 
 def rejected(

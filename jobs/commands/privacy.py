@@ -179,7 +179,8 @@ def keys(
 ) -> None:
     """List the keys of the ring, make a purpose's first key, or replace it; no key is ever shown.
 
-    After `rotate` new pseudonyms cannot be joined with older ones; gold is made anew by the next desensitise.
+    After `rotate` new pseudonyms cannot be joined with older ones; gold is made anew by the next desensitise. With a
+    key for `landing` delivered files are encrypted as they land; what landed before stays as it is, after `rotate` too.
 
     Example: lake keys rotate pseudonym
     """

@@ -18,8 +18,9 @@ from jobs.onboarding.precheck import database_url
 from jobs.source import Source
 from jobs.storage.reading import encodings
 from jobs.storage.reading.archive import unpacked
-from jobs.storage.reading.diagnosis import GZIP, OLE, PARQUET, SQLITE, ZIP
+from jobs.storage.reading.diagnosis import GZIP, OLE, PARQUET, SQLITE, ZIP, kind_of
 from jobs.storage.reading.limits import Limits
+from jobs.storage.sealed import MAGIC
 
 PROBED_ROWS = 40
 DELIMITERS = (",", "\t", ";", "|")
@@ -49,6 +50,8 @@ def recognise(sample: Path, limits: Limits) -> SampleLayout:
 def _recognised(sample: Path, limits: Limits) -> SampleLayout:
     with sample.open("rb") as stream:
         start = stream.read(encodings.PROBED)
+    if start.startswith(MAGIC):
+        raise SourceError(f"the sample is {kind_of(start)}.", remedy="give that one.")
     if start.startswith(GZIP):
         return _packed(sample, "gzip", limits)
     if start.startswith(ZIP):

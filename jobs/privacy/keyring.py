@@ -22,7 +22,7 @@ from jobs.settings import Settings
 from jobs.storage.objects import Store
 
 BYTES = 32
-PURPOSES = ("register", "pseudonym")  # made when first needed; any other by `lake keys new`
+PURPOSES = ("register", "pseudonym")  # made when first needed; any other, such as `landing`, by `lake keys new`
 NEVER_ROTATED = ("register",)
 _MASTER = "keys/master.key"
 _NONCE_BYTES = 12
@@ -95,6 +95,10 @@ class KeyRing:
         if not numbers:
             raise StorageError("the purpose has no key; nothing was done.", where=purpose, remedy=_BACKUP)
         return self._read(purpose, numbers[-1])
+
+    def has(self, purpose: str) -> bool:
+        """Tell whether a purpose has a key; whether it opens is another question."""
+        return bool(self._numbers(purpose))
 
     def ensure(self, purpose: str) -> Key:
         """Return a purpose's current key, making it when there is none; two callers at once get the same one."""

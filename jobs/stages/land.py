@@ -6,6 +6,7 @@ import re
 import time
 import uuid
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from pathlib import Path, PurePosixPath
 from typing import Literal
@@ -15,12 +16,15 @@ from jobs import layers
 from jobs.batch import Batch, LandedFile, StageReport
 from jobs.contract import Contract
 from jobs.errors import ContractError, RequestError, SourceError
+from jobs.privacy import envelopes
 from jobs.stages import mending
-from jobs.storage.objects import Folder, copy_in, storage_errors
+from jobs.storage.locations import Directory
+from jobs.storage.objects import Folder, Sealing, copy_in, storage_errors
 from jobs.storage.tables import Lake
 
 DOMAIN_TIME = ZoneInfo("Asia/Shanghai")
 MANIFEST = "_manifest.json"
+REFUSED = "_refused"  # below a dataset's landing: what could not be taken as a batch
 # In a department's drop box: where it finds the workbooks of its rejected rows, and where it puts them mended.
 RETURNED, REPAIRED = "_returned", "_repaired"
 UNFINISHED = (".part", ".tmp", ".crdownload", ".filepart")
@@ -33,8 +37,10 @@ def run(
     """Land the given files as one delivery, or every new file of the drop box as one delivery each.
 
     With `mended`, the workbook of rejected rows as it came back; those in the drop box are taken too. A delivery whose
-    bytes are known for its data date (or, without a date, at all) is reported as known and changes nothing. Raises
-    RequestError for a missing file, SourceError for a database that cannot be read or a workbook that is not ours.
+    bytes are known for its data date (or, without a date, at all) is reported as known and changes nothing. Where the
+    key ring has a key for landing, files are encrypted as they come in (`jobs.privacy.envelopes`). Raises RequestError
+    for a missing file, SourceError for a database that cannot be read or a workbook that is not ours, StorageError,
+    before a byte is taken, for a key of landing that is gone or does not open.
     """
     contract = lake.catalogue.contract(dataset)
     source = contract.source
@@ -105,8 +111,31 @@ def _receipt(contract: Contract, name: PurePosixPath, state: str) -> PurePosixPa
     return PurePosixPath("ops/receipts", layers.slug(contract.name), f"{str(name).replace('/', '__')}.{state}")
 
 
+@dataclass(frozen=True)
+class _Landing:
+    """Hold what a landing knows before it takes a byte: when it began, the batches there are, the key it is given."""
+
+    started: float
+    received: datetime
+    earlier: Sequence[Batch]
+    key: envelopes.BatchKey | None
+
+    @classmethod
+    def begin(cls, lake: Lake, contract: Contract) -> _Landing:
+        started, received, earlier = time.monotonic(), datetime.now(UTC), lake.batches(contract.name)
+        return cls(started, received, earlier, envelopes.fresh(lake.key_ring, earlier))
+
+    @property
+    def received_at(self) -> str:
+        return self.received.isoformat(timespec="microseconds")
+
+    @property
+    def seal(self) -> Sealing | None:
+        return self.key.seal if self.key else None
+
+
 def _land(lake: Lake, contract: Contract, files: list[Path], requested: date | None) -> StageReport:
-    started, received = time.monotonic(), datetime.now(UTC)
+    landing = _Landing.begin(lake, contract)
     for file in files:
         if not file.is_file():
             raise RequestError("there is no such file.", dataset=contract.name, where=str(file))
@@ -116,36 +145,34 @@ def _land(lake: Lake, contract: Contract, files: list[Path], requested: date | N
                 dataset=contract.name, layer="landing", where=file.name,
                 remedy="split it, or raise LAKE_MAX_FILE_BYTES.",
             )
-    data_date, dated_by = _data_date(contract, files, requested, received)
+    data_date, dated_by = _data_date(contract, files, requested, landing.received)
     with lake.objects.assembly(layers.landing_path(contract.name)) as part:
-        landed = _take(lake, contract, files, part)
+        landed = _take(lake, contract, files, part, landing)
         batch = Batch(
-            contract.name, Batch.name_for(contract.name, data_date, landed), data_date, dated_by,
-            received.isoformat(timespec="microseconds"), tuple(landed),
+            contract.name, Batch.name_for(contract.name, data_date, landed), data_date, dated_by, landing.received_at,
+            tuple(landed),
         )
-        return _place(lake, batch, part, started)
+        return _place(lake, batch, part, landing)
 
 
 def _land_mended(lake: Lake, contract: Contract, file: Path) -> StageReport:
     """Land the rows that a workbook of rejected rows mends as a batch of their own."""
-    started, received = time.monotonic(), datetime.now(UTC)
+    landing = _Landing.begin(lake, contract)
     if not file.is_file():
         raise RequestError("there is no such file.", dataset=contract.name, where=str(file))
     with lake.objects.assembly(layers.landing_path(contract.name)) as part:
-        batch, fresh = mending.prepare(lake, contract, file, part, received)
+        batch, fresh = mending.prepare(lake, contract, file, part, landing.received, landing.seal)
         if fresh:
-            return _place(lake, batch, part, started)
+            return _place(lake, batch, part, landing)
     return StageReport("land", contract.name, batch.id, "known", notes=["every row it mends is known; nothing to do"])
 
 
-def _place(lake: Lake, batch: Batch, part: Path, started: float) -> StageReport:
+def _place(lake: Lake, batch: Batch, part: Path, landing: _Landing) -> StageReport:
     """Give a batch its place in landing, unless its bytes are there already, and record it."""
-    known = _known(lake, batch)
+    known = _known(landing.earlier, batch)
     if known is None:
-        with storage_errors(batch.id):
-            (part / MANIFEST).write_bytes(batch.to_json().encode())
-        lake.objects.place(part, layers.landing_path(batch.dataset, batch.id), seal=MANIFEST)
-    report = StageReport("land", batch.dataset, known or batch.id, seconds=time.monotonic() - started)
+        _keep(lake, batch, part, landing.key)
+    report = StageReport("land", batch.dataset, known or batch.id, seconds=time.monotonic() - landing.started)
     report.extra = {
         "files": [file.name for file in batch.files], "bytes": sum(file.bytes for file in batch.files),
         **({"repairs": batch.repairs} if batch.repairs else {}),
@@ -157,10 +184,18 @@ def _place(lake: Lake, batch: Batch, part: Path, started: float) -> StageReport:
     return report
 
 
-def _known(lake: Lake, batch: Batch) -> str | None:
+def _keep(lake: Lake, batch: Batch, part: Path, key: envelopes.BatchKey | None) -> None:
+    """Put a batch's files into landing, its manifest last, with the envelope of the key they are encrypted with."""
+    batch = key.enclosed(batch) if key else batch
+    with storage_errors(batch.id):
+        (part / MANIFEST).write_bytes(batch.to_json().encode())
+    lake.objects.place(part, layers.landing_path(batch.dataset, batch.id), seal=MANIFEST)
+
+
+def _known(earlier: Sequence[Batch], batch: Batch) -> str | None:
     """Return the batch these bytes already are: of the same date, or of any when nobody gave a date."""
     content = Batch.content_hash(batch.dataset, batch.files)[:12]
-    for other in lake.batches(batch.dataset):
+    for other in earlier:
         if other.id == batch.id or (batch.dated_by == "receipt" and other.id.endswith(f"-{content}")):
             return other.id
     return None
@@ -194,45 +229,73 @@ def _data_date(
     return received.astimezone(DOMAIN_TIME).date(), "receipt"
 
 
-def _take(lake: Lake, contract: Contract, files: list[Path], part: Path) -> list[LandedFile]:
-    """Copy the delivered bytes, or a database table's canonical dump, below `part`."""
+def _take(lake: Lake, contract: Contract, files: list[Path], part: Path, landing: _Landing) -> list[LandedFile]:
+    """Copy the delivered bytes, or the canonical dump of a database's table or a REST source, below `part`."""
     source = contract.source
     assert source is not None
     if len({file.name for file in files}) != len(files):
         raise RequestError("two files of one delivery have the same name.", dataset=contract.name)
-    landed = []
-    for file in files:
-        size, digest = copy_in(file, part / file.name)
-        landed.append(LandedFile(file.name, size, digest))
-    if source.reader == "rest" and not files:
-        return [_dumped_rest(lake, contract, part)]
-    if source.reader != "database" or source.table is None:
-        return landed
+    dumped = source.reader == "database" and source.table is not None
+    if not dumped and (files or source.reader != "rest"):
+        return [_copied(file, part / file.name, landing) for file in files]
+    with lake.workspace(f"landing.{layers.slug(contract.name)}", shared=False) as place:
+        assert isinstance(place, Directory)
+        place.path.mkdir(mode=0o700, parents=True)  # what is plain for a moment is nobody else's
+        if dumped:
+            return _dumped_database(lake, contract, files, part, place.path, landing)
+        return [_dumped_rest(lake, contract, part, place.path, landing)]
+
+
+def _copied(file: Path, target: Path, landing: _Landing) -> LandedFile:
+    size, digest = copy_in(file, target, landing.seal)
+    return LandedFile(target.name, size, digest)
+
+
+def _dumped_database(
+    lake: Lake, contract: Contract, files: list[Path], part: Path, place: Path, landing: _Landing
+) -> list[LandedFile]:
+    """Dump a database's table, or that of each delivered file: a file's own bytes vary with its page layout."""
     from jobs.storage.readers import dump_database
 
-    urls = [(f"sqlite:///file:{part / f.name}?mode=ro&uri=true", f"{f.name}.jsonl") for f in landed]
+    source = contract.source
+    assert source is not None
+    assert source.table is not None
+    copies = [place / file.name for file in files]
+    for file, copy in zip(files, copies, strict=True):
+        copy_in(file, copy)
+    urls = [(f"sqlite:///file:{copy}?mode=ro&uri=true", f"{copy.name}.jsonl") for copy in copies]
     if source.url:
         urls = [(_filled(lake, contract, source.url), f"{source.table}.jsonl")]
     dumped = []
     for url, name in urls:
-        target = part / f"dump-{name}"
+        target = place / f"dump-{name}"
         try:
             dump_database(url, source.table, source.order_by, target)
         except SourceError as error:
-            kept = layers.landing_path(contract.name, f"_refused/{uuid.uuid4().hex}")
-            if landed:
-                lake.objects.place(part, kept, seal=landed[-1].name)
-                error.remedy = f"{error.remedy or 'repair the database.'} Its bytes are kept in {kept}."
+            if copies:
+                kept = _keep_refused(lake, contract, copies, landing)
+                error.remedy = (
+                    f"{error.remedy or 'repair the database.'} Its bytes are kept: `lake delivered {contract.name} "
+                    f"--batch {kept} --out FOLDER` writes them out."
+                )
             raise _placed(error, contract, name.removesuffix(".jsonl")) from None
-        size, digest = copy_in(target, part / name)
+        dumped.append(_copied(target, part / name, landing))
         target.unlink()
-        dumped.append(LandedFile(name, size, digest))
-    for copy in landed:  # the dump is the delivery; the database file's own bytes vary with its page layout
-        (part / copy.name).unlink()
     return dumped
 
 
-def _dumped_rest(lake: Lake, contract: Contract, part: Path) -> LandedFile:
+def _keep_refused(lake: Lake, contract: Contract, copies: list[Path], landing: _Landing) -> str:
+    """Keep a delivery's database files that cannot be dumped, as a batch that no stage takes; return its id."""
+    landing = replace(landing, key=landing.key.another() if landing.key else None)
+    day = landing.received.astimezone(DOMAIN_TIME).date()
+    with lake.objects.assembly(layers.landing_path(contract.name)) as part:
+        landed = tuple(_copied(copy, part / copy.name, landing) for copy in copies)
+        batch = Batch(contract.name, f"{REFUSED}/{uuid.uuid4().hex}", day, "receipt", landing.received_at, landed)
+        _keep(lake, batch, part, landing.key)
+    return batch.id
+
+
+def _dumped_rest(lake: Lake, contract: Contract, part: Path, place: Path, landing: _Landing) -> LandedFile:
     """Fetch every page of a REST source into one file of JSON lines."""
     from jobs.storage.reading.rest import dump_rest
 
@@ -240,16 +303,14 @@ def _dumped_rest(lake: Lake, contract: Contract, part: Path) -> LandedFile:
     assert source is not None
     assert source.url is not None
     headers = {key: _filled(lake, contract, value) for key, value in source.headers.items()}
-    target = part / f"dump-{name}"
+    target = place / f"dump-{name}"
     try:
         dump_rest(
             source, _filled(lake, contract, source.url), headers, target, max_bytes=lake.settings.max_file_bytes
         )
     except SourceError as error:
         raise _placed(error, contract, name) from None
-    size, digest = copy_in(target, part / name)
-    target.unlink()
-    return LandedFile(name, size, digest)
+    return _copied(target, part / name, landing)
 
 
 def _placed(error: SourceError, contract: Contract, file: str) -> SourceError:

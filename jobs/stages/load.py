@@ -16,9 +16,10 @@ from jobs.contract import Contract
 from jobs.errors import SourceError
 from jobs.layers import Layer
 from jobs.source import Source
+from jobs.stages import landed
 from jobs.stages.pending import each
 from jobs.storage.batch_tables import FILE, BatchTable
-from jobs.storage.locations import Directory, Location
+from jobs.storage.locations import Directory, Fetched
 from jobs.storage.spreading import spread
 from jobs.storage.tables import Lake
 
@@ -54,7 +55,7 @@ def bronze_schema(contract: Contract) -> dict[str, Any]:
 class Part:
     """Name a landed file, or one piece of a large one, where the task that reads it finds it."""
 
-    file: Location
+    file: Fetched
     piece: Piece | None
 
 
@@ -67,15 +68,15 @@ def _load(lake: Lake, contract: Contract, batch: Batch) -> StageReport:
         contract = contract.model_copy(update={"source": MENDED})
     task = partial(_read, contract=contract, batch=batch.id, limits=Limits.of(lake.settings), table=table)
     assert contract.source is not None
+    found = landed.files(lake, batch, contract.source)
     record = NAMED_RECORD_BYTES if contract.source.reader in NAMED else RECORD_BYTES
     much = lake.much(sum(file.bytes for file in batch.files) // record)
     try:
         with ExitStack() as stack:
-            landed = [lake.objects.location(folder / file.name) for file in batch.files]
-            here = [stack.enter_context(file.local()) for file in landed]
+            here = [stack.enter_context(file.local()) for file in found]
             # A worker of the engine may run elsewhere and fetches what it reads; this process has it by now.
-            found = landed if much else [Directory(path) for path in here]
-            parts = [part for file, path in zip(found, here, strict=True) for part in _pieces(file, path, contract)]
+            places = found if much else [Directory(path) for path in here]
+            parts = [part for file, path in zip(places, here, strict=True) for part in _pieces(file, path, contract)]
             files = spread(lake, task, parts, FILE, engine=much, where=f"bronze.{layers.slug(contract.name)}")
     except SourceError as error:
         raise SourceError(
@@ -87,7 +88,7 @@ def _load(lake: Lake, contract: Contract, batch: Batch) -> StageReport:
     return StageReport("load", contract.name, batch.id, delivered=delivered, accepted=delivered)
 
 
-def _pieces(file: Location, here: Path, contract: Contract) -> list[Part]:
+def _pieces(file: Fetched, here: Path, contract: Contract) -> list[Part]:
     from jobs.storage.readers import plan
 
     pieces = plan(here, contract)

@@ -7,6 +7,7 @@ beside it says which rejected row each of its records mends.
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 from collections.abc import Mapping
 from datetime import datetime
@@ -24,7 +25,7 @@ from jobs.onboarding.workbook import CUT, MOST_CHARACTERS
 from jobs.sets.tickets import ATTEMPT, MENDED, REFUSED, REJECTED, SAID, TICKET, WAITING, standing
 from jobs.sets.tickets import ORIGIN as PLACE
 from jobs.stages.judging import judged_rows
-from jobs.storage.objects import copy_in
+from jobs.storage.objects import Sealing, copy_in
 from jobs.storage.readers import Limits
 from jobs.storage.tables import Lake
 
@@ -101,8 +102,12 @@ def _brought_later(
     return found.filter(pl.Series(later, dtype=pl.Boolean)).select(list(TICKET)).unique()
 
 
-def prepare(lake: Lake, contract: Contract, file: Path, part: Path, received: datetime) -> tuple[Batch, bool]:
+def prepare(
+    lake: Lake, contract: Contract, file: Path, part: Path, received: datetime, seal: Sealing | None = None
+) -> tuple[Batch, bool]:
     """Put the rows that a workbook mends into a folder, as a batch, true; or the batch that brought them, false.
+
+    The rows are encrypted by `seal` if given; what says which they mend names files and numbers and is not.
 
     Raises SourceError for a workbook that is not one of this dataset's, or names rows that were not rejected, and
     RequestError where nothing was mended or a repair cannot be taken: a snapshot or a withheld delivery comes whole.
@@ -145,10 +150,8 @@ def prepare(lake: Lake, contract: Contract, file: Path, part: Path, received: da
     told = json.dumps({"repairs": batch.id, "tickets": tickets}, ensure_ascii=False)
     (part / TICKETS).write_text(told, encoding="utf-8")
     about = LandedFile(TICKETS, len(told.encode()), hashlib.sha256(told.encode()).hexdigest())
-    source = part / f".{ROWS}"
-    fresh.select(contract.source_columns).write_ndjson(source)
-    size, digest = copy_in(source, part / ROWS)
-    source.unlink()
+    rows = fresh.select(contract.source_columns).write_ndjson().encode()
+    size, digest = copy_in(io.BytesIO(rows), part / ROWS, seal)
     landed = LandedFile(ROWS, size, digest)
     # Two rows may be mended to the same cells: whose they are makes them two batches.
     name = Batch.name_for(contract.name, batch.data_date, (landed, about))

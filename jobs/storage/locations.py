@@ -27,7 +27,15 @@ CONNECT_SECONDS, ANSWER_SECONDS, ATTEMPTS = 5, 60, 4
 GIVE_UP_SECONDS = 20  # a server that is restarted comes back sooner; one that is gone should be told of soon
 
 
-class Location(Protocol):
+class Fetched(Protocol):
+    """Name one file that can be had on this machine."""
+
+    @contextmanager
+    def local(self) -> Iterator[Path]:
+        """Yield it as a file of this machine."""
+
+
+class Location(Fetched, Protocol):
     """Name a folder of files; `file` is a name below it, or an address that `address` gave."""
 
     @property
@@ -151,8 +159,15 @@ class Access:
         }
 
     def scanning(self) -> dict[str, Any]:
-        """Return the same as Polars wants it."""
-        return {**self._asked(), "max_retries": ATTEMPTS, "retry_timeout_ms": GIVE_UP_SECONDS * 1000}
+        """Return the same as Polars wants it.
+
+        It waits for ever unless told how long; the limit is of each wait, not of a file that takes its time to come.
+        """
+        return {
+            **self._asked(), "connect_timeout": f"{CONNECT_SECONDS} seconds",
+            "read_timeout": f"{ANSWER_SECONDS} seconds", "max_retries": ATTEMPTS,
+            "retry_timeout_ms": GIVE_UP_SECONDS * 1000,
+        }
 
     def _asked(self) -> dict[str, str]:
         return {
@@ -269,7 +284,7 @@ _REFUSALS = (
      "set the clock, then run again."),
     (r"(?i)Access.?Denied|InvalidAccessKeyId|INVALID_ACCESS_KEY_ID|Signature.?Does.?Not.?Match|necessary privileges"
      r"|403 Forbidden", "the object store refuses this user.", "see LAKE_STORAGE_ACCESS_KEY and its key."),
-    (r"(?i)StorageFull|minimum free drive|507 ", "the object store is full; the table is as it was.",
+    (r"(?i)StorageFull|minimum free drive|QuotaExceeded|507 ", "the object store is full; the table is as it was.",
      "free space there, then run again."),
     (r"(?i)max retries exceeded|error sending request|network_connection|curlcode|could ?n.t connect|connection.error"
      r"|ServerNotInitialized|XMinio|SlowDown|50[0-4] |timed? ?out|InternalError|INTERNAL_FAILURE"

@@ -13,10 +13,10 @@ import re
 import shutil
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
-from typing import Protocol
+from typing import IO, Protocol
 
 from jobs.errors import LakeError, StorageError
 from jobs.storage.locations import Directory, Location, refusal
@@ -152,14 +152,27 @@ def checked(name: PurePosixPath | str) -> PurePosixPath:
     return pure
 
 
-def copy_in(source: Path, target: Path) -> tuple[int, str]:
-    """Copy a file into an assembly, streaming; return its size in bytes and SHA-256 as copied."""
+Sealing = Callable[[Iterable[bytes], str], Iterator[bytes]]  # of a file's bytes as they come, and its name
+
+
+def copy_in(source: Path | IO[bytes], target: Path, seal: Sealing | None = None) -> tuple[int, str]:
+    """Copy a file (or what an open one still holds) into an assembly, streaming, encrypted by `seal` if given.
+
+    Return its size in bytes and its SHA-256 as read: those of the plain bytes.
+    """
     digest, size = hashlib.sha256(), 0
-    with storage_errors(target.name), source.open("rb") as incoming, target.open("xb") as stream:
+
+    def read() -> Iterator[bytes]:
+        nonlocal size
         while chunk := incoming.read(CHUNK):
-            stream.write(chunk)
             digest.update(chunk)
             size += len(chunk)
+            yield chunk
+
+    opened = source.open("rb") if isinstance(source, Path) else source
+    with storage_errors(target.name), opened as incoming, target.open("xb") as stream:
+        for chunk in seal(read(), target.name) if seal else read():
+            stream.write(chunk)
     return size, digest.hexdigest()
 
 

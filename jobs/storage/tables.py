@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from deltalake import DeltaTable
     from pyspark.sql import SparkSession
 
+    from jobs.privacy.keyring import KeyRing
     from jobs.registers.keyed import Terms
 
 COUNTS = ("delivered", "accepted", "quarantined", "duplicates", "withheld")
@@ -91,6 +92,13 @@ class Lake:
     def codes(self) -> CodeBook:
         """Return the code lists, read once."""
         return CodeBook.load(self.catalogue.root / "codes")
+
+    @cached_property
+    def key_ring(self) -> KeyRing:
+        """Return the lake's key ring; a key management service is asked once."""
+        from jobs.privacy.keyring import KeyRing
+
+        return KeyRing.of(self.objects)
 
     # -- names -----------------------------------------------------------------------------------------------------
     def folder(self, layer: Layer, name: str) -> Location:

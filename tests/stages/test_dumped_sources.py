@@ -49,4 +49,4 @@ def test_a_database_file_without_the_table_is_named_with_the_key_to_mend(tmp_pat
     with _lake(tmp_path, source) as lake, pytest.raises(SourceError, match="no table") as refused:
         land.run(lake, DATASET, files=[file])
     assert refused.value.where == f"{file.name}:source.table"
-    assert "bytes are kept in" in (refused.value.remedy or "")
+    assert "bytes are kept: `lake delivered" in (refused.value.remedy or "")

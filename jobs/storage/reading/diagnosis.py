@@ -14,6 +14,7 @@ from jobs.storage.reading.dialect import Dialect
 from jobs.storage.reading.layout import Layout
 from jobs.storage.reading.limits import Limits
 from jobs.storage.reading.text import Line, Lines
+from jobs.storage.sealed import MAGIC
 
 ZIP, OLE, GZIP, SQLITE, PARQUET = b"PK\x03\x04", b"\xd0\xcf\x11\xe0", b"\x1f\x8b", b"SQLite format 3", b"PAR1"
 # How a file of a kind begins: what it is, and what the contract would have to say.
@@ -27,6 +28,7 @@ _KINDS: dict[bytes, tuple[str, str]] = {
     PARQUET: ("Parquet", "reader: parquet"),
     b"7z\xbc\xaf\x27\x1c": ("a 7z archive", ""),
     b"Rar!": ("a RAR archive", ""),
+    MAGIC: ("an encrypted file of landing (`lake delivered` gives the one that was delivered)", ""),
     b"\x89PNG": ("a picture", ""),
     b"\xff\xd8\xff": ("a picture", ""),
 }

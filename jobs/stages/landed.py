@@ -1,0 +1,71 @@
+"""A landed batch's files as they were delivered, wherever they lie and whether they are encrypted or not."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from jobs import layers
+from jobs.batch import Batch
+from jobs.contract import Contract
+from jobs.errors import RequestError, StorageError
+from jobs.privacy import envelopes
+from jobs.source import Source
+from jobs.stages.land import MANIFEST
+from jobs.storage.locations import Fetched
+from jobs.storage.objects import copy_in
+from jobs.storage.sealed import SealedFile
+from jobs.storage.tables import Lake
+
+# Readers that open a file by `Path.open` alone; what the others hand the path to would find encrypted bytes.
+STREAMED = ("csv", "fixed_width", "jsonl", "json", "xml", "dbf", "database", "rest")
+
+def files(lake: Lake, batch: Batch, source: Source | None = None) -> Sequence[Fetched]:
+    """Return where a batch's files are, in the manifest's order; tasks that run elsewhere find them too.
+
+    `source` is what they are read by: text that is not packed is decrypted in memory as it is read, without a plain
+    copy. Raises StorageError for a key that is not there or does not open.
+    """
+    folder = layers.landing_path(batch.dataset, batch.id)
+    places = [lake.objects.location(folder / file.name) for file in batch.files]
+    key = envelopes.opened(lake.key_ring, batch) if batch.envelope else None
+    if key is None:
+        return places
+    streams = source is None or (source.reader in STREAMED and source.packed is None)
+    return [
+        SealedFile(place, file.name, file.bytes, key, as_stream=streams)
+        for place, file in zip(places, batch.files, strict=True)
+    ]
+
+
+def write_out(lake: Lake, contract: Contract, name: str, folder: Path) -> list[Path]:
+    """Write a batch's files into a folder as they were delivered, for their owner alone; return them.
+
+    Raises RequestError for a batch that is not there and a file that is, StorageError for one that is not any more what
+    the manifest says.
+    """
+    manifest = layers.landing_path(contract.name, name) / MANIFEST
+    if not name or not lake.objects.exists(manifest):
+        raise RequestError(
+            f"there is no batch {name}.", dataset=contract.name,
+            remedy=f"`lake batches {contract.name}` lists what there is.",
+        )
+    batch = Batch.from_json(lake.objects.read(manifest))
+    folder.mkdir(parents=True, exist_ok=True)
+    for file in batch.files:
+        if (folder / file.name).exists():
+            raise RequestError("there is such a file already.", where=file.name, remedy="name another folder.")
+    with tempfile.TemporaryDirectory(prefix=".part-", dir=folder) as made:
+        for file, place in zip(batch.files, files(lake, batch), strict=True):
+            with place.local() as found:
+                told = copy_in(found, Path(made) / file.name)
+            if told != (file.bytes, file.sha256):
+                raise StorageError(
+                    "the landed file is not as it was delivered.", dataset=contract.name, where=file.name,
+                    remedy="put it back from a copy of the lake.",
+                )
+        for file in batch.files:
+            (Path(made) / file.name).chmod(0o600)
+            (Path(made) / file.name).rename(folder / file.name)
+    return [folder / file.name for file in batch.files]
