@@ -19,23 +19,26 @@ from jobs.benchmark.report import row
 from jobs.benchmark.rules import PHASES
 from jobs.benchmark.run import take_turns
 from jobs.errors import RequestError
+from tests import forks
 
 LAKE = Path(sys.executable).with_name("lake")
 FIELDS = {"engine", "seconds", "cpu_s", "rss_gb", "bytes_read", "bytes_written", "bytes_shuffled", "agree"}
 
 
-def _lake(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+def _lake(folder: Path, *words: str, started: bool = False) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "LAKE_ROOT": str(folder / "lake")}
-    return subprocess.run(
-        [LAKE, *words], env=environment, cwd=folder, capture_output=True, text=True, check=False, encoding="utf-8"
-    )
+    if started:
+        return subprocess.run(
+            [LAKE, *words], env=environment, cwd=folder, capture_output=True, text=True, check=False, encoding="utf-8"
+        )
+    return forks.lake(*words, environment=environment, folder=folder)
 
 
 @pytest.fixture(scope="module")
 def reported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("bench")
     words = "bench --register 4e3 --changes 1e3 --engines duckdb,polars --repeat 2 --out reports"
-    done = _lake(folder, *words.split())
+    done = _lake(folder, *words.split(), started=True)
     assert done.returncode == 0, done.stderr
     assert "AGREE" in done.stdout
     return folder
