@@ -161,6 +161,14 @@ def test_a_test_of_ours_is_never_left_out() -> None:
         assert not leaving_out.search(path.read_text(encoding="utf-8")), _name(path)
 
 
+def test_the_files_of_tests_that_are_handed_out_first_are_there() -> None:
+    text = (PROJECT / "tests" / "conftest.py").read_text(encoding="utf-8")
+    (named,) = re.findall(r"^LONGEST = \((.*?)^\)", text, re.DOTALL | re.MULTILINE)
+    files = re.findall(r'"([^"]+)"', named)
+    assert len(files) > 10
+    assert [file for file in files if not (PROJECT / "tests" / file).is_file()] == []
+
+
 def test_nothing_is_left_to_do() -> None:
     folders = ("jobs", "dags", "tests", "infra", "schemas", "expectations", "notebooks")
     files = [path for folder in folders for path in (PROJECT / folder).rglob("*") if path.suffix in PROSE]

@@ -96,7 +96,8 @@ def test_an_engine_that_fails_or_is_not_there_is_a_row_that_says_so(
     monkeypatch.setitem(runs.ENGINES, "sessions", None)  # a module that is no engine: it ends and writes nothing
     monkeypatch.setenv("JAVA_HOME", str(tmp_path))
     said: list[str] = []
-    taken = take_turns(data, tmp_path / "out", ["absent", "sessions", "spark_sql", "duckdb"], 1, 2, said.append)
+    engines = ["absent", "sessions", "spark_sql", "duckdb"]
+    taken = take_turns(data, tmp_path / "out", engines, 1, 2, said.append, lambda: None)
     absent, sessions, spark, duckdb = taken
     assert absent.note == "not installed"
     assert "no whole result.json" in sessions.note
@@ -110,7 +111,7 @@ def test_an_engine_that_breaks_off_shows_no_cell_but_where_its_log_is(data: Path
     broken = tmp_path / "broken"
     shutil.copytree(data, broken)
     pl.DataFrame({"rec_id": ["110101199001011237"]}).write_parquet(broken / "extract_ca" / "part-00000.parquet")
-    (taken,) = take_turns(broken, tmp_path / "out", ["duckdb"], 2, 2, lambda _: None)
+    (taken,) = take_turns(broken, tmp_path / "out", ["duckdb"], 2, 2, lambda _: None, lambda: None)
     assert taken.note == f"failed (exit code 1): see {tmp_path / 'out' / 'duckdb.log'}"
     assert not taken.results
     shown = row(taken, [])
