@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -46,9 +47,15 @@ def _imported(nodes: Iterator[ast.AST]) -> Iterator[str]:
                 yield node.module or ""
 
 
-def _imports(path: Path) -> set[str]:
+@cache
+def _tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+@cache
+def _imports(path: Path) -> frozenset[str]:
     """Return every module a file imports, inside functions too."""
-    return set(_imported(ast.walk(ast.parse(path.read_text(encoding="utf-8")))))
+    return frozenset(_imported(ast.walk(_tree(path))))
 
 
 def _top_nodes(node: ast.AST) -> Iterator[ast.AST]:
@@ -62,8 +69,9 @@ def _top_nodes(node: ast.AST) -> Iterator[ast.AST]:
         yield from _top_nodes(child)
 
 
-def _top_imports(path: Path) -> set[str]:
-    return set(_imported(_top_nodes(ast.parse(path.read_text(encoding="utf-8")))))
+@cache
+def _top_imports(path: Path) -> frozenset[str]:
+    return frozenset(_imported(_top_nodes(_tree(path))))
 
 
 def _under(module: str, *packages: str) -> bool:
@@ -145,7 +153,7 @@ def test_names_say_what_a_thing_is() -> None:
     for room in ROOMS:
         for path in _modules(room):
             names = [path.stem, *path.relative_to(PROJECT).parts[:-1]]
-            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            for node in ast.walk(_tree(path)):
                 if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
                     names.append(node.name)
             for name in names:
