@@ -122,15 +122,21 @@ class Catalogue:
 def read_document(path: Path, root: Path) -> Document:
     """Read one YAML file; raise ContractError with file and line for bad syntax or a key given twice."""
     file = path.relative_to(root.parent).as_posix() if path.is_relative_to(root.parent) else str(path)
+    repeated: list[tuple[int, str]] = []
     try:
-        node = yaml.compose(path.read_text(encoding="utf-8"), Loader=_Loader)
-        data = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)  # noqa: S506 (a safe loader)
+        loader = _Loader(path.read_text(encoding="utf-8"))
+        try:
+            node = loader.get_single_node()
+            repeated += _repeated_keys(node)  # before merging puts other mappings' keys among a mapping's own
+            data = loader.construct_document(node) if node is not None else None
+        finally:
+            loader.dispose()
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         mark = getattr(error, "problem_mark", None)
         line = mark.line + 1 if mark else 1
         what = getattr(error, "problem", None) or "not UTF-8 text"
         raise ContractError(f"not YAML: {what}.", where=f"{file}:{line}", remedy="mend the syntax.") from None
-    for line, key in _repeated_keys(node):
+    for line, key in repeated:
         raise ContractError(f"the key {key!r} is given twice.", where=f"{file}:{line}", remedy="keep one of them.")
     return Document(file, data if data is not None else {}, node)
 
@@ -139,9 +145,10 @@ def _repeated_keys(node: yaml.Node | None) -> Iterator[tuple[int, str]]:
     if isinstance(node, yaml.MappingNode):
         seen: set[str] = set()
         for key, value in node.value:
-            if key.value in seen:
-                yield key.start_mark.line + 1, key.value
-            seen.add(key.value)
+            if isinstance(key, yaml.ScalarNode):  # any other key is refused when it is read
+                if key.value in seen:
+                    yield key.start_mark.line + 1, key.value
+                seen.add(key.value)
             yield from _repeated_keys(value)
     elif isinstance(node, yaml.SequenceNode):
         for value in node.value:

@@ -28,6 +28,16 @@ if TYPE_CHECKING:
 # the pure core need no engine and no store.
 PROJECT = Path(__file__).parents[1]
 
+# Where several processes share the files of tests among them these are handed out first, longest first: one that began
+# last would keep a process at work when the others are done.
+LONGEST = (
+    "e2e/test_demo.py", "e2e/test_airflow.py", "stages/test_order.py", "benchmark/test_engines.py",
+    "stages/test_cluster.py", "stages/test_keyed.py", "portal/test_browser.py", "stages/test_buckets.py",
+    "portal/test_building.py", "stages/test_snapshots.py", "commands/test_documented.py", "stages/test_repairs.py",
+    "stages/test_store_faults.py", "onboarding/test_municipal_layouts.py", "onboarding/test_draft.py",
+    "releases/test_periods.py", "releases/test_history.py", "releases/test_publishing.py", "releases/test_approving.py",
+    "benchmark/test_report.py", "privacy/test_grades.py", "stages/test_decisions.py", "onboarding/test_guessing.py",
+)
 NEEDS_ENGINE = {"spark", "e2e"}
 KEPT_SETTINGS = {"LAKE_CI", "LAKE_DEBUG", "LAKE_JARS", "LAKE_MAVEN_URL", "LAKE_ENGINE_MEMORY", "LAKE_ENGINE_CORES"}
 ABSENT = "NOT HERE:"
@@ -201,7 +211,10 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 
 
 @pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if hasattr(config, "workerinput"):
+        place = {str(PROJECT / "tests" / name): number for number, name in enumerate(LONGEST)}
+        items.sort(key=lambda item: place.get(str(item.path), len(place)))
     if os.environ.get("LAKE_CI"):
         return
     needs = (

@@ -8,9 +8,14 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import resource
+import subprocess
 import sys
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Mapping
+from multiprocessing import reduction
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any
 
 from jobs.settings import Settings
@@ -18,7 +23,7 @@ from jobs.storage.tables import Lake
 
 PRELOADED = [
     "tests.stages.mortal", "jobs.stages.publish", "jobs.portal.build", "pandas", "pyarrow.parquet",
-    "scipy.sparse.csgraph",
+    "scipy.sparse.csgraph", "jobs.cli", "deltalake", "jobs.storage.readers", "tests.catalogue_read",
 ]
 
 
@@ -32,6 +37,59 @@ def forked(target: Callable[..., None], *args: Any) -> tuple[int | None, Any]:
     sender.close()
     process.join()
     return process.exitcode, receiver.recv() if process.exitcode == 0 else None
+
+
+def lake(
+    *words: str, environment: Mapping[str, str], folder: Path | None = None, largest: int | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Call the command line in a process of its own with that environment alone, in a folder.
+
+    No file it writes may be larger than `largest` bytes. Returns what `subprocess.run` of `lake` returns, without
+    the second that a new interpreter takes to import everything; that everything a verb needs is imported by itself is
+    for a test to show that starts one.
+    """
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as told:
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload(PRELOADED)
+        given = (words, dict(environment), folder or Path.cwd(), largest, _Passed(out.fileno()), _Passed(told.fileno()))
+        process = context.Process(target=_lake, args=given)
+        process.start()
+        process.join()
+        said = []
+        for stream in (out, told):
+            stream.seek(0)
+            said.append(stream.read().decode("utf-8"))
+    return subprocess.CompletedProcess(["lake", *words], process.exitcode or 0, *said)
+
+
+class _Passed:
+    """Hand an open file over to the process that is forked."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _received, (reduction.DupFd(self.number),)
+
+
+def _received(passed: Any) -> int:
+    return int(passed.detach())
+
+
+def _lake(
+    words: tuple[str, ...], environment: dict[str, str], folder: Path, largest: int | None, out: int, told: int
+) -> None:
+    from jobs.cli import main
+
+    os.dup2(out, 1)
+    os.dup2(told, 2)
+    os.environ.clear()
+    os.environ.update(environment)
+    os.chdir(folder)
+    if largest is not None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (largest, resource.RLIM_INFINITY))
+    sys.argv = ["lake", *words]
+    main()
 
 
 def ending(settings: Settings, work: Callable[[Lake], Any], folder: str, last: int) -> tuple[int | None, int | None]:

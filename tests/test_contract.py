@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from jobs.catalogue import load_catalogue, read_catalogue, read_types
+from jobs.catalogue import load_catalogue, read_catalogue, read_document, read_types
 from jobs.contract import json_schema
 from jobs.errors import ContractError, RequestError
 from jobs.references import check_references
@@ -86,6 +86,14 @@ def test_a_product_that_could_not_be_made_is_refused_where_it_is_written(
 def test_a_key_given_twice_is_an_error_not_the_last_one_wins(schemas: Path) -> None:
     _spoil(schemas, DEATHS, "steward:", "schedule: '0 1 * * *'\nsteward:")
     assert any("given twice" in problem for problem in _problems(schemas))
+
+
+def test_a_key_that_is_no_word_is_refused_and_one_over_a_merged_one_is_not_given_twice(schemas: Path) -> None:
+    _spoil(schemas, "civil_affairs/deaths.yaml", "steward:", "? [a, b]\n: c\nsteward:")
+    assert any("not YAML: found unhashable key" in problem for problem in _problems(schemas))
+    merged = schemas / "merged.yaml"
+    merged.write_text("one: &one {a: 1, b: 2}\ntwo: {<<: *one, a: 3}\n", encoding="utf-8")
+    assert read_document(merged, schemas).data["two"] == {"a": 3, "b": 2}
 
 
 def test_loading_a_broken_folder_raises_with_place_and_remedy(schemas: Path) -> None:

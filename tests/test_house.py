@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -46,9 +47,15 @@ def _imported(nodes: Iterator[ast.AST]) -> Iterator[str]:
                 yield node.module or ""
 
 
-def _imports(path: Path) -> set[str]:
+@cache
+def _tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+@cache
+def _imports(path: Path) -> frozenset[str]:
     """Return every module a file imports, inside functions too."""
-    return set(_imported(ast.walk(ast.parse(path.read_text(encoding="utf-8")))))
+    return frozenset(_imported(ast.walk(_tree(path))))
 
 
 def _top_nodes(node: ast.AST) -> Iterator[ast.AST]:
@@ -62,8 +69,9 @@ def _top_nodes(node: ast.AST) -> Iterator[ast.AST]:
         yield from _top_nodes(child)
 
 
-def _top_imports(path: Path) -> set[str]:
-    return set(_imported(_top_nodes(ast.parse(path.read_text(encoding="utf-8")))))
+@cache
+def _top_imports(path: Path) -> frozenset[str]:
+    return frozenset(_imported(_top_nodes(_tree(path))))
 
 
 def _under(module: str, *packages: str) -> bool:
@@ -145,7 +153,7 @@ def test_names_say_what_a_thing_is() -> None:
     for room in ROOMS:
         for path in _modules(room):
             names = [path.stem, *path.relative_to(PROJECT).parts[:-1]]
-            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            for node in ast.walk(_tree(path)):
                 if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
                     names.append(node.name)
             for name in names:
@@ -159,6 +167,14 @@ def test_a_test_of_ours_is_never_left_out() -> None:
         if path == PROJECT / "tests/conftest.py":  # leaves out, loudly, what a machine lacks; in CI that fails instead
             continue
         assert not leaving_out.search(path.read_text(encoding="utf-8")), _name(path)
+
+
+def test_the_files_of_tests_that_are_handed_out_first_are_there() -> None:
+    text = (PROJECT / "tests" / "conftest.py").read_text(encoding="utf-8")
+    (named,) = re.findall(r"^LONGEST = \((.*?)^\)", text, re.DOTALL | re.MULTILINE)
+    files = re.findall(r'"([^"]+)"', named)
+    assert len(files) > 10
+    assert [file for file in files if not (PROJECT / "tests" / file).is_file()] == []
 
 
 def test_nothing_is_left_to_do() -> None:

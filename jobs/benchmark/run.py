@@ -52,11 +52,14 @@ def module(engine: str) -> str:
 
 
 def take_turns(
-    data: Path, out: Path, engines: Sequence[str], repeat: int, cores: int, say: Callable[[str], None]
+    data: Path, out: Path, engines: Sequence[str], repeat: int, cores: int, say: Callable[[str], None],
+    settle: Callable[[], None] = os.sync,
 ) -> list[Turns]:
     """Run each engine `repeat` times, one after another, each round all of them; outputs are OUT/ENGINE.
 
-    Of an engine's outputs the last is kept. Raises RequestError for an unknown engine or a folder that is no data set.
+    Of an engine's outputs the last is kept. `settle` is called before each turn, so that what an engine before it wrote
+    does not reach the disk in its time; where times do not matter, it need do nothing. Raises RequestError for an
+    unknown engine or a folder that is no data set.
     """
     unknown = [engine for engine in engines if engine not in ENGINES]
     if unknown or not engines:
@@ -74,6 +77,7 @@ def take_turns(
     for round_ in range(1, repeat + 1):
         for taken in turns:
             if not taken.note:
+                settle()
                 _turn(taken, data, out, cores)
                 last = taken.note or f"{taken.results[-1]['merged']['seconds']:.1f} s to the merged register"
                 say(f"{taken.engine} {round_}/{repeat}: {last}")
@@ -89,7 +93,6 @@ def _turn(taken: Turns, data: Path, out: Path, cores: int) -> None:
         **os.environ, "POLARS_MAX_THREADS": str(cores), "LAKE_ENGINE_CORES": str(cores),
         "PYTHONPATH": os.pathsep.join(filter(None, (str(PROJECT), os.environ.get("PYTHONPATH")))),
     }
-    os.sync()  # what an engine before it wrote does not reach the disk in its time
     with log.open("wb") as written:
         process = subprocess.Popen(
             command, env=environment, cwd=out, stdin=subprocess.DEVNULL, stdout=written, stderr=written,

@@ -56,7 +56,10 @@ def guess(column: str, cells: pl.Series, types: Mapping[str, TypeSpec], codes: C
     """Guess a column's type from its header and cells, by the lake's own judges."""
     filled, suggested = clean_text(cells).is_not_null(), hinted(column)
     count, quantities = _count(filled), not speaks_of_numbers(column)
+    words = not cells.str.contains(r"\d").any()  # no number, whatever its kind, is without a digit
     for kind in dict.fromkeys([*suggested, *(_COUNTED if quantities else _NUMBERS)]):
+        if words and kind in _NUMBERS and kind not in suggested:
+            continue
         word, _, listed = kind.partition(":")
         if word not in types or (listed and not codes.has(listed)):
             continue

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import polars as pl
 
@@ -53,11 +54,14 @@ def find_header(rows: Sequence[Row]) -> Header:
     raise refusal("the sample has no header.", GIVE_HEADER)
 
 
+@lru_cache(maxsize=256)  # a header is looked at once for each delimiter and quote that might be its file's
 def looks_like_value(cell: str) -> bool:
     """Tell whether a header cell holds what a header does not: a date, a number, an identifier, a name of a firm."""
+    if _VALUE.search(cell):
+        return True
     cleaned = clean_key(pl.Series([cell], dtype=pl.String))
     dated = pl.concat([read_dates(cleaned)[0].is_not_null(), read_timestamps(cleaned).is_not_null()])
-    return bool(_VALUE.search(cell)) or dated.any()
+    return dated.any()
 
 
 def refuse_data_as_header(columns: Sequence[str], rows: pl.DataFrame) -> None:

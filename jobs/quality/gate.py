@@ -14,12 +14,12 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 import polars as pl
-import yaml
 
 from jobs import layers
 from jobs.batch import StageReport
 from jobs.contract import Contract, Expectation
 from jobs.layers import Layer
+from jobs.quality.rulebook import read_terms
 from jobs.storage.tables import Lake
 
 
@@ -114,8 +114,7 @@ def judge(figures: Mapping[str, float], terms: Sequence[Bound]) -> Verdict:
 
 def shared_terms(expectations: Path) -> Mapping[str, Any]:
     """Return the terms that hold for every dataset, `layers.yaml`."""
-    found: Mapping[str, Any] = yaml.safe_load((expectations / "layers.yaml").read_text(encoding="utf-8"))
-    return found
+    return read_terms(expectations / "layers.yaml")
 
 
 def keep(lake: Lake, dataset: str, batch: str, figures: Mapping[str, float], terms: Sequence[Bound]) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import subprocess
+from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 from jobs.settings import PROJECT, Settings
@@ -14,11 +16,20 @@ def code(settings: Settings) -> dict[str, Any]:
 
     The digest tells edited code from committed code: it is over the path and bytes of every Python file of `jobs`.
     """
+    files = sorted((PROJECT / "jobs").rglob("*.py"), key=lambda one: one.as_posix())
+    told = [(path, path.stat()) for path in files]
+    state = tuple((path, one.st_mtime_ns, one.st_ctime_ns, one.st_ino, one.st_size) for path, one in told)
+    return {"commit": settings.commit or _commit(), "sha256": _digest(state)}
+
+
+@lru_cache(maxsize=1)
+def _digest(state: tuple[tuple[Path, int, int, int, int], ...]) -> str:
+    """Return the digest of modules, read once for as long as they stay as they are."""
     total = hashlib.sha256()
-    for path in sorted((PROJECT / "jobs").rglob("*.py"), key=lambda one: one.as_posix()):
+    for path, *_ in state:
         total.update(f"{path.relative_to(PROJECT).as_posix()}\0".encode())
         total.update(hashlib.sha256(path.read_bytes()).digest())
-    return {"commit": settings.commit or _commit(), "sha256": total.hexdigest()}
+    return total.hexdigest()
 
 
 def _commit() -> str | None:

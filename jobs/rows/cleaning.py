@@ -47,7 +47,10 @@ def compatible(cells: pl.Series) -> pl.Series:
 def blank_placeholders(cells: pl.Series) -> pl.Series:
     """Turn placeholders such as 无, 不详, N/A into null."""
     # Few distinct cells begin like a placeholder, so only those are folded and compared.
-    asked = cells.filter(cells.str.contains(_BEGINS_LIKE_ONE).fill_null(value=False)).unique()
+    alike = cells.str.contains(_BEGINS_LIKE_ONE)
+    if not alike.any():
+        return cells
+    asked = cells.filter(alike).unique()
     folded = asked.str.normalize("NFKC").str.strip_chars().str.to_lowercase()
     found = asked.filter(folded.is_in(list(PLACEHOLDERS)))
     return cells if found.is_empty() else cells.set(cells.is_in(found.to_list()).fill_null(value=False), None)
@@ -83,7 +86,8 @@ def replaced(cells: pl.Series, pattern: str, replacement: str) -> pl.Series:
 
 
 def _without_empty(cells: pl.Series) -> pl.Series:
-    return cells.set(cells == "", None)
+    empty = cells == ""
+    return cells.set(empty, None) if empty.any() else cells
 
 
 def _single_spaced(cells: pl.Series) -> pl.Series:

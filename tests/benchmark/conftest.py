@@ -23,5 +23,5 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def turns(data: Path) -> dict[str, Turns]:
     """One turn each; outputs are kept."""
     engines = ["duckdb", "polars", "delta_rs", "sail"]
-    taken = take_turns(data, data.parent / "all outputs", engines, 1, 2, lambda _: None)
+    taken = take_turns(data, data.parent / "all outputs", engines, 1, 2, lambda _: None, lambda: None)
     return {turn.engine: turn for turn in taken}

@@ -65,7 +65,7 @@ def test_the_same_batch_again_changes_nothing(data: Path, turns: dict[str, Turns
     (again / "register").mkdir()
     pl.read_parquet(tables.files(out / "register")).write_parquet(again / "register" / "part.parquet")
     convert_to_deltalake(str(again / "register"))
-    taken = take_turns(again, tmp_path / "outputs", ["duckdb", "polars"], 1, 2, lambda _: None)
+    taken = take_turns(again, tmp_path / "outputs", ["duckdb", "polars"], 1, 2, lambda _: None, lambda: None)
     assert [turn.results[0]["counts"]["changed"] for turn in taken] == [0, 0]
     same = {turn.engine: turn.out for turn in taken if turn.out is not None} | {"first": out}
     verdicts = {verdict.output: verdict for verdict in referee.judge(same)}
@@ -78,7 +78,7 @@ def test_the_lake_agrees_by_its_own_stages(
     data: Path, turns: dict[str, Turns], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("LAKE_STORAGE", "s3://somebodys")  # the benchmark's lakes are not the user's
-    (taken,) = take_turns(data, data.parent / "the lake's outputs", ["lake"], 1, 2, lambda _: None)
+    (taken,) = take_turns(data, data.parent / "the lake's outputs", ["lake"], 1, 2, lambda _: None, lambda: None)
     assert taken.note == ""
     assert taken.without == {"resolve", "export"}
     verdicts = referee.judge({**_outputs(turns), "lake": taken.out}, without={"lake": taken.without})

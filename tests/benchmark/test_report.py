@@ -19,23 +19,26 @@ from jobs.benchmark.report import row
 from jobs.benchmark.rules import PHASES
 from jobs.benchmark.run import take_turns
 from jobs.errors import RequestError
+from tests import forks
 
 LAKE = Path(sys.executable).with_name("lake")
 FIELDS = {"engine", "seconds", "cpu_s", "rss_gb", "bytes_read", "bytes_written", "bytes_shuffled", "agree"}
 
 
-def _lake(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+def _lake(folder: Path, *words: str, started: bool = False) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "LAKE_ROOT": str(folder / "lake")}
-    return subprocess.run(
-        [LAKE, *words], env=environment, cwd=folder, capture_output=True, text=True, check=False, encoding="utf-8"
-    )
+    if started:
+        return subprocess.run(
+            [LAKE, *words], env=environment, cwd=folder, capture_output=True, text=True, check=False, encoding="utf-8"
+        )
+    return forks.lake(*words, environment=environment, folder=folder)
 
 
 @pytest.fixture(scope="module")
 def reported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("bench")
     words = "bench --register 4e3 --changes 1e3 --engines duckdb,polars --repeat 2 --out reports"
-    done = _lake(folder, *words.split())
+    done = _lake(folder, *words.split(), started=True)
     assert done.returncode == 0, done.stderr
     assert "AGREE" in done.stdout
     return folder
@@ -100,7 +103,8 @@ def test_an_engine_that_fails_or_is_not_there_is_a_row_that_says_so(
     monkeypatch.setitem(runs.ENGINES, "sessions", None)  # a module that is no engine: it ends and writes nothing
     monkeypatch.setenv("JAVA_HOME", str(tmp_path))
     said: list[str] = []
-    taken = take_turns(data, tmp_path / "out", ["absent", "sessions", "spark_sql", "duckdb"], 1, 2, said.append)
+    engines = ["absent", "sessions", "spark_sql", "duckdb"]
+    taken = take_turns(data, tmp_path / "out", engines, 1, 2, said.append, lambda: None)
     absent, sessions, spark, duckdb = taken
     assert absent.note == "not installed"
     assert "no whole result.json" in sessions.note
@@ -114,7 +118,7 @@ def test_an_engine_that_breaks_off_shows_no_cell_but_where_its_log_is(data: Path
     broken = tmp_path / "broken"
     shutil.copytree(data, broken)
     pl.DataFrame({"rec_id": ["110101199001011237"]}).write_parquet(broken / "extract_ca" / "part-00000.parquet")
-    (taken,) = take_turns(broken, tmp_path / "out", ["duckdb"], 2, 2, lambda _: None)
+    (taken,) = take_turns(broken, tmp_path / "out", ["duckdb"], 2, 2, lambda _: None, lambda: None)
     assert taken.note == f"failed (exit code 1): see {tmp_path / 'out' / 'duckdb.log'}"
     assert not taken.results
     shown = row(taken, [])

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from jobs.settings import PROJECT
+from tests import forks
 
 LAKE = Path(sys.executable).with_name("lake")
 FIRMS = """\
@@ -26,8 +27,12 @@ FIRMS = """\
 """
 
 
-def _run(words: list[str], folder: Path, engine: str, **settings: str) -> subprocess.CompletedProcess[str]:
+def _run(
+    words: list[str], folder: Path, engine: str, *, started: bool = True, **settings: str
+) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "LAKE_ROOT": str(folder / "lake"), "LAKE_SPARK": engine, **settings}
+    if not started:
+        return forks.lake(*words, environment=environment, folder=folder)
     return subprocess.run(
         [LAKE, *words], env=environment, cwd=folder, capture_output=True, text=True, check=False, encoding="utf-8"
     )
@@ -76,12 +81,13 @@ def test_a_layout_nobody_has_seen_is_onboarded_by_new_check_and_ingest(
             table.writerow([f"XK-{n:04d}", firm, code, day, "2030-01-01", "110105"])
     schemas = {"LAKE_SCHEMAS": str(tmp_path / "schemas")}
     for words in (["new", "transport/permits", "--sample", sample.name], ["check"]):
-        done = _run(words, tmp_path, engine, **schemas)
+        done = _run(words, tmp_path, engine, started=encoding == "utf-8", **schemas)
         assert done.returncode == 0, done.stdout + done.stderr
     drafted = (tmp_path / "schemas" / "transport" / "permits.yaml").read_text(encoding="utf-8")
     assert "XK-0001" not in drafted
     assert "甲公司" not in drafted
-    done = _run(["ingest", "transport/permits", sample.name, "--json"], tmp_path, engine, **schemas)
+    words = ["ingest", "transport/permits", sample.name, "--json"]
+    done = _run(words, tmp_path, engine, started=False, **schemas)
     assert done.returncode == 0, done.stderr
     account = json.loads(done.stdout)
     assert (account["delivered"], account["accepted"]) == (40, 40)

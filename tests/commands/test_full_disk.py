@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import subprocess
-import sys
-from functools import partial
 from pathlib import Path
 
 import pytest
 
 from jobs.settings import Settings
 from jobs.synthesis import city
+from tests import forks
 
 DATASET = "public_security/household_register"
 
@@ -26,16 +24,9 @@ def extract(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return next((out / "raw").rglob("household_register_*"))
 
 
-def _limit(size: int) -> None:
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
-
-
 def _ingest(root: Path, file: Path, largest: int | None = None) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "jobs.cli", "ingest", DATASET, str(file), "--json"],
-        env={**os.environ, "LAKE_ROOT": str(root)}, capture_output=True, text=True, check=False,
-        preexec_fn=None if largest is None else partial(_limit, largest),
-    )
+    environment = {**os.environ, "LAKE_ROOT": str(root)}
+    return forks.lake("ingest", DATASET, str(file), "--json", environment=environment, largest=largest)
 
 
 def test_wherever_the_disk_refuses_the_error_says_so_and_the_next_run_ends_as_if_nothing_had_happened(

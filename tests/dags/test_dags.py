@@ -7,13 +7,18 @@ import os
 import subprocess
 import sys
 from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
 
+import polars as pl
 import pytest
 from airflow.serialization.decoders import decode_timetable
 from airflow.serialization.encoders import encode_timetable
 from airflow.timetables.base import TimeRestriction
 
+from jobs.benchmark import lake as declared
 from jobs.catalogue import load_catalogue
+from jobs.operation import airflow
 from jobs.operation.schedules import in_china
 from jobs.settings import PROJECT
 
@@ -38,16 +43,20 @@ print("FOUND" + json.dumps({"errors": list(bag.import_errors), "heavy": heavy, "
 """
 
 
-@pytest.fixture(scope="module")
-def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
-    home = tmp_path_factory.mktemp("airflow")
-    environment = {**os.environ, "AIRFLOW_HOME": str(home), "AIRFLOW__CORE__LOAD_EXAMPLES": "False"}
+def _dags(home: Path, **settings: str) -> dict[str, Any]:
+    """Return what Airflow finds in the folder of DAGs, by a process of its own."""
+    environment = {**os.environ, "AIRFLOW_HOME": str(home), "AIRFLOW__CORE__LOAD_EXAMPLES": "False", **settings}
     done = subprocess.run(
         [sys.executable, "-c", PROBE, str(PROJECT / "dags")],
         env=environment, capture_output=True, text=True, check=True, cwd=PROJECT,
     )
     line = next(line for line in done.stdout.splitlines() if line.startswith("FOUND"))
-    return json.loads(line[len("FOUND") :])
+    return dict(json.loads(line[len("FOUND") :]))
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    return _dags(tmp_path_factory.mktemp("airflow"))
 
 
 def test_every_file_loads_and_every_contract_and_register_has_its_dag(found: dict) -> None:
@@ -58,6 +67,16 @@ def test_every_file_loads_and_every_contract_and_register_has_its_dag(found: dic
     expected |= {f"{kind}.{name}" for kind in ("register", "cases") for name in catalogue.registers}
     expected |= {"maintenance", "returns", "withdrawal"}
     assert set(found["dags"]) == expected
+    assert airflow._dag_count(PROJECT / "schemas") == len(expected)  # so many are waited for
+
+
+def test_a_keyed_register_has_no_dag_of_cases_and_none_is_waited_for(tmp_path: Path) -> None:
+    pl.DataFrame({"division": ["110105"], "name": ["某区"]}).write_parquet(tmp_path / "ref_division.parquet")
+    schemas = declared.declared(tmp_path, tmp_path / "schemas")
+    dags = _dags(tmp_path, LAKE_SCHEMAS=str(schemas))["dags"]
+    assert "register.person" in dags
+    assert "cases.person" not in dags
+    assert airflow._dag_count(schemas) == len(dags)
 
 
 def test_every_dag_names_an_owner_has_tags_a_description_and_retries(found: dict) -> None:

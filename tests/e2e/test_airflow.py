@@ -6,18 +6,20 @@ import shutil
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
 from jobs.layers import Layer
 from jobs.operation import airflow
 from jobs.operation.demo import APPROVAL_PAUSE
-from jobs.settings import Settings
+from jobs.settings import PROJECT, Settings
 from jobs.stages import conform, land, load
 from jobs.storage.court import Court
 from jobs.storage.tables import Lake
 from jobs.synthesis import city
 from tests.dags.contested import KEY, plant
+from tests.releases.conftest import registers_alone
 
 pytestmark = pytest.mark.e2e
 LONGEST_SECONDS = 300.0
@@ -34,11 +36,23 @@ class Office:
     steward: airflow.Client
 
 
+def _schemas(folder: Path) -> Path:
+    """Write the schemas of a lake that takes in one dataset: every further one is DAGs to parse and to schedule."""
+    (folder / "registers").mkdir(parents=True)
+    for name, text in registers_alone().items():
+        (folder / "registers" / name).write_text(text, encoding="utf-8")
+    (folder / DELIVERED).parent.mkdir()
+    for name in (f"{DELIVERED}.yaml", "types.yaml", "periods.yaml"):
+        shutil.copy(PROJECT / "schemas" / name, folder / name)
+    shutil.copytree(PROJECT / "schemas" / "codes", folder / "codes")
+    return folder
+
+
 @pytest.fixture(scope="module")
 def office(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Office]:
-    """A lake with one case and three days of one dataset, conformed, under Airflow."""
+    """A lake with one case and three days of one dataset, conformed, under Airflow, which has DAGs of it alone."""
     folder = tmp_path_factory.mktemp("office")
-    settings = Settings(root=folder / "lake", raw=folder / "raw")
+    settings = Settings(root=folder / "lake", raw=folder / "raw", schemas=_schemas(folder / "schemas"))
     city.write(500, 3, 7, folder / "city", settings.schemas / "codes", None, [DELIVERED])
     shutil.copytree(folder / "city" / "raw", folder / "raw")
     with Lake.open(settings) as lake:

@@ -32,18 +32,28 @@ NAME = "health/visits"
 LAKE = Path(sys.executable).with_name("lake")
 
 
-@pytest.fixture
-def lake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lake:
-    """Return a lake with one release and gold rows for another, which is the environment's too."""
-    settings = Settings(root=tmp_path / "lake", schemas=write_schemas(tmp_path / "schemas", PUBLIC_VISITS))
-    monkeypatch.setenv("LAKE_ROOT", str(settings.root))
-    monkeypatch.setenv("LAKE_SCHEMAS", str(settings.schemas))
+@pytest.fixture(scope="module")
+def given(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of a lake with one release and gold rows for another, and of its schemas; to be copied."""
+    folder = tmp_path_factory.mktemp("given")
+    settings = Settings(root=folder / "lake", schemas=write_schemas(folder / "schemas", PUBLIC_VISITS))
     found = Lake(settings, load_catalogue(settings.schemas))
     approvals.approve(found, NAME, by="officer@city.example")
     put_gold(found, visits())
     publish.run(found, NAME, approved_by="officer")
     put_gold(found, visits(county=60))
-    return found
+    return folder
+
+
+@pytest.fixture
+def lake(given: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lake:
+    """Return such a lake of the test's own, which is the environment's too."""
+    for part in ("lake", "schemas"):
+        shutil.copytree(given / part, tmp_path / part)
+    settings = Settings(root=tmp_path / "lake", schemas=tmp_path / "schemas")
+    monkeypatch.setenv("LAKE_ROOT", str(settings.root))
+    monkeypatch.setenv("LAKE_SCHEMAS", str(settings.schemas))
+    return Lake(settings, load_catalogue(settings.schemas))
 
 
 def _opened(lake: Lake) -> Path:

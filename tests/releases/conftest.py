@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -74,20 +75,29 @@ def schemas(tmp_path: Path) -> Path:
 
 
 def write_schemas(root: Path, visited: dict[str, Any] = VISITS) -> Path:
+    """Write a schemas folder with the two contracts and what they need."""
     shutil.copytree(SCHEMAS / "codes", root / "codes")
-    shutil.copytree(SCHEMAS / "registers", root / "registers")
     shutil.copy(SCHEMAS / "types.yaml", root / "types.yaml")
-    for folder in ("health", "products"):
+    for folder in ("health", "products", "registers"):
         (root / folder).mkdir()
     write_contract(root, "health/visits", visited)
     write_contract(root, "products/headcount", HEADCOUNT)
-    for register in (root / "registers").glob("*.yaml"):  # what they prefer is not here
+    for name, text in registers_alone().items():
+        (root / "registers" / name).write_text(text, encoding="utf-8")
+    return root
+
+
+@cache
+def registers_alone() -> dict[str, str]:
+    """Return the registers' files by name, without what they prefer, which is not here."""
+    found = {}
+    for register in (SCHEMAS / "registers").glob("*.yaml"):
         words = yaml.safe_load(register.read_text(encoding="utf-8"))
         words["lead"] = []
         for field in words["fields"].values():
             field.pop("prefer", None)
-        register.write_text(yaml.safe_dump(words, allow_unicode=True), encoding="utf-8")
-    return root
+        found[register.name] = yaml.safe_dump(words, allow_unicode=True)
+    return found
 
 
 @pytest.fixture(scope="session")
@@ -105,7 +115,8 @@ def three_versions(tmp_path_factory: pytest.TempPathFactory) -> Lake:
 
 
 def write_contract(root: Path, name: str, words: dict[str, Any]) -> None:
-    (root / f"{name}.yaml").write_text(yaml.safe_dump(words, allow_unicode=True, sort_keys=False), encoding="utf-8")
+    text = yaml.dump(words, Dumper=yaml.CSafeDumper, allow_unicode=True, sort_keys=False)
+    (root / f"{name}.yaml").write_text(text, encoding="utf-8")
 
 
 @pytest.fixture
@@ -113,7 +124,7 @@ def change(schemas: Path) -> Callable[..., None]:
     """Change one part of a contract, named by its keys."""
 
     def put(name: str, *keys: str, to: Any) -> None:
-        words = yaml.safe_load((schemas / f"{name}.yaml").read_text(encoding="utf-8"))
+        words = yaml.load((schemas / f"{name}.yaml").read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
         part = words
         for key in keys[:-1]:
             part = part[key]

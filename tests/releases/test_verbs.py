@@ -12,6 +12,7 @@ import pytest
 
 from jobs.releases import approvals
 from jobs.stages import publish
+from tests import forks
 from tests.releases.conftest import put_gold, visits
 
 LAKE, NAME = Path(sys.executable).with_name("lake"), "health/visits"
@@ -26,27 +27,35 @@ def lake_with_two(lake):
     return lake
 
 
+def _environment(lake):
+    return {"LAKE_ROOT": str(lake.settings.root), "LAKE_SCHEMAS": str(lake.settings.schemas), "PATH": "/usr/bin:/bin"}
+
+
 def call(lake, *arguments: str):
-    own = {"LAKE_ROOT": str(lake.settings.root), "LAKE_SCHEMAS": str(lake.settings.schemas), "PATH": "/usr/bin:/bin"}
-    return subprocess.run([LAKE, *arguments], env=own, capture_output=True, text=True, check=False)
+    return forks.lake(*arguments, environment=_environment(lake))
+
+
+def start(lake, *arguments: str):
+    """Call the command as it is installed: once for each verb, to see that it finds all it needs."""
+    return subprocess.run([LAKE, *arguments], env=_environment(lake), capture_output=True, text=True, check=False)
 
 
 def test_releases_are_compared_rebuilt_verified_and_withdrawn(lake_with_two, tmp_path):
     lake = lake_with_two
     folder = lake.objects.local("controlled/health__visits/1.0.1")
-    compared = call(lake, "diff", NAME, "1.0.0", "1.0.1", "--json")
+    compared = start(lake, "diff", NAME, "1.0.0", "1.0.1", "--json")
     assert compared.returncode == 0, compared.stderr
     assert json.loads(compared.stdout)["counts"] == {"added": 40, "removed": 0}
-    again = call(lake, "release", NAME, "--rebuild", "1.0.1", "--json")
+    again = start(lake, "release", NAME, "--rebuild", "1.0.1", "--json")
     assert again.returncode == 0, again.stderr
     assert {row["result"] for row in json.loads(again.stdout)} == {"equal"}
-    good = call(lake, "verify", str(folder))
+    good = start(lake, "verify", str(folder))
     assert (good.returncode, good.stdout) == (0, "as released.\n")
     shutil.copytree(folder, tmp_path / "1.0.1")
     (tmp_path / "1.0.1" / "visits.csv").write_bytes(b"nothing")
     bad = call(lake, "verify", str(tmp_path / "1.0.1"))
     assert (bad.returncode, bad.stdout) == (1, "not as released.\n")
-    gone = call(lake, "withdraw", NAME, "1.0.1", "--reason", "a wrong file", "--by", "officer", "--json")
+    gone = start(lake, "withdraw", NAME, "1.0.1", "--reason", "a wrong file", "--by", "officer", "--json")
     assert [(row["version"], row["status"]) for row in json.loads(gone.stdout)] == [("1.0.1", "withdrawn")]
     assert "withdrawn" in call(lake, "verify", str(folder)).stdout
 

@@ -21,6 +21,7 @@ from jobs.layers import Layer
 from jobs.settings import Settings
 from jobs.stages import conform, give_back, land, load, mending, resolve, retract
 from jobs.storage.tables import Lake
+from tests import forks
 
 DATASET = "civil_affairs/deaths"
 GOOD = {
@@ -251,9 +252,8 @@ def test_a_data_engineer_does_the_same_by_hand(lake: Lake, batch: str, tmp_path:
     environment = {**os.environ, "LAKE_ROOT": str(lake.settings.root), "LAKE_RAW": str(lake.settings.drop_box)}
 
     def verb(*words: str) -> str:
-        done = subprocess.run(
-            [sys.executable, "-m", "jobs.cli", *words], env=environment, capture_output=True, text=True, check=True
-        )
+        done = forks.lake(*words, environment=environment)
+        assert done.returncode == 0, done.stderr
         return done.stdout
 
     file = tmp_path / "rejected.xlsx"
@@ -261,7 +261,8 @@ def test_a_data_engineer_does_the_same_by_hand(lake: Lake, batch: str, tmp_path:
     assert file.stat().st_mode & 0o077 == 0
     assert _returned(lake, batch).stat().st_mode & 0o007 == 0
     mended = _mend(file, tmp_path / "mended.xlsx", {"S-2": {"身份证号": GOOD["身份证号"]}})
-    told = json.loads(verb("repair", DATASET, str(mended), "--json"))
+    words = [sys.executable, "-m", "jobs.cli", "repair", DATASET, str(mended), "--json"]
+    told = json.loads(subprocess.run(words, env=environment, capture_output=True, text=True, check=True).stdout)
     assert (told["delivered"], told["accepted"], told["quarantined"]) == (1, 1, 0)
     assert {row["batch"]: row["outcome"] for row in json.loads(verb("batches", DATASET, "--json"))} == {
         batch: "done", told["batch"]: "done",

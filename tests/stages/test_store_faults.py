@@ -6,7 +6,6 @@ import functools
 import json
 import os
 import subprocess
-import sys
 import threading
 import uuid
 from collections.abc import Callable, Iterator
@@ -19,11 +18,13 @@ from jobs import layers
 from jobs.errors import StorageError
 from jobs.settings import Settings
 from jobs.stages import conform, desensitise, land, load, resolve
+from jobs.storage import locations
 from jobs.storage.batch_tables import BatchTable
 from jobs.storage.buckets import Bucket
 from jobs.storage.logs import Log
 from jobs.storage.tables import Lake
 from jobs.synthesis import city
+from tests import forks
 from tests.object_store import Server
 from tests.stages.states import state
 
@@ -39,6 +40,13 @@ def deliveries(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("city")
     city.write(3000, 1, 7, out, Settings().schemas / "codes", None, [DATASET])
     return out / "raw"
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let this process ask a store that does not answer for a few seconds only before it says so."""
+    monkeypatch.setattr(locations, "ATTEMPTS", 2)
+    monkeypatch.setattr(locations, "GIVE_UP_SECONDS", 3)
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +94,7 @@ def _dying(server: Server, kind: type, name: str, moment: str, monkeypatch: pyte
 
 @pytest.mark.parametrize("moment", ["before", "during"])
 def test_a_server_that_dies_in_any_commit_costs_a_run_and_nothing_else(
-    tmp_path: Path, deliveries: Path, server: Server, moment: str, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, deliveries: Path, server: Server, moment: str, monkeypatch: pytest.MonkeyPatch, impatient: None
 ) -> None:
     with Lake.open(_lake(server, tmp_path / "calm", deliveries)) as lake:
         _run(lake)
@@ -115,10 +123,8 @@ def test_a_server_that_dies_in_any_commit_costs_a_run_and_nothing_else(
 
 
 def _ingest(folder: Path, file: Path, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "jobs.cli", "ingest", DATASET, str(file), "--json"],
-        env={**os.environ, "LAKE_ROOT": str(folder), **environment}, capture_output=True, text=True, check=False,
-    )
+    given = {**os.environ, "LAKE_ROOT": str(folder), **environment}
+    return forks.lake("ingest", DATASET, str(file), "--json", environment=given)
 
 
 def test_a_wrong_key_a_missing_bucket_and_an_absent_server_are_named_and_cost_nothing(

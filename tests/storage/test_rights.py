@@ -25,6 +25,7 @@ from jobs.storage.buckets import Bucket
 from jobs.storage.locations import Access
 from jobs.storage.objects import Folder
 from jobs.storage.rights import set_up
+from tests import forks
 from tests.object_store import Server
 
 pytestmark = pytest.mark.minio
@@ -150,14 +151,15 @@ def test_the_engineers_keys_carry_a_delivery_through_and_setting_up_shows_no_key
     environment = {**os.environ, **minio.environment(name), "LAKE_ROOT": str(tmp_path / "lake")}
 
     def lake(*words: str, **settings: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "jobs.cli", *words], env={**environment, **settings}, capture_output=True, text=True,
-            check=False,
-        )
+        return forks.lake(*words, environment={**environment, **settings})
 
-    early = lake("batches", "civil_affairs/deaths")
+    def started(*words: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "jobs.cli", *words]
+        return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+
+    early = started("batches", "civil_affairs/deaths")
     assert "setup-storage" in early.stderr.replace("\n", " "), early.stderr
-    made = lake("setup-storage", "--json")
+    made = started("setup-storage", "--json")
     assert made.returncode == 0, made.stderr
     files = list((tmp_path / "lake/keys/users").glob(f"{name}-*.env"))
     assert f"{name}-civil_affairs.env" in {path.name for path in files}

@@ -38,7 +38,7 @@ def _digests(folder: Path) -> dict[str, str]:
 
 def test_the_same_seed_gives_the_same_bytes_and_another_seed_does_not(written: Path, tmp_path: Path) -> None:
     city.write(3_000, 3, 5, tmp_path / "same", SCHEMAS / "codes", datasets=city.ALL)
-    city.write(3_000, 3, 6, tmp_path / "other", SCHEMAS / "codes", datasets=city.ALL)
+    city.write(3_000, 3, 6, tmp_path / "other", SCHEMAS / "codes", datasets=["public_security/household_register"])
     assert _digests(tmp_path / "same") == _digests(written)
     register = "raw/public_security/household_register_20260302.csv"
     assert _digests(tmp_path / "other")[register] != _digests(written)[register]

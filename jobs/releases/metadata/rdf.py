@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -37,6 +38,7 @@ class Literal(NamedTuple):
 
 
 Node = Iri | Literal
+_UNSAFE = re.compile(r'[<>"{}|^`\\\x00-\x20]')  # what no address holds as it stands
 
 
 @dataclass
@@ -116,5 +118,4 @@ def _turtle_node(node: Node) -> str:
 
 
 def _address(address: str) -> str:
-    unsafe = '<>"{}|^`\\'
-    return "<" + "".join(f"%{ord(c):02X}" if c in unsafe or ord(c) <= 32 else c for c in address) + ">"
+    return f"<{_UNSAFE.sub(lambda found: f'%{ord(found[0]):02X}', address)}>"
