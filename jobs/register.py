@@ -80,7 +80,7 @@ class Register(Model):
     def rules(self) -> str:
         """Return 16 hex digits of everything that decides what the register's rows are: all but what it is called."""
         called: Any = {"title": True, "description": True, "fields": {name: {"title"} for name in self.fields}}
-        told = self.model_dump(mode="json", exclude=called)
+        told = self.model_dump(mode="json", exclude=called, exclude_defaults=True)
         return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:16]
 
     @model_validator(mode="after")

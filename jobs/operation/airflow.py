@@ -10,16 +10,18 @@ import os
 import secrets
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 import psutil
@@ -213,28 +215,45 @@ def _storage(settings: Settings) -> dict[str, str]:
 def _migrate(home: Path, environment: Mapping[str, str]) -> None:
     """Make Airflow's database: a copy of the empty one that the user's cache keeps of each version of Airflow."""
     kept = Settings().cache / f"airflow-{version('apache-airflow')}.db"
-    if not kept.exists():
-        with TemporaryDirectory() as folder:
-            made = Path(folder) / DATABASE
-            with (home / "logs" / "migrate.log").open("wb") as log:
-                done = subprocess.run(
-                    [sys.executable, "-m", "airflow", "db", "migrate"], stdin=subprocess.DEVNULL, stdout=log,
-                    stderr=log, env={**environment, **_database(made)}, cwd=home, check=False,
-                )
-            if done.returncode:
-                raise EngineError(
-                    "Airflow's database could not be made.", where=str(home / "logs" / "migrate.log"),
-                    remedy="read its end.",
-                )
+    if is_whole(kept):
+        _copy(kept, home / DATABASE)
+        return
+    with TemporaryDirectory(dir=home) as folder:
+        made = Path(folder) / DATABASE
+        with (home / "logs" / "migrate.log").open("wb") as log:
+            done = subprocess.run(
+                [sys.executable, "-m", "airflow", "db", "migrate"], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                env={**environment, **_database(made)}, cwd=home, check=False,
+            )
+        if done.returncode:
+            raise EngineError(
+                "Airflow's database could not be made.", where=str(home / "logs" / "migrate.log"),
+                remedy="read its end.",
+            )
+        with suppress(OSError):  # a cache that is full or may not be written keeps nothing
             kept.parent.mkdir(parents=True, exist_ok=True)
             _copy(made, kept)
-    _copy(kept, home / DATABASE)
+        made.replace(home / DATABASE)
+
+
+def is_whole(file: Path) -> bool:
+    """Tell whether a file is a migrated database in good order: a power cut may have left another."""
+    if not file.is_file():
+        return False
+    with suppress(sqlite3.Error), closing(sqlite3.connect(f"file:{quote(str(file))}?mode=ro", uri=True)) as database:
+        sound: bool = database.execute("PRAGMA quick_check").fetchone() == ("ok",)
+        migrated: bool = database.execute("SELECT count(*) FROM alembic_version").fetchone() == (1,)
+        return sound and migrated
+    return False
 
 
 def _copy(source: Path, target: Path) -> None:
     part = target.with_name(f"{target.name}.{os.getpid()}.part")
-    shutil.copyfile(source, part)
-    part.replace(target)  # there is a whole one, or none
+    try:
+        shutil.copyfile(source, part)
+        part.replace(target)  # there is a whole one, or none
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def _database(file: Path) -> dict[str, str]:

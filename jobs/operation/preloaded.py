@@ -11,12 +11,13 @@ import sys
 from contextlib import suppress
 from importlib import import_module
 
-STAGES = ("land", "load", "conform", "resolve", "desensitise", "publish", "maintain", "scan", "give_back")
+STAGES = ("land", "load", "conform", "resolve", "desensitise", "publish", "maintain", "expire", "scan", "give_back")
 HEAVY = ("deltalake", "pandas", "pyarrow.parquet", "pypinyin", "scipy.sparse.csgraph")
 OTHERS = ("jobs.operation.tasks", "jobs.operation.enquiries", "jobs.portal.build", "airflow.sdk")
+OPERATORS = ("empty", "hitl", "trigger_dagrun")  # what DAG files import
 MODULES = {
     "scheduler": (*HEAVY, *OTHERS, *(f"jobs.stages.{stage}" for stage in STAGES)),
-    "dag-processor": ("airflow.sdk", "airflow.providers.standard.operators.hitl"),  # what DAG files import
+    "dag-processor": ("airflow.sdk", *(f"airflow.providers.standard.operators.{one}" for one in OPERATORS)),
 }
 
 

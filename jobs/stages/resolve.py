@@ -46,8 +46,8 @@ from jobs.storage.tables import Lake
 def run(lake: Lake, register: str, *, batch: str | None = None) -> list[StageReport]:
     """Bring a register up to date with every accepted batch and decision, withdrawn ones taken out; or return [].
 
-    One commit takes all that waits; where the register's rules have changed since the last one, whoever has claims is
-    folded anew. A commit that a killed run left planned is finished first, as planned.
+    One commit takes all that waits, and everything once more where the register's rules have changed since the last
+    one. A commit that a killed run left planned is finished first, as planned.
     `batch` is refused: which batches wait is a matter of the register's own list.
     """
     if register not in lake.catalogue.registers:
@@ -81,7 +81,9 @@ def _next(lake: Lake, ledger: Ledger) -> Commit | None:
     handed_in = set(Court(lake, ledger.register).handed_in()["id"].to_list())
     decisions = sorted(handed_in - ledger.decisions())
     rules, before = RULES + lake.catalogue.registers[ledger.register].rules, ledger.rules()
-    if not add and not remove and not decisions and before in ("", rules):
+    if before not in ("", rules):  # claims, too, are made by the rules: all are made anew
+        add, remove = sorted(wanted), sorted(held)
+    if not add and not remove and not decisions:
         return None
     number = len(ledger.plans()) + 1
     return Commit(number, tuple(add), tuple(remove), (*decisions, rules))
@@ -108,7 +110,7 @@ def _carry_out(lake: Lake, ledger: Ledger, commit: Commit) -> StageReport:
     report = _account(lake, ledger, court, commit, living, started)
     lake.record(report)  # first: a commit that is done is accounted for
     lake.check_lease()
-    ledger.write_commit(commit, "done")
+    ledger.write_commit(commit.by(RULES + register.rules), "done")
     return report
 
 
@@ -121,7 +123,6 @@ class Step:
     commit: Commit
     work: Work
     engine: bool
-    anew: bool  # the rules are others than those of the commit before: nobody's row may stay as it is
 
     def spread(
         self, task: Callable[[Any], pl.DataFrame], parts: Sequence[Any], schema: Mapping[str, Any]
@@ -136,14 +137,13 @@ def _working(lake: Lake, ledger: Ledger, register: Register, commit: Commit) -> 
     """Give a commit a folder for what passes between its steps."""
     changed = [*commit.add, *commit.remove]
     rows = sum(int(lake.judged("conform", dataset).get(batch, {}).get("accepted", 0)) for dataset, batch, _ in changed)
-    anew = ledger.rules(commit.number) not in ("", commit.rules)
+    engine = lake.much(rows)
     known = ledger.snapshot_log() if register.keyed else ledger.claims_log()
-    engine = lake.much(rows + known.rows if anew else rows)
     pieces = -(-(known.rows + rows) // FILE_ROWS) if engine else 1
     parts = tuple(intervals(max(pieces, lake.settings.engine_cores if engine else 1)))
     with lake.workspace(f"resolve-{register.name}-{commit.number}", shared=engine) as folder:
         work = Work(register, dict(lake.catalogue.types), commit.number, folder, parts)
-        yield Step(lake, ledger, commit, work, engine, anew)
+        yield Step(lake, ledger, commit, work, engine)
 
 
 def _merge(step: Step) -> int:
@@ -166,8 +166,8 @@ def _merge(step: Step) -> int:
 
 
 def _fewer(step: Step, claims: Claims) -> dict[str, pl.LazyFrame]:
-    """Return the claims that leave with a commit, and those of snapshots whose silence it changes; or all."""
-    found = {"anew": claims.log.scan()} if step.anew else {}
+    """Return the claims that leave with a commit, and those of snapshots whose silence it changes."""
+    found = {}
     if step.commit.remove:
         batches = [(dataset, batch) for dataset, batch, _ in step.commit.remove]
         gone = pl.LazyFrame(batches, schema=["_dataset", "_batch_id"], orient="row")
@@ -307,7 +307,8 @@ def _account(
     return StageReport(
         "resolve", ledger.register, f"commit-{commit.number}", seconds=time.monotonic() - started,
         extra={
-            "batches": [batch for _, batch, _ in commit.add], "withdrawn": [batch for _, batch, _ in commit.remove],
+            "batches": [batch for _, batch, _ in commit.add],
+            "withdrawn": [one[1] for one in commit.remove if one not in commit.add],
             "decisions": len(commit.decided), "versions": versions, **living, "cases": states,
             "table": layers.asset_name(Layer.REGISTERS, ledger.register),
         },

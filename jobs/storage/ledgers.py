@@ -56,10 +56,10 @@ class Commit:
         """Return the decisions of people that it takes up."""
         return tuple(one for one in self.decisions if not one.startswith((OPENING, RULES)))
 
-    @property
-    def rules(self) -> str:
-        """Return the digest of the rules it folds by; none of a commit that is older than their being named."""
-        return next((one for one in self.decisions if one.startswith(RULES)), "")
+    def by(self, rules: str) -> Commit:
+        """Return it as carried out by some rules; by no rules of their own where it was planned by others."""
+        mixed = rules if rules in self.decisions else f"{RULES}mixed"
+        return replace(self, decisions=(*(one for one in self.decisions if not one.startswith(RULES)), mixed))
 
 
 @dataclass(frozen=True)
@@ -121,10 +121,11 @@ class Ledger:
         """Return the decisions taken up by done commits."""
         return {one for commit, done in self.plans() if done for one in commit.decisions}
 
-    def rules(self, before: int | None = None) -> str:
-        """Return the digest of the rules by which the last done commit (before one) folded; none where none says."""
-        found = [one.rules for one, done in self.plans() if done and (before is None or one.number < before)]
-        return next((one for one in reversed(found) if one), "")
+    def rules(self) -> str:
+        """Return the digest of the rules by which the last done commit was carried out; none where none says."""
+        rows = self._commits.rows(self.lake.table(REGISTERS, self.commits)).filter(pl.col("state") == "done")
+        told = [json.loads(one) for one in rows.sort("commit", descending=True)["decisions"]]
+        return next((one for decisions in told for one in decisions if one.startswith(RULES)), "")
 
     def write_commit(self, commit: Commit, state: str) -> None:
         """Append one line to the commits: `planned` before the tables change, `done` after."""

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -133,3 +135,20 @@ def test_no_dag_that_is_new_is_due_already(found: dict) -> None:
     scheduled = {name for name, dag in found["dags"].items() if dag["scheduled"]}
     assert {"maintenance", "returns", "cases.person", "dataset.civil_affairs__deaths"} <= scheduled
     assert {name for name in scheduled if not found["dags"][name]["waits"]} == set()
+
+
+def test_a_kept_database_is_used_only_when_it_is_whole(tmp_path: Path) -> None:
+    empty, strange, whole = (tmp_path / name for name in ("empty.db", "strange.db", "a whole one.db"))
+    empty.touch()
+    for file, statements in (
+        (strange, ["CREATE TABLE other (id)"]),
+        (whole, ["CREATE TABLE alembic_version (version_num)", "INSERT INTO alembic_version VALUES ('1')"]),
+    ):
+        with closing(sqlite3.connect(file)) as database:
+            for statement in statements:
+                database.execute(statement)
+            database.commit()
+    cut = tmp_path / "cut.db"
+    cut.write_bytes(whole.read_bytes()[:5000])
+    found = [airflow.is_whole(file) for file in (tmp_path / "none.db", empty, strange, cut, whole)]
+    assert found == [False, False, False, False, True]

@@ -77,6 +77,45 @@ def test_other_rules_fold_everybody_anew_and_the_former_ones_bring_the_former_re
         assert state(lake, DATASETS) == before
 
 
+ALIKE = "alike: [[name, birth_date, sex_code, phone], [name, birth_date, sex_code, address]]"
+
+
+@pytest.mark.parametrize(("old", "new"), [
+    (ALIKE, "alike: [[name]]"), ("other: [birth_date, sex_code]", "other: [sex_code]"),
+    ("kinds: [resident_id, passport, travel_permit]", "kinds: [travel_permit, passport, resident_id]"),
+])  # fmt: skip
+def test_rules_about_who_is_who_hold_for_the_claims_of_before_too(
+    tmp_path: Path, resolved: Path, old: str, new: str
+) -> None:
+    others = changed(Settings().schemas, tmp_path / "schemas", (old, new))
+    fresh, lived = tmp_path / "fresh", tmp_path / "lived"
+    shutil.copytree(resolved, fresh, ignore=lambda _folder, names: [n for n in names if n.startswith("person")])
+    shutil.copytree(resolved, lived)
+    states = []
+    for root in (fresh, lived):
+        with Lake.open(Settings(root=root, schemas=others)) as lake:
+            (report,) = resolve.run(lake, "person")
+            assert report.extra["withdrawn"] == []
+            states.append(state(lake, DATASETS))
+    assert states[0] == states[1]
+
+
+def test_a_commit_planned_by_other_rules_is_carried_out_and_everything_once_more(
+    tmp_path: Path, resolved: Path
+) -> None:
+    others = changed(Settings().schemas, tmp_path / "schemas", (SEX, OTHERS), (NAME, LATEST))
+    root = tmp_path / "lake"
+    shutil.copytree(resolved, root)
+    with Lake.open(Settings(root=root)) as lake:
+        before = state(lake, DATASETS)
+    ended, _ = live(Settings(root=root, schemas=others), 1, "after", DATASETS, work=fold)
+    assert ended == KILLED
+    with Lake.open(Settings(root=root)) as lake:  # the rules are the former ones again
+        assert len(resolve.run(lake, "person")) == 2
+        assert resolve.run(lake, "person") == []
+        assert state(lake, DATASETS) == before
+
+
 def test_what_a_register_is_called_changes_nothing(tmp_path: Path, resolved: Path) -> None:
     renamed = changed(Settings().schemas, tmp_path / "schemas", ("en: Phone, zh: 联系电话", "en: Telephone, zh: 电话"))
     shutil.copytree(resolved, tmp_path / "lake")

@@ -23,6 +23,7 @@ from hypothesis import strategies as st
 from jobs.contract import Contract
 from jobs.errors import SourceError
 from jobs.storage.readers import Limits, read
+from jobs.storage.reading import text
 
 TITLE = {"en": "Trials", "zh": "试验"}
 SMALL = Limits(max_cell_bytes=200, max_record_bytes=1 << 16, max_columns=50, max_cells=10_000, max_depth=8)
@@ -155,20 +156,38 @@ def test_what_a_writer_writes_the_reader_reads(
 
 
 @fuzzed
-@given(rows=st.lists(st.tuples(cells, cells), min_size=1, max_size=30), odd=st.lists(st.integers(0, 29), max_size=4))
-def test_blocks_give_what_lines_give(rows: list[tuple[str, str]], odd: list[int], tmp_path) -> None:
+@given(
+    rows=st.lists(st.tuples(cells, cells), min_size=1, max_size=30), odd=st.lists(st.integers(0, 29), max_size=4),
+    quoting=st.sampled_from([csv.QUOTE_MINIMAL, csv.QUOTE_ALL, csv.QUOTE_NONNUMERIC]), block=st.integers(16, 200),
+)
+def test_blocks_give_what_lines_give(
+    rows: list[tuple[str, str]], odd: list[int], quoting: Any, block: int, tmp_path
+) -> None:
     out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
+    writer = csv.writer(out, lineterminator="\n", quoting=quoting)
     writer.writerow(["证号", "姓名"])
     for number, row in enumerate(rows):
         writer.writerow([*row, "x"] if number in odd else row)
     quick, slow = tmp_path / "quick.csv", tmp_path / "slow.csv"
     quick.write_text(out.getvalue(), encoding="utf-8", newline="")
     slow.write_text(out.getvalue(), encoding="utf-8", newline="")
-    blocks = outcome(quick, {"reader": "csv"})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(text, "BLOCK", block)  # the header's own block is always read line by line
+        blocks = outcome(quick, {"reader": "csv"})
     lines = outcome(slow, {"reader": "csv", "comment": "a comment nobody writes"})
     assert (blocks is None) == (lines is None)
     if blocks is not None and lines is not None:
         key = [{k: v for k, v in row.items() if k != "_source_file"} for row in blocks]
         other = [{k: v for k, v in row.items() if k != "_source_file"} for row in lines]
         assert sorted(key, key=lambda row: row["_source_row"]) == other
+
+
+@pytest.mark.parametrize("quote", ["'", "＂"])
+def test_quotes_of_any_kind_enclose_cells_in_every_block(quote: str, tmp_path: Path) -> None:
+    lines = [f"{quote}A,{number}{quote},{quote}某甲{quote}" for number in range(200)]
+    (tmp_path / "quoted.csv").write_text("\n".join(["证号,姓名", *lines, ""]), encoding="utf-8")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(text, "BLOCK", 500)
+        rows = outcome(tmp_path / "quoted.csv", {"reader": "csv", "quote": quote})
+    assert rows is not None
+    assert [(row["证号"], row["姓名"]) for row in rows] == [(f"A,{number}", "某甲") for number in range(200)]

@@ -99,8 +99,9 @@ class Columns:
         return [column.combine_chunks() for column in table.columns], ragged
 
     def _quoted(self, text: str, count: int) -> tuple[list[pa.Array], Ragged] | None:
-        if self.dialect.quote and 2 * len(self.enclosed.findall(f"\n{text}")) == text.count(self.dialect.quote):
-            found = self._parsed(text, self.dialect.quote)
+        quote = self.dialect.quote
+        if quote and quote.isascii() and 2 * len(self.enclosed.findall(f"\n{text}")) == text.count(quote):
+            found = self._parsed(text, quote)
             if found is not None and not found[1]:  # a ragged line's cells are not where its delimiters are
                 return found
         lines = text.split("\n")[:count]
