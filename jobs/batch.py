@@ -23,11 +23,15 @@ class LandedFile:
 
 @dataclass(frozen=True)
 class Envelope:
-    """Say how a batch's files are encrypted: the id of the lake's key, and the batch's own (base64) wrapped by it."""
+    """Say how a batch's files are encrypted: the id of the lake's key, and the batch's own (base64) wrapped by it.
+
+    The files lie in `folder` below the batch's place: a name of one attempt to land it, whose key no other has.
+    """
 
     cipher: str
     key: str
     wrapped: str
+    folder: str = ""
 
 
 @dataclass(frozen=True)

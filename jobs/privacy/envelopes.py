@@ -40,15 +40,15 @@ class BatchKey:
         """Return a key for another batch, to be wrapped by the same."""
         return BatchKey(new_key(), self.by)
 
-    def enclosed(self, batch: Batch) -> Batch:
-        """Return the batch with its envelope, which opens for no other batch."""
+    def enclosed(self, batch: Batch, folder: str = "") -> Batch:
+        """Return the batch with its envelope, which opens for no other batch; its files lie in `folder`."""
         from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
         nonce = secrets.token_bytes(_NONCE_BYTES)
         sealing = Cipher(algorithms.SM4(_wrapping(self.by)), modes.GCM(nonce)).encryptor()
         sealing.authenticate_additional_data(_label(batch, self.by.id))
         wrapped = nonce + sealing.update(self.secret) + sealing.finalize() + sealing.tag
-        return replace(batch, envelope=Envelope(CIPHER, self.by.id, b64encode(wrapped).decode()))
+        return replace(batch, envelope=Envelope(CIPHER, self.by.id, b64encode(wrapped).decode(), folder))
 
 
 def fresh(ring: KeyRing, earlier: Iterable[Batch]) -> BatchKey | None:

@@ -27,7 +27,7 @@ def files(lake: Lake, batch: Batch, source: Source | None = None) -> Sequence[Fe
     `source` is what they are read by: text that is not packed is decrypted in memory as it is read, without a plain
     copy. Raises StorageError for a key that is not there or does not open.
     """
-    folder = layers.landing_path(batch.dataset, batch.id)
+    folder = layers.landing_path(batch.dataset, batch.id) / (batch.envelope.folder if batch.envelope else "")
     places = [lake.objects.location(folder / file.name) for file in batch.files]
     key = envelopes.opened(lake.key_ring, batch) if batch.envelope else None
     if key is None:

@@ -8,7 +8,8 @@ import sqlite3
 from base64 import b64decode, b64encode
 from collections.abc import Iterator
 from contextlib import suppress
-from pathlib import Path
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import openpyxl
@@ -19,16 +20,17 @@ from typer.testing import CliRunner
 from jobs import layers
 from jobs.batch import Batch
 from jobs.cli import app
-from jobs.errors import RequestError, SourceError, StorageError
+from jobs.errors import ConflictError, RequestError, SourceError, StorageError
 from jobs.layers import Layer
 from jobs.privacy import envelopes
 from jobs.privacy.keyring import KeyRing
 from jobs.settings import Settings
 from jobs.stages import conform, give_back, land, landed, load, mending
 from jobs.storage.buckets import Bucket
+from jobs.storage.objects import Folder, copy_in
 from jobs.storage.readers import Limits, read
 from jobs.storage.reading.pieces import plan
-from jobs.storage.sealed import MAGIC, SealedPath
+from jobs.storage.sealed import MAGIC, SealedPath, new_key
 from jobs.storage.tables import Lake
 from jobs.synthesis import city
 from tests.object_store import Server
@@ -39,6 +41,7 @@ CSV, WORKBOOK, LINES = (
     "public_security/household_register", "civil_affairs/marriage_registrations", "civil_affairs/deaths",
 )
 DATABASE = "social_security/social_insurance"
+LEASE = f"ops/leases/landing.{layers.slug(LINES)}.json"
 SOME = [CSV, WORKBOOK, LINES, DATABASE]
 
 
@@ -77,8 +80,12 @@ def _take(lake: Lake, datasets: list[str], *, judge: bool = True) -> None:
 
 def _kept(lake: Lake, batch: Batch) -> dict[str, bytes]:
     """Return what lies in landing of a batch's files."""
-    folder = layers.landing_path(batch.dataset, batch.id)
+    folder = _place(batch)
     return {file.name: lake.objects.read(folder / file.name) for file in batch.files}
+
+
+def _place(batch: Batch) -> PurePosixPath:
+    return layers.landing_path(batch.dataset, batch.id) / (batch.envelope.folder if batch.envelope else "")
 
 
 def _written(folder: Path) -> dict[Path, bytes]:
@@ -222,7 +229,10 @@ def test_an_envelope_opens_for_its_own_batch_and_a_damaged_file_is_named(tmp_pat
         manifest = root / layers.landing_path(LINES, one.id) / land.MANIFEST
         right = manifest.read_bytes()
         told = json.loads(right)
-        assert told["envelope"] == {"cipher": "SM4-GCM", "key": one.envelope.key, "wrapped": one.envelope.wrapped}
+        assert told["envelope"] == {
+            "cipher": "SM4-GCM", "key": one.envelope.key, "wrapped": one.envelope.wrapped,
+            "folder": one.envelope.folder,
+        }
         for wrapped in (two.envelope.wrapped, "", "no base64", b64encode(bytes(44)).decode()):
             manifest.write_text(json.dumps({**told, "envelope": {**told["envelope"], "wrapped": wrapped}}))
             with pytest.raises(StorageError, match=r"the batch's key does not open; nothing was done.*Remedy"):
@@ -232,7 +242,7 @@ def test_an_envelope_opens_for_its_own_batch_and_a_damaged_file_is_named(tmp_pat
             load.run(lake, LINES)
         manifest.write_bytes(right)
         for batch in (one, two):
-            file = root / layers.landing_path(batch.dataset, batch.id) / batch.files[0].name
+            file = root / _place(batch) / batch.files[0].name
             lies = file.read_bytes()
             file.write_bytes(lies[:-1] + bytes([lies[-1] ^ 1]))
             with pytest.raises(StorageError, match=f"{file.name}.*not as it was written.*Remedy"):
@@ -261,7 +271,7 @@ def test_a_database_that_cannot_be_dumped_is_kept_encrypted_and_given_out(tmp_pa
                 land.run(lake, DATABASE, files=[file])
             name = (refused.value.remedy or "").partition("--batch ")[2].partition(" ")[0]
             assert lake.batches(DATABASE) == []
-            kept = root / layers.landing_path(DATABASE, name) / file.name
+            kept = next((root / layers.landing_path(DATABASE, name)).rglob(file.name))
             assert kept.read_bytes().startswith(MAGIC if keyed else b"SQLite")
             given = landed.write_out(lake, lake.catalogue.contract(DATABASE), name, tmp_path / f"out{keyed}")
             assert given[0].read_bytes() == file.read_bytes()
@@ -345,6 +355,52 @@ def test_killed_at_any_write_of_landing_the_next_run_ends_it(tmp_path: Path, del
         assert state(lake, [LINES]) == wanted
 
 
+class _Stalled(Folder):
+    """A store in which a landing stands still before its files come in, so that its lease goes to another."""
+
+    def place(self, *given: Any, **named: Any) -> None:
+        self.write(LEASE, json.dumps({**json.loads(self.read(LEASE)), "id": "another"}).encode())
+        super().place(*given, **named)
+
+
+@pytest.mark.parametrize("keyed", [False, True])
+def test_a_landing_that_lost_its_lease_leaves_nothing_and_the_next_one_lands(
+    tmp_path: Path, deliveries: Path, keyed: bool
+) -> None:
+    with _open(tmp_path / "lake", deliveries) as lake:
+        if keyed:
+            _keyed(lake)
+        lake.objects = _Stalled(lake.settings.home)
+        with pytest.raises(ConflictError, match="lost its lease"):
+            land.run(lake, LINES)
+        assert not [path for path in _written(tmp_path / "lake") if path.name == land.MANIFEST]
+        lake.objects.remove(LEASE)
+    with _open(tmp_path / "lake", deliveries) as lake:
+        assert [report.outcome for report in land.run(lake, LINES)] == ["done"]
+        assert len(_kept(lake, lake.batches(LINES)[0])) == 1
+
+
+@pytest.mark.parametrize("store", ["folder", pytest.param("bucket", marks=pytest.mark.minio)])
+def test_two_landings_of_the_same_bytes_do_not_mix_their_keys(
+    tmp_path: Path, deliveries: Path, store: str, request: pytest.FixtureRequest
+) -> None:
+    if store == "bucket":
+        request.getfixturevalue("bucket_lake")
+    with _open(tmp_path / "lake", deliveries) as lake:
+        land.run(_keyed(lake), LINES)
+        batch, key = lake.batches(LINES)[0], lake.key_ring.current(envelopes.PURPOSE)
+        late = envelopes.BatchKey(new_key(), key)
+        wanted = landed.write_out(lake, lake.catalogue.contract(LINES), batch.id, tmp_path / "before")[0].read_bytes()
+        with lake.objects.assembly(layers.landing_path(LINES)) as part:
+            for file in batch.files:
+                copy_in(tmp_path / "before" / file.name, part / file.name, late.seal)
+            with pytest.raises(ConflictError, match="another run"):
+                land._keep(lake, replace(batch, envelope=None), part, late)
+        found = landed.write_out(lake, lake.catalogue.contract(LINES), batch.id, tmp_path / "after")[0].read_bytes()
+        assert found == wanted
+        assert len(lake.objects.states(layers.landing_path(LINES, batch.id))) == 2
+
+
 def _landing(lake: Lake) -> None:
     land.run(lake, LINES)
 
@@ -368,7 +424,7 @@ def test_the_command_line_shows_the_key_and_gives_the_files_back(
     assert isinstance(twice.exception, RequestError)
     nothing = run(app, ["delivered", LINES, "--batch", "2026-01-01-000000000000", "--out", str(out)])
     assert isinstance(nothing.exception, RequestError)
-    lies = rejecting.settings.home / layers.landing_path(LINES, batch) / "deaths_20260110.jsonl"
+    lies = rejecting.settings.home / _place(rejecting.batches(LINES)[0]) / "deaths_20260110.jsonl"
     for words in (["new", "some/thing", "--sample", str(lies), "--out", str(tmp_path / "x.yaml")],
                   ["precheck", LINES, str(lies)], ["risk", str(lies), "--quasi", "a"]):
         refused = run(app, words)
