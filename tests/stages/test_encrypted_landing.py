@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 import shutil
 import sqlite3
+import tempfile
 from base64 import b64decode, b64encode
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
+from datetime import date
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import openpyxl
+import polars as pl
 import pytest
 import yaml
 from typer.testing import CliRunner
@@ -31,6 +34,7 @@ from jobs.storage.objects import Folder, copy_in
 from jobs.storage.readers import Limits, read
 from jobs.storage.reading.pieces import plan
 from jobs.storage.sealed import MAGIC, SealedPath, new_key
+from jobs.storage.spreading import spread
 from jobs.storage.tables import Lake
 from jobs.synthesis import city
 from tests.object_store import Server
@@ -353,6 +357,31 @@ def test_killed_at_any_write_of_landing_the_next_run_ends_it(tmp_path: Path, del
     with Lake.open(settings) as lake:
         _take(lake, [LINES], judge=False)
         assert state(lake, [LINES]) == wanted
+
+
+@pytest.mark.parametrize("much", [False, True])
+def test_no_more_plain_copies_lie_about_than_are_being_read(
+    tmp_path: Path, deliveries: Path, monkeypatch: pytest.MonkeyPatch, much: bool
+) -> None:
+    passing, seen = tmp_path / "tmp", []
+    passing.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(passing))
+    first = next((deliveries / "civil_affairs").glob("marriage_registrations_*"))
+    second = tmp_path / f"again_{first.name}"
+    shutil.copy(first, second)
+
+    def looking(lake: Lake, task: Any, parts: Any, *given: Any, **named: Any) -> pl.DataFrame:
+        seen.append(sum(path.suffix == ".xlsx" for path in passing.rglob("*")))
+        return spread(lake, task, parts, *given, **{**named, "engine": False})
+
+    monkeypatch.setattr(load, "spread", looking)
+    with _open(tmp_path / "lake", deliveries, engine_rows=0 if much else 1_000_000) as lake:
+        land.run(_keyed(lake), WORKBOOK, files=[first, second], data_date=date(2026, 3, 1))
+        report = load.run(lake, WORKBOOK)[0]
+        assert report.delivered == lake.scan(Layer.BRONZE, WORKBOOK).collect().height > 1
+        assert lake.scan(Layer.BRONZE, WORKBOOK).collect()["_source_file"].n_unique() == 2
+    assert seen == ([0] if much else [1, 1])
+    assert not list(passing.iterdir())
 
 
 class _Stalled(Folder):
