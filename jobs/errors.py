@@ -96,3 +96,7 @@ class EngineError(LakeError):
 
 class StorageError(LakeError):
     """The storage did not do what was asked: full, forbidden, or gone."""
+
+
+class DamagedBatchError(StorageError):
+    """One landed batch is not what was landed: its files or its manifest; other batches are none the worse."""

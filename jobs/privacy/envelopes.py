@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from jobs.batch import Batch, Envelope
-from jobs.errors import StorageError
+from jobs.errors import DamagedBatchError
 from jobs.storage.sealed import KEY_BYTES, encrypted, new_key
 
 if TYPE_CHECKING:
@@ -65,7 +65,8 @@ def fresh(ring: KeyRing, earlier: Iterable[Batch]) -> BatchKey | None:
 def opened(ring: KeyRing, batch: Batch) -> bytes | None:
     """Return a landed batch's key, None for a batch of plain files.
 
-    Raises StorageError when the key that wraps it is not in the ring, or the envelope is not this batch's.
+    Raises StorageError when the key that wraps it is not in the ring, DamagedBatchError when the envelope is not this
+    batch's.
     """
     from cryptography.exceptions import InvalidTag
     from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
@@ -80,9 +81,9 @@ def opened(ring: KeyRing, batch: Batch) -> bytes | None:
         opening.authenticate_additional_data(_label(batch, key.id))
         return opening.update(wrapped[_NONCE_BYTES : _NONCE_BYTES + KEY_BYTES]) + opening.finalize()
     except (ValueError, InvalidTag):
-        raise StorageError(
+        raise DamagedBatchError(
             "the batch's key does not open; nothing was done.", dataset=batch.dataset, where=f"batch {batch.id}",
-            remedy="put its _manifest.json back from a copy of the lake, then run again.",
+            remedy="put its _manifest.json back from a copy of the lake.",
         ) from None
 
 

@@ -13,7 +13,7 @@ import polars as pl
 from jobs import layers
 from jobs.batch import Batch, StageReport
 from jobs.contract import Contract
-from jobs.errors import SourceError
+from jobs.errors import DamagedBatchError, SourceError
 from jobs.layers import Layer
 from jobs.source import Source
 from jobs.stages import landed
@@ -68,10 +68,10 @@ def _load(lake: Lake, contract: Contract, batch: Batch) -> StageReport:
         contract = contract.model_copy(update={"source": MENDED})
     task = partial(_read, contract=contract, batch=batch.id, limits=Limits.of(lake.settings), table=table)
     assert contract.source is not None
-    found = landed.files(lake, batch, contract.source)
     record = NAMED_RECORD_BYTES if contract.source.reader in NAMED else RECORD_BYTES
     much = lake.much(sum(file.bytes for file in batch.files) // record)
     try:
+        found = landed.files(lake, batch, contract.source)
         if much:
             parts = [part for file in found for part in _parts(file, contract)]
             files = spread(lake, task, parts, FILE, engine=True, where=f"bronze.{layers.slug(contract.name)}")
@@ -81,6 +81,12 @@ def _load(lake: Lake, contract: Contract, batch: Batch) -> StageReport:
         raise SourceError(
             error.what, dataset=contract.name, layer=Layer.LANDING, where=error.where,
             remedy=f"{error.remedy or 'mend the file and deliver it again.'} The bytes are kept in {folder}.",
+        ) from None
+    except DamagedBatchError as error:
+        raise DamagedBatchError(
+            error.what, dataset=contract.name, layer=Layer.LANDING, where=error.where,
+            remedy=f"{error.remedy or 'put it back from a copy of the lake.'} Then `lake run load {contract.name} "
+            f"--batch {batch.id}`; or withdraw it: `lake retract {contract.name} --batch {batch.id}`.",
         ) from None
     lake.replace_batch(table, batch.id, files)
     delivered = int(files["rows"].sum())

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PosixPath
 from typing import IO, TYPE_CHECKING, Any
 
-from jobs.errors import StorageError
+from jobs.errors import DamagedBatchError
 from jobs.storage.locations import Location
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ class SealedFile:
 
     @contextmanager
     def local(self) -> Iterator[Path]:
-        """Yield the file to be read as if it were plain; raise StorageError where it is not as it was written."""
+        """Yield the file to be read as if it were plain; raise DamagedBatchError where it is not as written."""
         with self.kept.local() as path:
             if self.as_stream:
                 yield SealedPath.of(path, self)
@@ -176,10 +176,10 @@ class _Plain(io.RawIOBase):
             self._held = number
         return self._segment
 
-    def _damaged(self) -> StorageError:
-        return StorageError(
+    def _damaged(self) -> DamagedBatchError:
+        return DamagedBatchError(
             "the landed file is not as it was written.", where=self._file.name,
-            remedy="put the file back from a copy of the lake, then run again.",
+            remedy="put the file back from a copy of the lake.",
         )
 
 

@@ -23,7 +23,7 @@ from typer.testing import CliRunner
 from jobs import layers
 from jobs.batch import Batch
 from jobs.cli import app
-from jobs.errors import ConflictError, RequestError, SourceError, StorageError
+from jobs.errors import ConflictError, DamagedBatchError, RequestError, SourceError, StorageError
 from jobs.layers import Layer
 from jobs.privacy import envelopes
 from jobs.privacy.keyring import KeyRing
@@ -239,21 +239,45 @@ def test_an_envelope_opens_for_its_own_batch_and_a_damaged_file_is_named(tmp_pat
         }
         for wrapped in (two.envelope.wrapped, "", "no base64", b64encode(bytes(44)).decode()):
             manifest.write_text(json.dumps({**told, "envelope": {**told["envelope"], "wrapped": wrapped}}))
-            with pytest.raises(StorageError, match=r"the batch's key does not open; nothing was done.*Remedy"):
-                load.run(lake, LINES)
+            with pytest.raises(StorageError, match=r"key does not open; nothing was done.*Remedy.*lake retract"):
+                load.run(lake, LINES, batch=one.id)
         manifest.write_text(json.dumps({**told, "envelope": {**told["envelope"], "key": "AAAAAAAA"}}))
-        with pytest.raises(StorageError, match="the key AAAAAAAA is not in the key ring"):
-            load.run(lake, LINES)
+        with pytest.raises(StorageError, match="the key AAAAAAAA is not in the key ring") as stopped:
+            load.run(lake, LINES, batch=one.id)
+        assert not isinstance(stopped.value, DamagedBatchError)
         manifest.write_bytes(right)
         for batch in (one, two):
             file = root / _place(batch) / batch.files[0].name
             lies = file.read_bytes()
             file.write_bytes(lies[:-1] + bytes([lies[-1] ^ 1]))
-            with pytest.raises(StorageError, match=f"{file.name}.*not as it was written.*Remedy"):
-                load.run(lake, batch.dataset)
+            with pytest.raises(StorageError, match=f"{file.name}.*not as it was written.*Remedy.*lake retract"):
+                load.run(lake, batch.dataset, batch=batch.id)
             assert not lake.has(Layer.BRONZE, batch.dataset)
             file.write_bytes(lies)
-            assert [report.outcome for report in load.run(lake, batch.dataset)] == ["done"]
+            assert [report.outcome for report in load.run(lake, batch.dataset, batch=batch.id)] == ["done"]
+
+
+@pytest.mark.parametrize("what", ["file", "envelope"])
+def test_a_damaged_batch_is_refused_and_the_others_are_loaded(tmp_path: Path, deliveries: Path, what: str) -> None:
+    root, file = tmp_path / "lake", next((deliveries / "civil_affairs").glob("deaths_*"))
+    with _open(root, deliveries) as lake:
+        _keyed(lake)
+        for day in (1, 2, 3):
+            land.run(lake, LINES, files=[file], data_date=date(2026, 3, day))
+        first, *others = lake.batches(LINES)
+        if what == "file":
+            kept = root / _place(first) / file.name
+            kept.write_bytes(kept.read_bytes()[:-1] + b"x")
+        else:
+            manifest = root / layers.landing_path(LINES, first.id) / land.MANIFEST
+            assert first.envelope is not None
+            manifest.write_text(replace(first, envelope=replace(first.envelope, wrapped="AAAA")).to_json())
+        with pytest.raises(DamagedBatchError, match=f"Remedy.*lake retract {LINES} --batch {first.id}") as refused:
+            load.run(lake, LINES)
+        assert [report.outcome for report in refused.value.reports] == ["refused", "done", "done"]
+        assert {one["outcome"] for name, one in lake.judged("load", LINES).items() if name != first.id} == {"done"}
+        assert lake.scan(Layer.BRONZE, LINES).collect()["_batch_id"].n_unique() == len(others) == 2
+        assert load.run(lake, LINES) == []
 
 
 def test_a_database_that_cannot_be_dumped_is_kept_encrypted_and_given_out(tmp_path: Path) -> None:
