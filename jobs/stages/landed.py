@@ -3,23 +3,51 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from jobs import layers
 from jobs.batch import Batch
 from jobs.contract import Contract
-from jobs.errors import RequestError, StorageError
+from jobs.errors import DamagedBatchError, GoneError, RequestError
 from jobs.privacy import envelopes
 from jobs.source import Source
 from jobs.stages.land import MANIFEST
-from jobs.storage.locations import Fetched
-from jobs.storage.objects import copy_in
+from jobs.storage.locations import Fetched, Location
+from jobs.storage.objects import copy_in, machine_errors
 from jobs.storage.sealed import SealedFile
 from jobs.storage.tables import Lake
 
 # Readers that open a file by `Path.open` alone; what the others hand the path to would find encrypted bytes.
 STREAMED = ("csv", "fixed_width", "jsonl", "json", "xml", "dbf", "database", "rest")
+
+
+@dataclass(frozen=True)
+class Kept:
+    """Name a landed file where it lies, by its name in the manifest; it crosses processes as a location does."""
+
+    place: Location
+    name: str
+
+    @contextmanager
+    def local(self) -> Iterator[Path]:
+        """Yield it as a file of this machine; raise DamagedBatchError where it is gone."""
+        with ExitStack() as stack:
+            try:
+                path = stack.enter_context(self.place.local())
+            except GoneError:
+                raise self._gone() from None
+            if not path.exists():
+                raise self._gone()
+            yield path
+
+    def _gone(self) -> DamagedBatchError:
+        return DamagedBatchError(
+            "the landed file is gone.", where=self.name, remedy="put the file back from a copy of the lake."
+        )
+
 
 def files(lake: Lake, batch: Batch, source: Source | None = None) -> Sequence[Fetched]:
     """Return where a batch's files are, in the manifest's order; tasks that run elsewhere find them too.
@@ -28,7 +56,7 @@ def files(lake: Lake, batch: Batch, source: Source | None = None) -> Sequence[Fe
     copy. Raises StorageError for a key that is not there or does not open.
     """
     folder = layers.landing_path(batch.dataset, batch.id) / (batch.envelope.folder if batch.envelope else "")
-    places = [lake.objects.location(folder / file.name) for file in batch.files]
+    places = [Kept(lake.objects.location(folder / file.name), file.name) for file in batch.files]
     key = envelopes.opened(lake.key_ring, batch) if batch.envelope else None
     if key is None:
         return places
@@ -42,8 +70,8 @@ def files(lake: Lake, batch: Batch, source: Source | None = None) -> Sequence[Fe
 def write_out(lake: Lake, contract: Contract, name: str, folder: Path) -> list[Path]:
     """Write a batch's files into a folder as they were delivered, for their owner alone; return them.
 
-    Raises RequestError for a batch that is not there and a file that is, StorageError for one that is not any more what
-    the manifest says.
+    Raises RequestError for a batch that is not there and a file that is, DamagedBatchError for one that is not any more
+    what the manifest says, StorageError for a folder that cannot be written.
     """
     manifest = layers.landing_path(contract.name, name) / MANIFEST
     if not name or not lake.objects.exists(manifest):
@@ -52,7 +80,15 @@ def write_out(lake: Lake, contract: Contract, name: str, folder: Path) -> list[P
             remedy=f"`lake batches {contract.name}` lists what there is.",
         )
     batch = Batch.from_json(lake.objects.read(manifest))
-    folder.mkdir(parents=True, exist_ok=True)
+    with machine_errors(str(folder)):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except (FileExistsError, NotADirectoryError):
+            raise RequestError("this is a file.", where=str(folder), remedy="name a folder.") from None
+        return _written_out(lake, batch, folder)
+
+
+def _written_out(lake: Lake, batch: Batch, folder: Path) -> list[Path]:
     for file in batch.files:
         if (folder / file.name).exists():
             raise RequestError("there is such a file already.", where=file.name, remedy="name another folder.")
@@ -61,8 +97,8 @@ def write_out(lake: Lake, contract: Contract, name: str, folder: Path) -> list[P
             with place.local() as found:
                 told = copy_in(found, Path(made) / file.name)
             if told != (file.bytes, file.sha256):
-                raise StorageError(
-                    "the landed file is not as it was delivered.", dataset=contract.name, where=file.name,
+                raise DamagedBatchError(
+                    "the landed file is not as it was delivered.", dataset=batch.dataset, where=file.name,
                     remedy="put it back from a copy of the lake.",
                 )
         for file in batch.files:

@@ -73,6 +73,19 @@ def storage_errors(where: str) -> Iterator[None]:
         raise
 
 
+@contextmanager
+def machine_errors(where: str) -> Iterator[None]:
+    """Turn whatever the machine or an object store refuses, for whatever reason, into a StorageError."""
+    try:
+        with storage_errors(where):
+            yield
+    except OSError as error:
+        raise StorageError(
+            f"the machine refuses ({errno.errorcode.get(error.errno or 0, type(error).__name__)}).", where=where,
+            remedy="look at space, rights and open files, then run again.",
+        ) from None
+
+
 def _broken(error: Exception) -> str:
     """Return what is wrong with a table's file by a library's error, nothing for an error of anything else."""
     kind = type(error)

@@ -23,7 +23,7 @@ from typer.testing import CliRunner
 from jobs import layers
 from jobs.batch import Batch
 from jobs.cli import app
-from jobs.errors import ConflictError, DamagedBatchError, RequestError, SourceError, StorageError
+from jobs.errors import ConflictError, DamagedBatchError, GoneError, RequestError, SourceError, StorageError
 from jobs.layers import Layer
 from jobs.privacy import envelopes
 from jobs.privacy.keyring import KeyRing
@@ -406,6 +406,51 @@ def test_no_more_plain_copies_lie_about_than_are_being_read(
         assert lake.scan(Layer.BRONZE, WORKBOOK).collect()["_source_file"].n_unique() == 2
     assert seen == ([0] if much else [1, 1])
     assert not list(passing.iterdir())
+
+
+@pytest.mark.parametrize("keyed", [False, True])
+def test_a_landed_file_that_is_gone_says_so(tmp_path: Path, deliveries: Path, keyed: bool) -> None:
+    with _open(tmp_path / "lake", deliveries) as lake:
+        for dataset in (LINES, WORKBOOK):
+            land.run(_keyed(lake) if keyed and dataset is LINES else lake, dataset)
+            batch, contract = lake.batches(dataset)[0], lake.catalogue.contract(dataset)
+            (tmp_path / "lake" / _place(batch) / batch.files[0].name).unlink()
+            with pytest.raises(DamagedBatchError, match=f"{batch.files[0].name}: the landed file is gone.*Remedy"):
+                load.run(lake, dataset)
+            with pytest.raises(DamagedBatchError, match=r"the landed file is gone.*Remedy"):
+                landed.write_out(lake, contract, batch.id, tmp_path / "out")
+
+
+@pytest.mark.minio
+def test_a_landed_object_that_is_gone_says_so(tmp_path: Path, deliveries: Path, bucket_lake: str) -> None:
+    with _open(tmp_path / "machine", deliveries) as lake:
+        land.run(_keyed(lake), LINES)
+        place = _place(lake.batches(LINES)[0]) / lake.batches(LINES)[0].files[0].name
+        lake.objects.remove(place)
+        with pytest.raises(GoneError, match=r"not there any more.*Remedy"), lake.objects.location(place).local():
+            pass
+        with pytest.raises(DamagedBatchError, match=r"the landed file is gone.*Remedy"):
+            load.run(lake, LINES)
+
+
+def test_what_the_machine_refuses_is_an_error_of_the_lakes_with_a_remedy(
+    tmp_path: Path, deliveries: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with _open(tmp_path / "lake", deliveries) as lake:
+        land.run(_keyed(lake), WORKBOOK)
+        batch, contract = lake.batches(WORKBOOK)[0], lake.catalogue.contract(WORKBOOK)
+        (tmp_path / "file").write_bytes(b"")
+        for out in (tmp_path / "file", tmp_path / "file/below"):
+            with pytest.raises(RequestError, match=r"this is a file.*Remedy: name a folder"):
+                landed.write_out(lake, contract, batch.id, out)
+        with pytest.raises(StorageError, match=r"Remedy"):
+            landed.write_out(lake, contract, batch.id, Path("/proc/nothing"))
+        monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
+        with pytest.raises(StorageError, match=r"the machine refuses \(ENOENT\).*Remedy") as refused:
+            load.run(lake, WORKBOOK)
+        assert not isinstance(refused.value, DamagedBatchError)  # the machine's fault: the batch still waits
+        monkeypatch.undo()
+        assert [report.outcome for report in load.run(lake, WORKBOOK)] == ["done"]
 
 
 class _Stalled(Folder):
