@@ -19,8 +19,10 @@ from jobs.storage.sealed import KEY_BYTES, encrypted, new_key
 
 if TYPE_CHECKING:
     from jobs.privacy.keyring import Key, KeyRing
+    from jobs.storage.objects import Store
 
 PURPOSE = "landing"
+MARKER = "ops/landing-encrypted"  # outside the ring, so that a ring that lost its key is told from one without
 CIPHER = "SM4-GCM"
 _NONCE_BYTES = 12
 
@@ -51,15 +53,23 @@ class BatchKey:
         return replace(batch, envelope=Envelope(CIPHER, self.by.id, b64encode(wrapped).decode(), folder))
 
 
-def fresh(ring: KeyRing, earlier: Iterable[Batch]) -> BatchKey | None:
-    """Return a new batch's key; None where the ring has no key for landing, and never had one for this dataset.
+def mark(objects: Store, key: Key) -> None:
+    """Note in the lake, outside the key ring, that landing is encrypted from now on."""
+    if not objects.exists(MARKER):
+        objects.write(MARKER, f"{key.id}\n".encode())
 
-    Raises StorageError for a ring that does not open, or that has lost the key that earlier batches are under: nothing
-    is landed openly where it was not before.
+
+def fresh(objects: Store, ring: KeyRing, earlier: Iterable[Batch]) -> BatchKey | None:
+    """Return a new batch's key; None where the ring has no key for landing, and the lake never had one.
+
+    Raises StorageError for a ring that does not open, or that has lost its key: nothing is landed openly once landing
+    is encrypted.
     """
-    if not ring.has(PURPOSE) and not any(batch.envelope for batch in earlier):
+    if not ring.has(PURPOSE) and not objects.exists(MARKER) and not any(batch.envelope for batch in earlier):
         return None
-    return BatchKey(new_key(), ring.current(PURPOSE))
+    key = ring.current(PURPOSE)
+    mark(objects, key)
+    return BatchKey(new_key(), key)
 
 
 def opened(ring: KeyRing, batch: Batch) -> bytes | None:

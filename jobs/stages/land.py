@@ -123,7 +123,7 @@ class _Landing:
     @classmethod
     def begin(cls, lake: Lake, contract: Contract) -> _Landing:
         started, received, earlier = time.monotonic(), datetime.now(UTC), lake.batches(contract.name)
-        return cls(started, received, earlier, envelopes.fresh(lake.key_ring, earlier))
+        return cls(started, received, earlier, envelopes.fresh(lake.objects, lake.key_ring, earlier))
 
     @property
     def received_at(self) -> str:

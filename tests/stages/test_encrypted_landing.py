@@ -453,6 +453,23 @@ def test_what_the_machine_refuses_is_an_error_of_the_lakes_with_a_remedy(
         assert [report.outcome for report in load.run(lake, WORKBOOK)] == ["done"]
 
 
+@pytest.mark.parametrize("landed_before", [False, True])
+def test_a_lost_key_lets_no_dataset_land_plain(
+    tmp_path: Path, deliveries: Path, landed_before: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LAKE_ROOT", str(tmp_path / "lake"))
+    if landed_before:
+        with _open(tmp_path / "lake", deliveries) as lake:
+            land.run(_keyed(lake), LINES)
+    else:
+        assert CliRunner().invoke(app, ["keys", "new", envelopes.PURPOSE]).exit_code == 0
+    shutil.rmtree(tmp_path / "lake/keys" / envelopes.PURPOSE)
+    with _open(tmp_path / "lake", deliveries) as lake:
+        with pytest.raises(StorageError, match=r"the purpose has no key; nothing was done.*Remedy"):
+            land.run(lake, WORKBOOK)  # of which no batch is under a key
+        assert lake.batches(WORKBOOK) == []
+
+
 class _Stalled(Folder):
     """A store in which a landing stands still before its files come in, so that its lease goes to another."""
 
