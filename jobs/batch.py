@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import date
 from typing import Literal
 
@@ -78,8 +78,9 @@ class Batch:
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Batch:
-        """Read a manifest."""
+        """Read a manifest; what else its envelope says, as a later version's may, is left."""
         manifest = json.loads(text)
+        envelope, known = manifest.get("envelope"), {one.name for one in fields(Envelope)}
         return cls(
             manifest["dataset"],
             manifest["batch"],
@@ -88,7 +89,7 @@ class Batch:
             manifest["received_at"],
             tuple(LandedFile(**file) for file in manifest["files"]),
             manifest.get("repairs"),
-            Envelope(**manifest["envelope"]) if manifest.get("envelope") else None,
+            Envelope(**{name: value for name, value in envelope.items() if name in known}) if envelope else None,
         )
 
 

@@ -76,13 +76,18 @@ def opened(ring: KeyRing, batch: Batch) -> bytes | None:
     """Return a landed batch's key, None for a batch of plain files.
 
     Raises StorageError when the key that wraps it is not in the ring, DamagedBatchError when the envelope is not this
-    batch's.
+    batch's or names another cipher.
     """
     from cryptography.exceptions import InvalidTag
     from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
     if batch.envelope is None:
         return None
+    if batch.envelope.cipher != CIPHER:
+        raise DamagedBatchError(
+            f"the manifest names a cipher other than {CIPHER}; nothing was done.", dataset=batch.dataset,
+            where=f"batch {batch.id}", remedy="put its _manifest.json back from a copy of the lake.",
+        )
     key = ring.by_id(PURPOSE, batch.envelope.key)
     try:
         wrapped = b64decode(batch.envelope.wrapped, validate=True)

@@ -17,7 +17,7 @@ from jobs.source import Source
 from jobs.stages.land import MANIFEST
 from jobs.storage.locations import Fetched, Location
 from jobs.storage.objects import copy_in, machine_errors
-from jobs.storage.sealed import SealedFile
+from jobs.storage.sealed import MAGIC, SealedFile
 from jobs.storage.tables import Lake
 
 # Readers that open a file by `Path.open` alone; what the others hand the path to would find encrypted bytes.
@@ -26,14 +26,21 @@ STREAMED = ("csv", "fixed_width", "jsonl", "json", "xml", "dbf", "database", "re
 
 @dataclass(frozen=True)
 class Kept:
-    """Name a landed file where it lies, by its name in the manifest; it crosses processes as a location does."""
+    """Name a landed file where it lies, by its name in the manifest; it crosses processes as a location does.
+
+    `plain` is its size in bytes where the manifest says nothing of encryption, else None.
+    """
 
     place: Location
     name: str
+    plain: int | None = None
 
     @contextmanager
     def local(self) -> Iterator[Path]:
-        """Yield it as a file of this machine; raise DamagedBatchError where it is gone."""
+        """Yield it as a file of this machine; raise DamagedBatchError where it is gone or not what the manifest says.
+
+        A delivery may itself be a file that some lake encrypted: only one of another size lost its envelope.
+        """
         with ExitStack() as stack:
             try:
                 path = stack.enter_context(self.place.local())
@@ -41,12 +48,25 @@ class Kept:
                 raise self._gone() from None
             if not path.exists():
                 raise self._gone()
+            if self.plain is not None and path.stat().st_size != self.plain and _begins_encrypted(path):
+                raise DamagedBatchError(
+                    "the landed file is encrypted and the manifest says nothing of it.", where=self.name,
+                    remedy="put the batch's _manifest.json back from a copy of the lake.",
+                )
             yield path
 
     def _gone(self) -> DamagedBatchError:
-        return DamagedBatchError(
-            "the landed file is gone.", where=self.name, remedy="put the file back from a copy of the lake."
-        )
+        # An encrypted file lies below a folder that its manifest's envelope names: without it, it seems to be gone.
+        if self.plain is None:
+            what, lost = "the landed file is gone.", "the file"
+        else:
+            what, lost = "the landed file is gone from where the manifest says.", "the file and the _manifest.json"
+        return DamagedBatchError(what, where=self.name, remedy=f"put {lost} back from a copy of the lake.")
+
+
+def _begins_encrypted(path: Path) -> bool:
+    with path.open("rb") as stream:
+        return stream.read(len(MAGIC)) == MAGIC
 
 
 def files(lake: Lake, batch: Batch, source: Source | None = None) -> Sequence[Fetched]:
@@ -56,7 +76,10 @@ def files(lake: Lake, batch: Batch, source: Source | None = None) -> Sequence[Fe
     copy. Raises StorageError for a key that is not there or does not open.
     """
     folder = layers.landing_path(batch.dataset, batch.id) / (batch.envelope.folder if batch.envelope else "")
-    places = [Kept(lake.objects.location(folder / file.name), file.name) for file in batch.files]
+    places = [
+        Kept(lake.objects.location(folder / file.name), file.name, None if batch.envelope else file.bytes)
+        for file in batch.files
+    ]
     key = envelopes.opened(lake.key_ring, batch) if batch.envelope else None
     if key is None:
         return places

@@ -78,9 +78,12 @@ def _load(lake: Lake, contract: Contract, batch: Batch) -> StageReport:
         else:
             files = pl.concat([_read_here(lake, task, file, contract) for file in found])
     except SourceError as error:
+        kept = f"The bytes are kept in {folder}."
+        if batch.envelope:
+            kept = f"`lake delivered {batch.dataset} --batch {batch.id} --out FOLDER` writes its bytes out."
         raise SourceError(
             error.what, dataset=contract.name, layer=Layer.LANDING, where=error.where,
-            remedy=f"{error.remedy or 'mend the file and deliver it again.'} The bytes are kept in {folder}.",
+            remedy=f"{error.remedy or 'mend the file and deliver it again.'} {kept}",
         ) from None
     except DamagedBatchError as error:
         raise DamagedBatchError(

@@ -177,7 +177,7 @@ class _Plain(io.RawIOBase):
             self._stream.seek(len(MAGIC) + number * (SEGMENT + TAG))
             try:
                 self._segment = _opened(self._key, number, self._stream.read(SEGMENT + TAG), last=number == self._last)
-            except InvalidTag:
+            except (InvalidTag, ValueError):  # a tag that is wrong, or cut off meanwhile
                 raise self._damaged() from None
             self._held = number
         return self._segment

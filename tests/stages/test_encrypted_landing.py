@@ -470,6 +470,55 @@ def test_a_lost_key_lets_no_dataset_land_plain(
         assert lake.batches(WORKBOOK) == []
 
 
+def test_a_manifest_that_lost_its_envelope_or_names_another_cipher_is_what_is_blamed(
+    tmp_path: Path, deliveries: Path
+) -> None:
+    with _open(tmp_path / "lake", deliveries) as lake:
+        for dataset in (LINES, WORKBOOK):
+            land.run(_keyed(lake) if dataset is LINES else lake, dataset)
+            batch = lake.batches(dataset)[0]
+            assert batch.envelope is not None
+            place = tmp_path / "lake" / layers.landing_path(dataset, batch.id)
+            manifest, right = place / land.MANIFEST, (place / land.MANIFEST).read_text(encoding="utf-8")
+            told = json.loads(right)
+            told["envelope"]["cipher"] = "AES-GCM"
+            manifest.write_text(json.dumps(told), encoding="utf-8")
+            with pytest.raises(DamagedBatchError, match=r"names a cipher other than SM4-GCM.*Remedy"):
+                load.run(lake, dataset, batch=batch.id)
+            told["envelope"] = {**json.loads(right)["envelope"], "later": "versions say more"}
+            manifest.write_text(json.dumps(told), encoding="utf-8")
+            assert lake.batches(dataset) == [batch]
+            del told["envelope"]
+            manifest.write_text(json.dumps(told), encoding="utf-8")
+            with pytest.raises(DamagedBatchError, match=r"gone from where the manifest says.*Remedy.*_manifest.json"):
+                load.run(lake, dataset, batch=batch.id)
+            for file in batch.files:  # a manifest may say of no folder
+                (tmp_path / "lake" / _place(batch) / file.name).rename(place / file.name)
+            with pytest.raises(DamagedBatchError, match=r"manifest says nothing of it.*Remedy.*_manifest.json"):
+                load.run(lake, dataset, batch=batch.id)
+
+
+def test_an_unreadable_file_under_a_key_is_had_by_a_command_and_a_damaged_one_is_named_once(
+    tmp_path: Path, deliveries: Path
+) -> None:
+    with _open(tmp_path / "lake", deliveries) as lake:
+        odd = tmp_path / "deaths_20260401.jsonl"
+        odd.write_bytes(b"")
+        land.run(_keyed(lake), LINES, files=[odd])
+        batch = lake.batches(LINES)[0]
+        command = f"lake delivered {LINES} --batch {batch.id} --out FOLDER"
+        with pytest.raises(SourceError, match=command) as refused:
+            load.run(lake, LINES)
+        assert "landing/" not in str(refused.value)
+        land.run(lake, LINES)
+        batch = lake.batches(LINES)[0]
+        kept = tmp_path / "lake" / _place(batch) / batch.files[0].name
+        kept.write_bytes(kept.read_bytes()[:-1] + b"x")
+        with pytest.raises(DamagedBatchError) as damaged:
+            load.run(lake, LINES, batch=batch.id)
+        assert damaged.value.where == batch.files[0].name
+
+
 class _Stalled(Folder):
     """A store in which a landing stands still before its files come in, so that its lease goes to another."""
 
