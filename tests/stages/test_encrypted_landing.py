@@ -5,39 +5,32 @@ from __future__ import annotations
 import json
 import shutil
 import sqlite3
-import tempfile
 from base64 import b64decode, b64encode
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import replace
-from datetime import date
-from pathlib import Path, PurePosixPath
-from typing import Any
+from pathlib import Path
 
 import openpyxl
-import polars as pl
 import pytest
 import yaml
 from typer.testing import CliRunner
 
 from jobs import layers
-from jobs.batch import Batch
 from jobs.cli import app
-from jobs.errors import ConflictError, DamagedBatchError, GoneError, RequestError, SourceError, StorageError
+from jobs.errors import DamagedBatchError, RequestError, SourceError, StorageError
 from jobs.layers import Layer
 from jobs.privacy import envelopes
 from jobs.privacy.keyring import KeyRing
 from jobs.settings import Settings
 from jobs.stages import conform, give_back, land, landed, load, mending
 from jobs.storage.buckets import Bucket
-from jobs.storage.objects import Folder, copy_in
 from jobs.storage.readers import Limits, read
 from jobs.storage.reading.pieces import plan
-from jobs.storage.sealed import MAGIC, SealedPath, new_key
-from jobs.storage.spreading import spread
+from jobs.storage.sealed import MAGIC, SealedPath
 from jobs.storage.tables import Lake
 from jobs.synthesis import city
 from tests.object_store import Server
+from tests.stages.encrypted import files_below, keyed_lake, lying, opened, place_of
 from tests.stages.mortal import KILLED, live
 from tests.stages.states import state
 
@@ -45,7 +38,6 @@ CSV, WORKBOOK, LINES = (
     "public_security/household_register", "civil_affairs/marriage_registrations", "civil_affairs/deaths",
 )
 DATABASE = "social_security/social_insurance"
-LEASE = f"ops/leases/landing.{layers.slug(LINES)}.json"
 SOME = [CSV, WORKBOOK, LINES, DATABASE]
 
 
@@ -64,15 +56,6 @@ def deliveries(tmp_path_factory: pytest.TempPathFactory, every_dataset: list[str
     return out / "raw"
 
 
-def _open(folder: Path, deliveries: Path, **more: Any) -> Any:
-    return Lake.open(Settings(root=folder, raw=deliveries, **more))
-
-
-def _keyed(lake: Lake) -> Lake:
-    lake.key_ring.new(envelopes.PURPOSE)
-    return lake
-
-
 def _take(lake: Lake, datasets: list[str], *, judge: bool = True) -> None:
     for dataset in datasets:
         land.run(lake, dataset)
@@ -82,37 +65,23 @@ def _take(lake: Lake, datasets: list[str], *, judge: bool = True) -> None:
             conform.run(lake, dataset)
 
 
-def _kept(lake: Lake, batch: Batch) -> dict[str, bytes]:
-    """Return what lies in landing of a batch's files."""
-    folder = _place(batch)
-    return {file.name: lake.objects.read(folder / file.name) for file in batch.files}
-
-
-def _place(batch: Batch) -> PurePosixPath:
-    return layers.landing_path(batch.dataset, batch.id) / (batch.envelope.folder if batch.envelope else "")
-
-
-def _written(folder: Path) -> dict[Path, bytes]:
-    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-
-
 def test_every_reader_reads_encrypted_files_and_the_lake_is_the_same(
     tmp_path: Path, deliveries: Path, every_dataset: list[str]
 ) -> None:
-    with _open(tmp_path / "plain", deliveries) as lake:
+    with opened(tmp_path / "plain", deliveries) as lake:
         _take(lake, every_dataset, judge=False)
         wanted = state(lake, every_dataset)
         assert len(wanted) > len(every_dataset) - 4
         ids = {name: [batch.id for batch in lake.batches(name)] for name in every_dataset}
-    with _open(tmp_path / "keyed", deliveries) as lake:
-        _take(_keyed(lake), every_dataset, judge=False)
+    with opened(tmp_path / "keyed", deliveries) as lake:
+        _take(keyed_lake(lake), every_dataset, judge=False)
         assert state(lake, every_dataset) == wanted
         assert {name: [batch.id for batch in lake.batches(name)] for name in every_dataset} == ids
         assert len({lake.catalogue.contract(name).source.reader for name in every_dataset}) > 7
         keys = set()
         for name in every_dataset:
             for batch in lake.batches(name):
-                assert all(found.startswith(MAGIC) for found in _kept(lake, batch).values())
+                assert all(found.startswith(MAGIC) for found in lying(lake, batch).values())
                 keys.add(envelopes.opened(lake.key_ring, batch))
                 told = landed.write_out(lake, lake.catalogue.contract(name), batch.id, tmp_path / "out" / name)
                 assert [file.stat().st_size for file in told] == [file.bytes for file in batch.files]
@@ -127,35 +96,35 @@ def test_every_reader_reads_encrypted_files_and_the_lake_is_the_same(
 def test_in_buckets_it_is_the_same_and_each_machine_needs_the_master_key(
     tmp_path: Path, deliveries: Path, bucket_lake: str, minio: Server
 ) -> None:
-    with _open(tmp_path / "folder", deliveries, storage=None) as lake:
+    with opened(tmp_path / "folder", deliveries, storage=None) as lake:
         _take(lake, SOME)
         wanted = state(lake, SOME)
-    with _open(tmp_path / "machine", deliveries) as lake:
+    with opened(tmp_path / "machine", deliveries) as lake:
         assert isinstance(lake.objects, Bucket)
-        _take(_keyed(lake), SOME)
+        _take(keyed_lake(lake), SOME)
         assert state(lake, SOME) == wanted
         for name in SOME:
-            assert all(found.startswith(MAGIC) for one in lake.batches(name) for found in _kept(lake, one).values())
+            assert all(found.startswith(MAGIC) for one in lake.batches(name) for found in lying(lake, one).values())
         batch = lake.batches(CSV)[0]
         load.run(lake, CSV, batch=batch.id)
-    with _open(tmp_path / "another", deliveries) as lake, pytest.raises(StorageError, match="master key is not there"):
+    with opened(tmp_path / "another", deliveries) as lake, pytest.raises(StorageError, match="master key is not there"):
         load.run(lake, CSV, batch=batch.id)
-    with _open(tmp_path / "machine", deliveries) as lake:
+    with opened(tmp_path / "machine", deliveries) as lake:
         assert state(lake, SOME) == wanted
 
 
 def test_the_engines_workers_read_encrypted_files(tmp_path: Path, deliveries: Path, engine: str) -> None:
-    with _open(tmp_path / "plain", deliveries) as lake:
+    with opened(tmp_path / "plain", deliveries) as lake:
         _take(lake, SOME, judge=False)
         wanted = state(lake, SOME)
-    with _open(tmp_path / "keyed", deliveries, spark=engine, engine_rows=0) as lake:
-        _take(_keyed(lake), SOME, judge=False)
+    with opened(tmp_path / "keyed", deliveries, spark=engine, engine_rows=0) as lake:
+        _take(keyed_lake(lake), SOME, judge=False)
         assert state(lake, SOME) == wanted
 
 
 def test_a_large_csv_is_read_in_pieces_without_a_plain_copy(tmp_path: Path, deliveries: Path) -> None:
-    with _open(tmp_path / "keyed", deliveries) as lake:
-        land.run(_keyed(lake), CSV)
+    with opened(tmp_path / "keyed", deliveries) as lake:
+        land.run(keyed_lake(lake), CSV)
         batch, contract = lake.batches(CSV)[0], lake.catalogue.contract(CSV)
         with landed.files(lake, batch, contract.source)[0].local() as path:
             assert isinstance(path, SealedPath)
@@ -169,10 +138,10 @@ def test_a_large_csv_is_read_in_pieces_without_a_plain_copy(tmp_path: Path, deli
 
 
 def test_the_same_bytes_are_the_known_batch_whatever_they_are_kept_under(tmp_path: Path, deliveries: Path) -> None:
-    with _open(tmp_path / "lake", deliveries) as lake:
+    with opened(tmp_path / "lake", deliveries) as lake:
         file = next((deliveries / "civil_affairs").glob("deaths_*"))
         plain = land.run(lake, LINES, files=[file])[0]
-        _keyed(lake)
+        keyed_lake(lake)
         again = land.run(lake, LINES, files=[file])[0]
         assert (plain.outcome, again.outcome, again.batch) == ("done", "known", plain.batch)
         later = tmp_path / file.name
@@ -197,27 +166,27 @@ def test_the_same_bytes_are_the_known_batch_whatever_they_are_kept_under(tmp_pat
 
 def test_without_the_right_key_nothing_is_taken_or_read_and_nothing_is_lost(tmp_path: Path, deliveries: Path) -> None:
     root, away = tmp_path / "lake", tmp_path / "away"
-    with _open(root, deliveries) as lake:
-        _take(_keyed(lake), [LINES])
+    with opened(root, deliveries) as lake:
+        _take(keyed_lake(lake), [LINES])
         wanted, batch = state(lake, [LINES]), lake.batches(LINES)[0].id
     other = tmp_path / "deaths_20260401.jsonl"
     shutil.copy(next((deliveries / "civil_affairs").glob("deaths_*")), other)
     for gone, said in (("keys/landing", "no key"), ("keys/master.key", "master key is not there")):
         (root / gone).rename(away)
-        before = _written(root / "landing")
-        with _open(root, deliveries) as lake, pytest.raises(StorageError, match=f"{said}.*Remedy"):
+        before = files_below(root / "landing")
+        with opened(root, deliveries) as lake, pytest.raises(StorageError, match=f"{said}.*Remedy"):
             land.run(lake, LINES, files=[other])
-        with _open(root, deliveries) as lake, pytest.raises(StorageError, match=r"nothing was done.*Remedy"):
+        with opened(root, deliveries) as lake, pytest.raises(StorageError, match=r"nothing was done.*Remedy"):
             load.run(lake, LINES, batch=batch)
-        assert _written(root / "landing") == before
+        assert files_below(root / "landing") == before
         away.rename(root / gone)
     master = (root / "keys/master.key").read_bytes()
     (root / "keys/master.key").chmod(0o600)
     (root / "keys/master.key").write_bytes(bytes(16))
-    with _open(root, deliveries) as lake, pytest.raises(StorageError, match="does not open with this master key"):
+    with opened(root, deliveries) as lake, pytest.raises(StorageError, match="does not open with this master key"):
         land.run(lake, LINES, files=[other])
     (root / "keys/master.key").write_bytes(master)
-    with _open(root, deliveries) as lake:
+    with opened(root, deliveries) as lake:
         load.run(lake, LINES, batch=batch)
         conform.run(lake, LINES, batch=batch)
         assert state(lake, [LINES]) == wanted
@@ -226,9 +195,9 @@ def test_without_the_right_key_nothing_is_taken_or_read_and_nothing_is_lost(tmp_
 
 def test_an_envelope_opens_for_its_own_batch_and_a_damaged_file_is_named(tmp_path: Path, deliveries: Path) -> None:
     root = tmp_path / "lake"
-    with _open(root, deliveries) as lake:
+    with opened(root, deliveries) as lake:
         for dataset in (LINES, CSV):
-            land.run(lake if lake.key_ring.has(envelopes.PURPOSE) else _keyed(lake), dataset)
+            land.run(lake if lake.key_ring.has(envelopes.PURPOSE) else keyed_lake(lake), dataset)
         one, two = lake.batches(LINES)[0], lake.batches(CSV)[0]
         manifest = root / layers.landing_path(LINES, one.id) / land.MANIFEST
         right = manifest.read_bytes()
@@ -247,7 +216,7 @@ def test_an_envelope_opens_for_its_own_batch_and_a_damaged_file_is_named(tmp_pat
         assert not isinstance(stopped.value, DamagedBatchError)
         manifest.write_bytes(right)
         for batch in (one, two):
-            file = root / _place(batch) / batch.files[0].name
+            file = root / place_of(batch) / batch.files[0].name
             lies = file.read_bytes()
             file.write_bytes(lies[:-1] + bytes([lies[-1] ^ 1]))
             with pytest.raises(StorageError, match=f"{file.name}.*not as it was written.*Remedy.*lake retract"):
@@ -255,29 +224,6 @@ def test_an_envelope_opens_for_its_own_batch_and_a_damaged_file_is_named(tmp_pat
             assert not lake.has(Layer.BRONZE, batch.dataset)
             file.write_bytes(lies)
             assert [report.outcome for report in load.run(lake, batch.dataset, batch=batch.id)] == ["done"]
-
-
-@pytest.mark.parametrize("what", ["file", "envelope"])
-def test_a_damaged_batch_is_refused_and_the_others_are_loaded(tmp_path: Path, deliveries: Path, what: str) -> None:
-    root, file = tmp_path / "lake", next((deliveries / "civil_affairs").glob("deaths_*"))
-    with _open(root, deliveries) as lake:
-        _keyed(lake)
-        for day in (1, 2, 3):
-            land.run(lake, LINES, files=[file], data_date=date(2026, 3, day))
-        first, *others = lake.batches(LINES)
-        if what == "file":
-            kept = root / _place(first) / file.name
-            kept.write_bytes(kept.read_bytes()[:-1] + b"x")
-        else:
-            manifest = root / layers.landing_path(LINES, first.id) / land.MANIFEST
-            assert first.envelope is not None
-            manifest.write_text(replace(first, envelope=replace(first.envelope, wrapped="AAAA")).to_json())
-        with pytest.raises(DamagedBatchError, match=f"Remedy.*lake retract {LINES} --batch {first.id}") as refused:
-            load.run(lake, LINES)
-        assert [report.outcome for report in refused.value.reports] == ["refused", "done", "done"]
-        assert {one["outcome"] for name, one in lake.judged("load", LINES).items() if name != first.id} == {"done"}
-        assert lake.scan(Layer.BRONZE, LINES).collect()["_batch_id"].n_unique() == len(others) == 2
-        assert load.run(lake, LINES) == []
 
 
 def test_a_database_that_cannot_be_dumped_is_kept_encrypted_and_given_out(tmp_path: Path) -> None:
@@ -292,9 +238,9 @@ def test_a_database_that_cannot_be_dumped_is_kept_encrypted_and_given_out(tmp_pa
     contract.write_text(yaml.safe_dump({**document, "source": source}, allow_unicode=True), encoding="utf-8")
     for keyed in (False, True):
         root = tmp_path / f"lake{keyed}"
-        with _open(root, tmp_path / "raw", schemas=schemas) as lake:
+        with opened(root, tmp_path / "raw", schemas=schemas) as lake:
             if keyed:
-                _keyed(lake)
+                keyed_lake(lake)
             with pytest.raises(SourceError, match=r"no table 'people'.*bytes are kept: ") as refused:
                 land.run(lake, DATABASE, files=[file])
             name = (refused.value.remedy or "").partition("--batch ")[2].partition(" ")[0]
@@ -303,7 +249,7 @@ def test_a_database_that_cannot_be_dumped_is_kept_encrypted_and_given_out(tmp_pa
             assert kept.read_bytes().startswith(MAGIC if keyed else b"SQLite")
             given = landed.write_out(lake, lake.catalogue.contract(DATABASE), name, tmp_path / f"out{keyed}")
             assert given[0].read_bytes() == file.read_bytes()
-            assert any(b"create table" in found.lower() for found in _written(root).values()) != keyed
+            assert any(b"create table" in found.lower() for found in files_below(root).values()) != keyed
 
 
 @pytest.fixture
@@ -318,8 +264,8 @@ def rejecting(tmp_path: Path) -> Iterator[Lake]:
     rows = (good, {**good, "登记编号": "S-2", "身份证号": "110105194912310021"})
     text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
     (box / "deaths_20260110.jsonl").write_text(text, encoding="utf-8")
-    with _open(tmp_path / "lake", tmp_path / "raw") as lake:
-        _take(_keyed(lake), [LINES])
+    with opened(tmp_path / "lake", tmp_path / "raw") as lake:
+        _take(keyed_lake(lake), [LINES])
         give_back.run(lake)
         yield lake
 
@@ -337,7 +283,7 @@ def test_mended_rows_are_encrypted_too_and_their_ticket_closes(rejecting: Lake) 
     _take(lake, [LINES])
     assert mending.open_rows(lake, contract).is_empty()
     repair = next(one for one in lake.batches(LINES) if one.repairs)
-    assert _kept(lake, repair)["mended.jsonl"].startswith(MAGIC)
+    assert lying(lake, repair)["mended.jsonl"].startswith(MAGIC)
     plain = landed.write_out(lake, contract, repair.id, lake.settings.home / "out")[0].read_bytes()
     assert json.loads(plain)["登记编号"] == "S-2"
     names = lake.scan(Layer.SILVER, LINES).select("registration_no").collect()["registration_no"]
@@ -349,7 +295,7 @@ def test_no_key_stands_anywhere_and_no_delivered_byte_in_landing(rejecting: Lake
     secrets = [ring.current(envelopes.PURPOSE).secret, (lake.settings.home / "keys/master.key").read_bytes()]
     secrets += [key for one in lake.batches(LINES) if (key := envelopes.opened(ring, one))]
     assert len(secrets) == 3
-    written = _written(lake.settings.home)
+    written = files_below(lake.settings.home)
     assert len(written) > 10
     for path, found in written.items():
         for secret in secrets if path.name != "master.key" else ():
@@ -363,206 +309,24 @@ def test_no_key_stands_anywhere_and_no_delivered_byte_in_landing(rejecting: Lake
 
 
 def test_killed_at_any_write_of_landing_the_next_run_ends_it(tmp_path: Path, deliveries: Path) -> None:
-    with _open(tmp_path / "calm", deliveries) as lake:
-        _take(_keyed(lake), [LINES], judge=False)
+    with opened(tmp_path / "calm", deliveries) as lake:
+        _take(keyed_lake(lake), [LINES], judge=False)
         wanted = state(lake, [LINES])
     settings, died = Settings(root=tmp_path / "lake", raw=deliveries), 0
     with Lake.open(settings) as lake:
-        _keyed(lake)
+        keyed_lake(lake)
     for moment in ("before", "after"):
         for number in (1, 2, 3):
             shutil.rmtree(tmp_path / "lake/landing", ignore_errors=True)
             shutil.rmtree(tmp_path / "lake/ops", ignore_errors=True)
             ended, _ = live(settings, number, moment, [LINES], work=_landing)
             died += ended == KILLED
-            for path, found in _written(tmp_path / "lake/landing").items():
+            for path, found in files_below(tmp_path / "lake/landing").items():
                 assert path.name == land.MANIFEST or found.startswith(MAGIC), path
     assert died > 4
     with Lake.open(settings) as lake:
         _take(lake, [LINES], judge=False)
         assert state(lake, [LINES]) == wanted
-
-
-@pytest.mark.parametrize("much", [False, True])
-def test_no_more_plain_copies_lie_about_than_are_being_read(
-    tmp_path: Path, deliveries: Path, monkeypatch: pytest.MonkeyPatch, much: bool
-) -> None:
-    passing, seen = tmp_path / "tmp", []
-    passing.mkdir()
-    monkeypatch.setattr(tempfile, "tempdir", str(passing))
-    first = next((deliveries / "civil_affairs").glob("marriage_registrations_*"))
-    second = tmp_path / f"again_{first.name}"
-    shutil.copy(first, second)
-
-    def looking(lake: Lake, task: Any, parts: Any, *given: Any, **named: Any) -> pl.DataFrame:
-        seen.append(sum(path.suffix == ".xlsx" for path in passing.rglob("*")))
-        return spread(lake, task, parts, *given, **{**named, "engine": False})
-
-    monkeypatch.setattr(load, "spread", looking)
-    with _open(tmp_path / "lake", deliveries, engine_rows=0 if much else 1_000_000) as lake:
-        land.run(_keyed(lake), WORKBOOK, files=[first, second], data_date=date(2026, 3, 1))
-        report = load.run(lake, WORKBOOK)[0]
-        assert report.delivered == lake.scan(Layer.BRONZE, WORKBOOK).collect().height > 1
-        assert lake.scan(Layer.BRONZE, WORKBOOK).collect()["_source_file"].n_unique() == 2
-    assert seen == ([0] if much else [1, 1])
-    assert not list(passing.iterdir())
-
-
-@pytest.mark.parametrize("keyed", [False, True])
-def test_a_landed_file_that_is_gone_says_so(tmp_path: Path, deliveries: Path, keyed: bool) -> None:
-    with _open(tmp_path / "lake", deliveries) as lake:
-        for dataset in (LINES, WORKBOOK):
-            land.run(_keyed(lake) if keyed and dataset is LINES else lake, dataset)
-            batch, contract = lake.batches(dataset)[0], lake.catalogue.contract(dataset)
-            (tmp_path / "lake" / _place(batch) / batch.files[0].name).unlink()
-            with pytest.raises(DamagedBatchError, match=f"{batch.files[0].name}: the landed file is gone.*Remedy"):
-                load.run(lake, dataset)
-            with pytest.raises(DamagedBatchError, match=r"the landed file is gone.*Remedy"):
-                landed.write_out(lake, contract, batch.id, tmp_path / "out")
-
-
-@pytest.mark.minio
-def test_a_landed_object_that_is_gone_says_so(tmp_path: Path, deliveries: Path, bucket_lake: str) -> None:
-    with _open(tmp_path / "machine", deliveries) as lake:
-        land.run(_keyed(lake), LINES)
-        place = _place(lake.batches(LINES)[0]) / lake.batches(LINES)[0].files[0].name
-        lake.objects.remove(place)
-        with pytest.raises(GoneError, match=r"not there any more.*Remedy"), lake.objects.location(place).local():
-            pass
-        with pytest.raises(DamagedBatchError, match=r"the landed file is gone.*Remedy"):
-            load.run(lake, LINES)
-
-
-def test_what_the_machine_refuses_is_an_error_of_the_lakes_with_a_remedy(
-    tmp_path: Path, deliveries: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with _open(tmp_path / "lake", deliveries) as lake:
-        land.run(_keyed(lake), WORKBOOK)
-        batch, contract = lake.batches(WORKBOOK)[0], lake.catalogue.contract(WORKBOOK)
-        (tmp_path / "file").write_bytes(b"")
-        for out in (tmp_path / "file", tmp_path / "file/below"):
-            with pytest.raises(RequestError, match=r"this is a file.*Remedy: name a folder"):
-                landed.write_out(lake, contract, batch.id, out)
-        with pytest.raises(StorageError, match=r"Remedy"):
-            landed.write_out(lake, contract, batch.id, Path("/proc/nothing"))
-        monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
-        with pytest.raises(StorageError, match=r"the machine refuses \(ENOENT\).*Remedy") as refused:
-            load.run(lake, WORKBOOK)
-        assert not isinstance(refused.value, DamagedBatchError)  # the machine's fault: the batch still waits
-        monkeypatch.undo()
-        assert [report.outcome for report in load.run(lake, WORKBOOK)] == ["done"]
-
-
-@pytest.mark.parametrize("landed_before", [False, True])
-def test_a_lost_key_lets_no_dataset_land_plain(
-    tmp_path: Path, deliveries: Path, landed_before: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("LAKE_ROOT", str(tmp_path / "lake"))
-    if landed_before:
-        with _open(tmp_path / "lake", deliveries) as lake:
-            land.run(_keyed(lake), LINES)
-    else:
-        assert CliRunner().invoke(app, ["keys", "new", envelopes.PURPOSE]).exit_code == 0
-    shutil.rmtree(tmp_path / "lake/keys" / envelopes.PURPOSE)
-    with _open(tmp_path / "lake", deliveries) as lake:
-        with pytest.raises(StorageError, match=r"the purpose has no key; nothing was done.*Remedy"):
-            land.run(lake, WORKBOOK)  # of which no batch is under a key
-        assert lake.batches(WORKBOOK) == []
-
-
-def test_a_manifest_that_lost_its_envelope_or_names_another_cipher_is_what_is_blamed(
-    tmp_path: Path, deliveries: Path
-) -> None:
-    with _open(tmp_path / "lake", deliveries) as lake:
-        for dataset in (LINES, WORKBOOK):
-            land.run(_keyed(lake) if dataset is LINES else lake, dataset)
-            batch = lake.batches(dataset)[0]
-            assert batch.envelope is not None
-            place = tmp_path / "lake" / layers.landing_path(dataset, batch.id)
-            manifest, right = place / land.MANIFEST, (place / land.MANIFEST).read_text(encoding="utf-8")
-            told = json.loads(right)
-            told["envelope"]["cipher"] = "AES-GCM"
-            manifest.write_text(json.dumps(told), encoding="utf-8")
-            with pytest.raises(DamagedBatchError, match=r"names a cipher other than SM4-GCM.*Remedy"):
-                load.run(lake, dataset, batch=batch.id)
-            told["envelope"] = {**json.loads(right)["envelope"], "later": "versions say more"}
-            manifest.write_text(json.dumps(told), encoding="utf-8")
-            assert lake.batches(dataset) == [batch]
-            del told["envelope"]
-            manifest.write_text(json.dumps(told), encoding="utf-8")
-            with pytest.raises(DamagedBatchError, match=r"gone from where the manifest says.*Remedy.*_manifest.json"):
-                load.run(lake, dataset, batch=batch.id)
-            for file in batch.files:  # a manifest may say of no folder
-                (tmp_path / "lake" / _place(batch) / file.name).rename(place / file.name)
-            with pytest.raises(DamagedBatchError, match=r"manifest says nothing of it.*Remedy.*_manifest.json"):
-                load.run(lake, dataset, batch=batch.id)
-
-
-def test_an_unreadable_file_under_a_key_is_had_by_a_command_and_a_damaged_one_is_named_once(
-    tmp_path: Path, deliveries: Path
-) -> None:
-    with _open(tmp_path / "lake", deliveries) as lake:
-        odd = tmp_path / "deaths_20260401.jsonl"
-        odd.write_bytes(b"")
-        land.run(_keyed(lake), LINES, files=[odd])
-        batch = lake.batches(LINES)[0]
-        command = f"lake delivered {LINES} --batch {batch.id} --out FOLDER"
-        with pytest.raises(SourceError, match=command) as refused:
-            load.run(lake, LINES)
-        assert "landing/" not in str(refused.value)
-        land.run(lake, LINES)
-        batch = lake.batches(LINES)[0]
-        kept = tmp_path / "lake" / _place(batch) / batch.files[0].name
-        kept.write_bytes(kept.read_bytes()[:-1] + b"x")
-        with pytest.raises(DamagedBatchError) as damaged:
-            load.run(lake, LINES, batch=batch.id)
-        assert damaged.value.where == batch.files[0].name
-
-
-class _Stalled(Folder):
-    """A store in which a landing stands still before its files come in, so that its lease goes to another."""
-
-    def place(self, *given: Any, **named: Any) -> None:
-        self.write(LEASE, json.dumps({**json.loads(self.read(LEASE)), "id": "another"}).encode())
-        super().place(*given, **named)
-
-
-@pytest.mark.parametrize("keyed", [False, True])
-def test_a_landing_that_lost_its_lease_leaves_nothing_and_the_next_one_lands(
-    tmp_path: Path, deliveries: Path, keyed: bool
-) -> None:
-    with _open(tmp_path / "lake", deliveries) as lake:
-        if keyed:
-            _keyed(lake)
-        lake.objects = _Stalled(lake.settings.home)
-        with pytest.raises(ConflictError, match="lost its lease"):
-            land.run(lake, LINES)
-        assert not [path for path in _written(tmp_path / "lake") if path.name == land.MANIFEST]
-        lake.objects.remove(LEASE)
-    with _open(tmp_path / "lake", deliveries) as lake:
-        assert [report.outcome for report in land.run(lake, LINES)] == ["done"]
-        assert len(_kept(lake, lake.batches(LINES)[0])) == 1
-
-
-@pytest.mark.parametrize("store", ["folder", pytest.param("bucket", marks=pytest.mark.minio)])
-def test_two_landings_of_the_same_bytes_do_not_mix_their_keys(
-    tmp_path: Path, deliveries: Path, store: str, request: pytest.FixtureRequest
-) -> None:
-    if store == "bucket":
-        request.getfixturevalue("bucket_lake")
-    with _open(tmp_path / "lake", deliveries) as lake:
-        land.run(_keyed(lake), LINES)
-        batch, key = lake.batches(LINES)[0], lake.key_ring.current(envelopes.PURPOSE)
-        late = envelopes.BatchKey(new_key(), key)
-        wanted = landed.write_out(lake, lake.catalogue.contract(LINES), batch.id, tmp_path / "before")[0].read_bytes()
-        with lake.objects.assembly(layers.landing_path(LINES)) as part:
-            for file in batch.files:
-                copy_in(tmp_path / "before" / file.name, part / file.name, late.seal)
-            with pytest.raises(ConflictError, match="another run"):
-                land._keep(lake, replace(batch, envelope=None), part, late)
-        found = landed.write_out(lake, lake.catalogue.contract(LINES), batch.id, tmp_path / "after")[0].read_bytes()
-        assert found == wanted
-        assert len(lake.objects.states(layers.landing_path(LINES, batch.id))) == 2
 
 
 def _landing(lake: Lake) -> None:
@@ -588,7 +352,7 @@ def test_the_command_line_shows_the_key_and_gives_the_files_back(
     assert isinstance(twice.exception, RequestError)
     nothing = run(app, ["delivered", LINES, "--batch", "2026-01-01-000000000000", "--out", str(out)])
     assert isinstance(nothing.exception, RequestError)
-    lies = rejecting.settings.home / _place(rejecting.batches(LINES)[0]) / "deaths_20260110.jsonl"
+    lies = rejecting.settings.home / place_of(rejecting.batches(LINES)[0]) / "deaths_20260110.jsonl"
     for words in (["new", "some/thing", "--sample", str(lies), "--out", str(tmp_path / "x.yaml")],
                   ["precheck", LINES, str(lies)], ["risk", str(lies), "--quasi", "a"]):
         refused = run(app, words)
