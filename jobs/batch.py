@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import date
 from typing import Literal
 
@@ -23,11 +23,15 @@ class LandedFile:
 
 @dataclass(frozen=True)
 class Envelope:
-    """Say how a batch's files are encrypted: the id of the lake's key, and the batch's own (base64) wrapped by it."""
+    """Say how a batch's files are encrypted: the id of the lake's key, and the batch's own (base64) wrapped by it.
+
+    The files lie in `folder` below the batch's place: a name of one attempt to land it, whose key no other has.
+    """
 
     cipher: str
     key: str
     wrapped: str
+    folder: str = ""
 
 
 @dataclass(frozen=True)
@@ -74,8 +78,9 @@ class Batch:
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Batch:
-        """Read a manifest."""
+        """Read a manifest; what else its envelope says, as a later version's may, is left."""
         manifest = json.loads(text)
+        envelope, known = manifest.get("envelope"), {one.name for one in fields(Envelope)}
         return cls(
             manifest["dataset"],
             manifest["batch"],
@@ -84,7 +89,7 @@ class Batch:
             manifest["received_at"],
             tuple(LandedFile(**file) for file in manifest["files"]),
             manifest.get("repairs"),
-            Envelope(**manifest["envelope"]) if manifest.get("envelope") else None,
+            Envelope(**{name: value for name, value in envelope.items() if name in known}) if envelope else None,
         )
 
 

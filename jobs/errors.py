@@ -96,3 +96,11 @@ class EngineError(LakeError):
 
 class StorageError(LakeError):
     """The storage did not do what was asked: full, forbidden, or gone."""
+
+
+class GoneError(StorageError):
+    """A file that was there is not any more."""
+
+
+class DamagedBatchError(StorageError):
+    """One landed batch is not what was landed: its files or its manifest; other batches are none the worse."""

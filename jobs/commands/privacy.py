@@ -185,17 +185,21 @@ def keys(
     Example: lake keys rotate pseudonym
     """
     from jobs.errors import RequestError
+    from jobs.privacy import envelopes
     from jobs.privacy.keyring import KeyRing
     from jobs.settings import Settings
     from jobs.storage.stores import store
 
-    ring = KeyRing.of(store(Settings()))
+    objects = store(Settings())
+    ring = KeyRing.of(objects)
     if act is KeyAct.list:
         found = [key for key in ring.every() if purpose in (None, key.purpose)]
     elif purpose is None:
         raise RequestError("no purpose is named.", where=f"keys {act}", remedy=f"`lake keys {act} PURPOSE`.")
     else:
         found = [ring.new(purpose) if act is KeyAct.new else ring.rotate(purpose)]
+        if purpose == envelopes.PURPOSE:
+            envelopes.mark(objects, found[0])
     rows = [
         {"purpose": key.purpose, "number": key.number, "id": key.id, "created_at": key.created_at} for key in found
     ]

@@ -14,13 +14,15 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from jobs.batch import Batch, Envelope
-from jobs.errors import StorageError
+from jobs.errors import DamagedBatchError
 from jobs.storage.sealed import KEY_BYTES, encrypted, new_key
 
 if TYPE_CHECKING:
     from jobs.privacy.keyring import Key, KeyRing
+    from jobs.storage.objects import Store
 
 PURPOSE = "landing"
+MARKER = "ops/landing-encrypted"  # outside the ring, so that a ring that lost its key is told from one without
 CIPHER = "SM4-GCM"
 _NONCE_BYTES = 12
 
@@ -40,38 +42,52 @@ class BatchKey:
         """Return a key for another batch, to be wrapped by the same."""
         return BatchKey(new_key(), self.by)
 
-    def enclosed(self, batch: Batch) -> Batch:
-        """Return the batch with its envelope, which opens for no other batch."""
+    def enclosed(self, batch: Batch, folder: str = "") -> Batch:
+        """Return the batch with its envelope, which opens for no other batch; its files lie in `folder`."""
         from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
         nonce = secrets.token_bytes(_NONCE_BYTES)
         sealing = Cipher(algorithms.SM4(_wrapping(self.by)), modes.GCM(nonce)).encryptor()
         sealing.authenticate_additional_data(_label(batch, self.by.id))
         wrapped = nonce + sealing.update(self.secret) + sealing.finalize() + sealing.tag
-        return replace(batch, envelope=Envelope(CIPHER, self.by.id, b64encode(wrapped).decode()))
+        return replace(batch, envelope=Envelope(CIPHER, self.by.id, b64encode(wrapped).decode(), folder))
 
 
-def fresh(ring: KeyRing, earlier: Iterable[Batch]) -> BatchKey | None:
-    """Return a new batch's key; None where the ring has no key for landing, and never had one for this dataset.
+def mark(objects: Store, key: Key) -> None:
+    """Note in the lake, outside the key ring, that landing is encrypted from now on."""
+    if not objects.exists(MARKER):
+        objects.write(MARKER, f"{key.id}\n".encode())
 
-    Raises StorageError for a ring that does not open, or that has lost the key that earlier batches are under: nothing
-    is landed openly where it was not before.
+
+def fresh(objects: Store, ring: KeyRing, earlier: Iterable[Batch]) -> BatchKey | None:
+    """Return a new batch's key; None where the ring has no key for landing, and the lake never had one.
+
+    Raises StorageError for a ring that does not open, or that has lost its key: nothing is landed openly once landing
+    is encrypted.
     """
-    if not ring.has(PURPOSE) and not any(batch.envelope for batch in earlier):
+    if not ring.has(PURPOSE) and not objects.exists(MARKER) and not any(batch.envelope for batch in earlier):
         return None
-    return BatchKey(new_key(), ring.current(PURPOSE))
+    key = ring.current(PURPOSE)
+    mark(objects, key)
+    return BatchKey(new_key(), key)
 
 
 def opened(ring: KeyRing, batch: Batch) -> bytes | None:
     """Return a landed batch's key, None for a batch of plain files.
 
-    Raises StorageError when the key that wraps it is not in the ring, or the envelope is not this batch's.
+    Raises StorageError when the key that wraps it is not in the ring, DamagedBatchError when the envelope is not this
+    batch's or names another cipher.
     """
     from cryptography.exceptions import InvalidTag
     from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
     if batch.envelope is None:
         return None
+    if batch.envelope.cipher != CIPHER:
+        raise DamagedBatchError(
+            f"the manifest names a cipher other than {CIPHER}; nothing was done.", dataset=batch.dataset,
+            where=f"batch {batch.id}", remedy="put its _manifest.json back from a copy of the lake.",
+        )
     key = ring.by_id(PURPOSE, batch.envelope.key)
     try:
         wrapped = b64decode(batch.envelope.wrapped, validate=True)
@@ -80,9 +96,9 @@ def opened(ring: KeyRing, batch: Batch) -> bytes | None:
         opening.authenticate_additional_data(_label(batch, key.id))
         return opening.update(wrapped[_NONCE_BYTES : _NONCE_BYTES + KEY_BYTES]) + opening.finalize()
     except (ValueError, InvalidTag):
-        raise StorageError(
+        raise DamagedBatchError(
             "the batch's key does not open; nothing was done.", dataset=batch.dataset, where=f"batch {batch.id}",
-            remedy="put its _manifest.json back from a copy of the lake, then run again.",
+            remedy="put its _manifest.json back from a copy of the lake.",
         ) from None
 
 

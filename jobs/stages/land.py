@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 from jobs import layers
 from jobs.batch import Batch, LandedFile, StageReport
 from jobs.contract import Contract
-from jobs.errors import ContractError, RequestError, SourceError
+from jobs.errors import ConflictError, ContractError, RequestError, SourceError
 from jobs.privacy import envelopes
 from jobs.stages import mending
 from jobs.storage.locations import Directory
@@ -123,7 +123,7 @@ class _Landing:
     @classmethod
     def begin(cls, lake: Lake, contract: Contract) -> _Landing:
         started, received, earlier = time.monotonic(), datetime.now(UTC), lake.batches(contract.name)
-        return cls(started, received, earlier, envelopes.fresh(lake.key_ring, earlier))
+        return cls(started, received, earlier, envelopes.fresh(lake.objects, lake.key_ring, earlier))
 
     @property
     def received_at(self) -> str:
@@ -185,11 +185,24 @@ def _place(lake: Lake, batch: Batch, part: Path, landing: _Landing) -> StageRepo
 
 
 def _keep(lake: Lake, batch: Batch, part: Path, key: envelopes.BatchKey | None) -> None:
-    """Put a batch's files into landing, its manifest last, with the envelope of the key they are encrypted with."""
-    batch = key.enclosed(batch) if key else batch
+    """Put a batch's files into landing, its manifest last, with the envelope of the key they are encrypted with.
+
+    Encrypted ones lie in a folder of this attempt's: another's, under another key, would not be what is there. Raises
+    ConflictError where the lease was lost or another attempt was first.
+    """
+    attempt, place = uuid.uuid4().hex if key else "", layers.landing_path(batch.dataset, batch.id)
+    batch = key.enclosed(batch, attempt) if key else batch
     with storage_errors(batch.id):
+        (part / attempt).mkdir(exist_ok=True)
+        for file in batch.files if attempt else ():
+            (part / file.name).rename(part / attempt / file.name)
         (part / MANIFEST).write_bytes(batch.to_json().encode())
-    lake.objects.place(part, layers.landing_path(batch.dataset, batch.id), seal=MANIFEST)
+    try:
+        lake.objects.place(part, place, seal=MANIFEST, check=lake.check_lease)
+    except ConflictError:
+        if attempt:
+            lake.objects.remove(place / attempt)
+        raise
 
 
 def _known(earlier: Sequence[Batch], batch: Batch) -> str | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -13,7 +13,7 @@ import polars as pl
 from jobs import layers
 from jobs.batch import Batch, StageReport
 from jobs.contract import Contract
-from jobs.errors import SourceError
+from jobs.errors import DamagedBatchError, SourceError
 from jobs.layers import Layer
 from jobs.source import Source
 from jobs.stages import landed
@@ -68,24 +68,50 @@ def _load(lake: Lake, contract: Contract, batch: Batch) -> StageReport:
         contract = contract.model_copy(update={"source": MENDED})
     task = partial(_read, contract=contract, batch=batch.id, limits=Limits.of(lake.settings), table=table)
     assert contract.source is not None
-    found = landed.files(lake, batch, contract.source)
     record = NAMED_RECORD_BYTES if contract.source.reader in NAMED else RECORD_BYTES
     much = lake.much(sum(file.bytes for file in batch.files) // record)
     try:
-        with ExitStack() as stack:
-            here = [stack.enter_context(file.local()) for file in found]
-            # A worker of the engine may run elsewhere and fetches what it reads; this process has it by now.
-            places = found if much else [Directory(path) for path in here]
-            parts = [part for file, path in zip(places, here, strict=True) for part in _pieces(file, path, contract)]
-            files = spread(lake, task, parts, FILE, engine=much, where=f"bronze.{layers.slug(contract.name)}")
+        found = landed.files(lake, batch, contract.source)
+        if much:
+            parts = [part for file in found for part in _parts(file, contract)]
+            files = spread(lake, task, parts, FILE, engine=True, where=f"bronze.{layers.slug(contract.name)}")
+        else:
+            files = pl.concat([_read_here(lake, task, file, contract) for file in found])
     except SourceError as error:
+        kept = f"The bytes are kept in {folder}."
+        if batch.envelope:
+            kept = f"`lake delivered {batch.dataset} --batch {batch.id} --out FOLDER` writes its bytes out."
         raise SourceError(
             error.what, dataset=contract.name, layer=Layer.LANDING, where=error.where,
-            remedy=f"{error.remedy or 'mend the file and deliver it again.'} The bytes are kept in {folder}.",
+            remedy=f"{error.remedy or 'mend the file and deliver it again.'} {kept}",
+        ) from None
+    except DamagedBatchError as error:
+        raise DamagedBatchError(
+            error.what, dataset=contract.name, layer=Layer.LANDING, where=error.where,
+            remedy=f"{error.remedy or 'put it back from a copy of the lake.'} Then `lake run load {contract.name} "
+            f"--batch {batch.id}`; or withdraw it: `lake retract {contract.name} --batch {batch.id}`.",
         ) from None
     lake.replace_batch(table, batch.id, files)
     delivered = int(files["rows"].sum())
     return StageReport("load", contract.name, batch.id, delivered=delivered, accepted=delivered)
+
+
+def _parts(file: Fetched, contract: Contract) -> list[Part]:
+    """Return what the engine's tasks read of a file; only one that may be cut is fetched to be looked at.
+
+    A worker may run elsewhere, so each part names the file where it lies.
+    """
+    if contract.source is None or contract.source.reader != "csv" or contract.source.packed:
+        return [Part(file, None)]
+    with file.local() as here:
+        return _pieces(file, here, contract)
+
+
+def _read_here(lake: Lake, task: Callable[[Part], pl.DataFrame], file: Fetched, contract: Contract) -> pl.DataFrame:
+    """Read a file in this process; whatever of it had to be fetched or decrypted is gone afterwards."""
+    with file.local() as here:
+        parts = _pieces(Directory(here), here, contract)
+        return spread(lake, task, parts, FILE, engine=False, where=f"bronze.{layers.slug(contract.name)}")
 
 
 def _pieces(file: Fetched, here: Path, contract: Contract) -> list[Part]:

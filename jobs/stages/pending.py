@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from jobs.batch import Batch, StageReport
 from jobs.contract import Contract
-from jobs.errors import QualityGateError, RequestError, SourceError
+from jobs.errors import DamagedBatchError, QualityGateError, RequestError, SourceError
 from jobs.sets.runs import STARTED
 from jobs.storage.tables import Lake
 
@@ -42,19 +42,20 @@ def pending(lake: Lake, stage: str, dataset: str, batch: str | None) -> list[Bat
 def each(
     lake: Lake, stage: str, contract: Contract, batch: str | None, judge: Callable[[Batch], StageReport]
 ) -> list[StageReport]:
-    """Judge every pending batch and record each; a batch that fails by its own data does not stop the others.
+    """Judge every pending batch and record each; a batch that fails by its own bytes does not stop the others.
 
-    The first such failure is raised at the end, when every other batch is done.
+    The first such failure is raised at the end, when every other batch is done. A key that is not there, or a storage
+    that refuses, stops them all: it is not the batch that is wrong.
     """
     reports: list[StageReport] = []
-    failure: SourceError | QualityGateError | None = None
+    failure: SourceError | QualityGateError | DamagedBatchError | None = None
     for one in pending(lake, stage, contract.name, batch):
         started = time.monotonic()
         if one.id in lake.judged(stage, contract.name):  # judged again: whoever comes after a crash must know
             lake.record(StageReport(stage, contract.name, one.id, STARTED))
         try:
             report = judge(one)
-        except (SourceError, QualityGateError) as error:
+        except (SourceError, QualityGateError, DamagedBatchError) as error:
             failure = failure or error
             report = error.report or StageReport(stage, contract.name, one.id)
             report.outcome = "withheld" if isinstance(error, QualityGateError) else "refused"

@@ -11,7 +11,7 @@ import io
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -26,7 +26,7 @@ from minio.error import S3Error
 from jobs import layers
 from jobs.errors import RequestError, StorageError
 from jobs.storage.locations import Access, Prefix
-from jobs.storage.objects import Folder, checked, storage_errors
+from jobs.storage.objects import Folder, checked, storage_errors, taken
 
 if TYPE_CHECKING:
     from minio import Minio
@@ -169,16 +169,35 @@ class Bucket:
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
-    def place(self, folder: Path, target: PurePosixPath | str, *, seal: str) -> None:
-        """Put an assembled folder into its place, the seal last; raise StorageError where a sealed one is there."""
+    def place(
+        self, folder: Path, target: PurePosixPath | str, *, seal: str, check: Callable[[], None] | None = None
+    ) -> None:
+        """Put an assembled folder into its place, the seal last; raise ConflictError where a sealed one is there.
+
+        The seal is written only where there is none, so that of two attempts one counts. With `check`, what another
+        attempt left is removed after the seal, not before: it may be about to write its own.
+        """
         target = PurePosixPath(target)
         if self.exists(target / seal):
-            raise StorageError("there is something already.", where=str(target), remedy="nothing was changed.")
-        self.remove(target)  # what an attempt left that died before its seal
+            raise taken(target)
+        if check is None:
+            self.remove(target)  # what an attempt left that died before its seal
+        else:
+            check()
         names = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
         with storage_errors(str(target)):
-            for name in [*(name for name in names if name != seal), seal]:
-                self._client.fput_object(*self._at(target / name), str(folder / name))
+            for name in names:
+                if name != seal:
+                    self._client.fput_object(*self._at(target / name), str(folder / name))
+            if check is not None:
+                check()
+            data = (folder / seal).read_bytes()
+            # A seal that is ours to the byte was written by a request whose answer was lost.
+            if not self._put_if(target / seal, data, {"If-None-Match": "*"}) and self.read(target / seal) != data:
+                raise taken(target)
+            for found, _ in list(self._below(target)) if check is not None else ():
+                if found.relative_to(target).as_posix() not in names:
+                    self.remove(found)
 
     def move(self, source: PurePosixPath | str, target: PurePosixPath | str) -> None:
         """Give an object another name: it is there under both for a moment, never under none."""

@@ -10,13 +10,15 @@ from __future__ import annotations
 import re
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Protocol, Self
 from urllib.parse import urlsplit
+
+from jobs.errors import GoneError
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -266,9 +268,22 @@ class Prefix:
 
     @contextmanager
     def local(self) -> Iterator[Path]:
-        with tempfile.TemporaryDirectory(prefix="lake-") as folder:
-            path = Path(folder) / PurePosixPath(self.key).name
-            self.access.client().fget_object(self.bucket, self.key, str(path))
+        from minio.error import S3Error
+
+        from jobs.storage.objects import machine_errors
+
+        with ExitStack() as stack:
+            with machine_errors(self.label):
+                folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="lake-"))
+                path = Path(folder) / PurePosixPath(self.key).name
+                try:
+                    self.access.client().fget_object(self.bucket, self.key, str(path))
+                except S3Error as error:
+                    if error.code not in ("NoSuchKey", "NoSuchVersion"):
+                        raise
+                    raise GoneError(
+                        "the file is not there any more.", where=self.label, remedy="put it back, then run again."
+                    ) from None
             yield path
 
     def _below(self, file: str) -> str:

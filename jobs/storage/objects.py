@@ -18,7 +18,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from typing import IO, Protocol
 
-from jobs.errors import LakeError, StorageError
+from jobs.errors import ConflictError, LakeError, StorageError
 from jobs.storage.locations import Directory, Location, refusal
 
 CHUNK = 1 << 20
@@ -73,6 +73,19 @@ def storage_errors(where: str) -> Iterator[None]:
         raise
 
 
+@contextmanager
+def machine_errors(where: str) -> Iterator[None]:
+    """Turn whatever the machine or an object store refuses, for whatever reason, into a StorageError."""
+    try:
+        with storage_errors(where):
+            yield
+    except OSError as error:
+        raise StorageError(
+            f"the machine refuses ({errno.errorcode.get(error.errno or 0, type(error).__name__)}).", where=where,
+            remedy="look at space, rights and open files, then run again.",
+        ) from None
+
+
 def _broken(error: Exception) -> str:
     """Return what is wrong with a table's file by a library's error, nothing for an error of anything else."""
     kind = type(error)
@@ -122,8 +135,15 @@ class Store(Protocol):
     def assembly(self, beside: PurePosixPath | str) -> Iterator[Path]:
         """Yield an empty folder of this machine to put objects together in; what is not placed from it is gone."""
 
-    def place(self, folder: Path, target: PurePosixPath | str, *, seal: str) -> None:
-        """Put an assembled folder into its place; `seal` is the object without which the others do not count."""
+    def place(
+        self, folder: Path, target: PurePosixPath | str, *, seal: str, check: Callable[[], None] | None = None
+    ) -> None:
+        """Put an assembled folder into its place; raise ConflictError where another one came first.
+
+        `seal` is the object without which the others do not count. `check` is called before the first object and again
+        before the seal, and raises where this attempt may not go on; attempts beside each other name their objects so
+        that none overwrites another's.
+        """
 
     def move(self, source: PurePosixPath | str, target: PurePosixPath | str) -> None:
         """Give an object another name."""
@@ -150,6 +170,13 @@ def checked(name: PurePosixPath | str) -> PurePosixPath:
     if pure.is_absolute() or ".." in pure.parts:
         raise StorageError("an object's name may not leave the store.", where=pure.name)
     return pure
+
+
+def taken(target: PurePosixPath | str) -> ConflictError:
+    """Return the error of an attempt to put something where another attempt's lies by now."""
+    return ConflictError(
+        "another run put something there first; nothing of it was changed.", where=str(target), remedy="run again."
+    )
 
 
 Sealing = Callable[[Iterable[bytes], str], Iterator[bytes]]  # of a file's bytes as they come, and its name
@@ -268,9 +295,19 @@ class Folder:
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
-    def place(self, folder: Path, target: PurePosixPath | str, *, seal: str) -> None:  # noqa: ARG002 (one step here)
+    def place(
+        self, folder: Path, target: PurePosixPath | str, *, seal: str,  # noqa: ARG002 (one step here)
+        check: Callable[[], None] | None = None,
+    ) -> None:
         """Rename an assembled folder into its place in one step; its files are synced first."""
-        self._rename(folder, self.local(target), str(target))
+        if check is not None:
+            check()
+        try:
+            self._rename(folder, self.local(target), str(target))
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                raise
+            raise taken(target) from None
 
     def move(self, source: PurePosixPath | str, target: PurePosixPath | str) -> None:
         """Rename an object in one step; it is synced first."""

@@ -78,7 +78,7 @@ def read(file: Path, contract: Contract, limits: Limits, piece: Piece | None = N
             if not seen and contract.rows.min and piece is None:
                 raise _without_record(source)
     except (SourceError, StorageError) as error:
-        where = f"{shown}:{error.where}" if error.where else shown
+        where = f"{shown}:{error.where}" if error.where and error.where != shown else shown
         raise type(error)(error.what, dataset=contract.name, where=where, remedy=error.remedy) from None
 
 

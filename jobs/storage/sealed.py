@@ -15,13 +15,14 @@ import os
 import secrets
 import tempfile
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path, PosixPath
 from typing import IO, TYPE_CHECKING, Any
 
-from jobs.errors import StorageError
-from jobs.storage.locations import Location
+from jobs.errors import DamagedBatchError
+from jobs.storage.locations import Fetched
+from jobs.storage.objects import machine_errors
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -62,7 +63,7 @@ class SealedFile:
     nothing plain need be written; else it is decrypted once, into a private file that is gone afterwards.
     """
 
-    kept: Location
+    kept: Fetched
     name: str
     size: int
     key: bytes = field(repr=False)
@@ -70,18 +71,23 @@ class SealedFile:
 
     @contextmanager
     def local(self) -> Iterator[Path]:
-        """Yield the file to be read as if it were plain; raise StorageError where it is not as it was written."""
-        with self.kept.local() as path:
-            if self.as_stream:
-                yield SealedPath.of(path, self)
-                return
-            with tempfile.TemporaryDirectory(prefix="lake-") as folder:
-                plain = Path(folder) / self.name
-                with plain.open("xb") as target:
-                    os.fchmod(target.fileno(), 0o600)
-                    for block in self.blocks(path):
-                        target.write(block)
-                yield plain
+        """Yield the file to be read as if it were plain; raise DamagedBatchError where it is not as written."""
+        with ExitStack() as stack:
+            with machine_errors(self.name):
+                found: Path = stack.enter_context(self.kept.local())
+                if self.as_stream:
+                    found = SealedPath.of(found, self)
+                else:
+                    folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="lake-"))
+                    found = self._decrypted(found, Path(folder) / self.name)
+            yield found
+
+    def _decrypted(self, path: Path, plain: Path) -> Path:
+        with plain.open("xb") as target:
+            os.fchmod(target.fileno(), 0o600)
+            for block in self.blocks(path):
+                target.write(block)
+        return plain
 
     def blocks(self, path: Path) -> Iterator[bytes]:
         """Yield the plain bytes of the file, which was fetched to `path`, segment by segment."""
@@ -171,15 +177,15 @@ class _Plain(io.RawIOBase):
             self._stream.seek(len(MAGIC) + number * (SEGMENT + TAG))
             try:
                 self._segment = _opened(self._key, number, self._stream.read(SEGMENT + TAG), last=number == self._last)
-            except InvalidTag:
+            except (InvalidTag, ValueError):  # a tag that is wrong, or cut off meanwhile
                 raise self._damaged() from None
             self._held = number
         return self._segment
 
-    def _damaged(self) -> StorageError:
-        return StorageError(
+    def _damaged(self) -> DamagedBatchError:
+        return DamagedBatchError(
             "the landed file is not as it was written.", where=self._file.name,
-            remedy="put the file back from a copy of the lake, then run again.",
+            remedy="put the file back from a copy of the lake.",
         )
 
 

@@ -9,11 +9,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from jobs.errors import EngineError, LakeError, QualityGateError, SourceError, StorageError
+from jobs.errors import DamagedBatchError, EngineError, LakeError, QualityGateError, SourceError, StorageError
 from jobs.settings import PROJECT
 from jobs.storage.locations import refusal
 
-_CARRIED = {kind.__name__: kind for kind in (SourceError, QualityGateError, StorageError, LakeError)}
+_CARRIED = {kind.__name__: kind for kind in (SourceError, QualityGateError, DamagedBatchError, StorageError, LakeError)}
 _CARRIER = re.compile(r"lake-error:(\{.*?\}):lake-error")
 
 

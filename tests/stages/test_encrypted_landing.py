@@ -9,7 +9,6 @@ from base64 import b64decode, b64encode
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import openpyxl
 import pytest
@@ -17,9 +16,8 @@ import yaml
 from typer.testing import CliRunner
 
 from jobs import layers
-from jobs.batch import Batch
 from jobs.cli import app
-from jobs.errors import RequestError, SourceError, StorageError
+from jobs.errors import DamagedBatchError, RequestError, SourceError, StorageError
 from jobs.layers import Layer
 from jobs.privacy import envelopes
 from jobs.privacy.keyring import KeyRing
@@ -32,6 +30,7 @@ from jobs.storage.sealed import MAGIC, SealedPath
 from jobs.storage.tables import Lake
 from jobs.synthesis import city
 from tests.object_store import Server
+from tests.stages.encrypted import files_below, keyed_lake, lying, opened, place_of
 from tests.stages.mortal import KILLED, live
 from tests.stages.states import state
 
@@ -57,15 +56,6 @@ def deliveries(tmp_path_factory: pytest.TempPathFactory, every_dataset: list[str
     return out / "raw"
 
 
-def _open(folder: Path, deliveries: Path, **more: Any) -> Any:
-    return Lake.open(Settings(root=folder, raw=deliveries, **more))
-
-
-def _keyed(lake: Lake) -> Lake:
-    lake.key_ring.new(envelopes.PURPOSE)
-    return lake
-
-
 def _take(lake: Lake, datasets: list[str], *, judge: bool = True) -> None:
     for dataset in datasets:
         land.run(lake, dataset)
@@ -75,33 +65,23 @@ def _take(lake: Lake, datasets: list[str], *, judge: bool = True) -> None:
             conform.run(lake, dataset)
 
 
-def _kept(lake: Lake, batch: Batch) -> dict[str, bytes]:
-    """Return what lies in landing of a batch's files."""
-    folder = layers.landing_path(batch.dataset, batch.id)
-    return {file.name: lake.objects.read(folder / file.name) for file in batch.files}
-
-
-def _written(folder: Path) -> dict[Path, bytes]:
-    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-
-
 def test_every_reader_reads_encrypted_files_and_the_lake_is_the_same(
     tmp_path: Path, deliveries: Path, every_dataset: list[str]
 ) -> None:
-    with _open(tmp_path / "plain", deliveries) as lake:
+    with opened(tmp_path / "plain", deliveries) as lake:
         _take(lake, every_dataset, judge=False)
         wanted = state(lake, every_dataset)
         assert len(wanted) > len(every_dataset) - 4
         ids = {name: [batch.id for batch in lake.batches(name)] for name in every_dataset}
-    with _open(tmp_path / "keyed", deliveries) as lake:
-        _take(_keyed(lake), every_dataset, judge=False)
+    with opened(tmp_path / "keyed", deliveries) as lake:
+        _take(keyed_lake(lake), every_dataset, judge=False)
         assert state(lake, every_dataset) == wanted
         assert {name: [batch.id for batch in lake.batches(name)] for name in every_dataset} == ids
         assert len({lake.catalogue.contract(name).source.reader for name in every_dataset}) > 7
         keys = set()
         for name in every_dataset:
             for batch in lake.batches(name):
-                assert all(found.startswith(MAGIC) for found in _kept(lake, batch).values())
+                assert all(found.startswith(MAGIC) for found in lying(lake, batch).values())
                 keys.add(envelopes.opened(lake.key_ring, batch))
                 told = landed.write_out(lake, lake.catalogue.contract(name), batch.id, tmp_path / "out" / name)
                 assert [file.stat().st_size for file in told] == [file.bytes for file in batch.files]
@@ -116,35 +96,35 @@ def test_every_reader_reads_encrypted_files_and_the_lake_is_the_same(
 def test_in_buckets_it_is_the_same_and_each_machine_needs_the_master_key(
     tmp_path: Path, deliveries: Path, bucket_lake: str, minio: Server
 ) -> None:
-    with _open(tmp_path / "folder", deliveries, storage=None) as lake:
+    with opened(tmp_path / "folder", deliveries, storage=None) as lake:
         _take(lake, SOME)
         wanted = state(lake, SOME)
-    with _open(tmp_path / "machine", deliveries) as lake:
+    with opened(tmp_path / "machine", deliveries) as lake:
         assert isinstance(lake.objects, Bucket)
-        _take(_keyed(lake), SOME)
+        _take(keyed_lake(lake), SOME)
         assert state(lake, SOME) == wanted
         for name in SOME:
-            assert all(found.startswith(MAGIC) for one in lake.batches(name) for found in _kept(lake, one).values())
+            assert all(found.startswith(MAGIC) for one in lake.batches(name) for found in lying(lake, one).values())
         batch = lake.batches(CSV)[0]
         load.run(lake, CSV, batch=batch.id)
-    with _open(tmp_path / "another", deliveries) as lake, pytest.raises(StorageError, match="master key is not there"):
+    with opened(tmp_path / "another", deliveries) as lake, pytest.raises(StorageError, match="master key is not there"):
         load.run(lake, CSV, batch=batch.id)
-    with _open(tmp_path / "machine", deliveries) as lake:
+    with opened(tmp_path / "machine", deliveries) as lake:
         assert state(lake, SOME) == wanted
 
 
 def test_the_engines_workers_read_encrypted_files(tmp_path: Path, deliveries: Path, engine: str) -> None:
-    with _open(tmp_path / "plain", deliveries) as lake:
+    with opened(tmp_path / "plain", deliveries) as lake:
         _take(lake, SOME, judge=False)
         wanted = state(lake, SOME)
-    with _open(tmp_path / "keyed", deliveries, spark=engine, engine_rows=0) as lake:
-        _take(_keyed(lake), SOME, judge=False)
+    with opened(tmp_path / "keyed", deliveries, spark=engine, engine_rows=0) as lake:
+        _take(keyed_lake(lake), SOME, judge=False)
         assert state(lake, SOME) == wanted
 
 
 def test_a_large_csv_is_read_in_pieces_without_a_plain_copy(tmp_path: Path, deliveries: Path) -> None:
-    with _open(tmp_path / "keyed", deliveries) as lake:
-        land.run(_keyed(lake), CSV)
+    with opened(tmp_path / "keyed", deliveries) as lake:
+        land.run(keyed_lake(lake), CSV)
         batch, contract = lake.batches(CSV)[0], lake.catalogue.contract(CSV)
         with landed.files(lake, batch, contract.source)[0].local() as path:
             assert isinstance(path, SealedPath)
@@ -158,10 +138,10 @@ def test_a_large_csv_is_read_in_pieces_without_a_plain_copy(tmp_path: Path, deli
 
 
 def test_the_same_bytes_are_the_known_batch_whatever_they_are_kept_under(tmp_path: Path, deliveries: Path) -> None:
-    with _open(tmp_path / "lake", deliveries) as lake:
+    with opened(tmp_path / "lake", deliveries) as lake:
         file = next((deliveries / "civil_affairs").glob("deaths_*"))
         plain = land.run(lake, LINES, files=[file])[0]
-        _keyed(lake)
+        keyed_lake(lake)
         again = land.run(lake, LINES, files=[file])[0]
         assert (plain.outcome, again.outcome, again.batch) == ("done", "known", plain.batch)
         later = tmp_path / file.name
@@ -186,27 +166,27 @@ def test_the_same_bytes_are_the_known_batch_whatever_they_are_kept_under(tmp_pat
 
 def test_without_the_right_key_nothing_is_taken_or_read_and_nothing_is_lost(tmp_path: Path, deliveries: Path) -> None:
     root, away = tmp_path / "lake", tmp_path / "away"
-    with _open(root, deliveries) as lake:
-        _take(_keyed(lake), [LINES])
+    with opened(root, deliveries) as lake:
+        _take(keyed_lake(lake), [LINES])
         wanted, batch = state(lake, [LINES]), lake.batches(LINES)[0].id
     other = tmp_path / "deaths_20260401.jsonl"
     shutil.copy(next((deliveries / "civil_affairs").glob("deaths_*")), other)
     for gone, said in (("keys/landing", "no key"), ("keys/master.key", "master key is not there")):
         (root / gone).rename(away)
-        before = _written(root / "landing")
-        with _open(root, deliveries) as lake, pytest.raises(StorageError, match=f"{said}.*Remedy"):
+        before = files_below(root / "landing")
+        with opened(root, deliveries) as lake, pytest.raises(StorageError, match=f"{said}.*Remedy"):
             land.run(lake, LINES, files=[other])
-        with _open(root, deliveries) as lake, pytest.raises(StorageError, match=r"nothing was done.*Remedy"):
+        with opened(root, deliveries) as lake, pytest.raises(StorageError, match=r"nothing was done.*Remedy"):
             load.run(lake, LINES, batch=batch)
-        assert _written(root / "landing") == before
+        assert files_below(root / "landing") == before
         away.rename(root / gone)
     master = (root / "keys/master.key").read_bytes()
     (root / "keys/master.key").chmod(0o600)
     (root / "keys/master.key").write_bytes(bytes(16))
-    with _open(root, deliveries) as lake, pytest.raises(StorageError, match="does not open with this master key"):
+    with opened(root, deliveries) as lake, pytest.raises(StorageError, match="does not open with this master key"):
         land.run(lake, LINES, files=[other])
     (root / "keys/master.key").write_bytes(master)
-    with _open(root, deliveries) as lake:
+    with opened(root, deliveries) as lake:
         load.run(lake, LINES, batch=batch)
         conform.run(lake, LINES, batch=batch)
         assert state(lake, [LINES]) == wanted
@@ -215,31 +195,35 @@ def test_without_the_right_key_nothing_is_taken_or_read_and_nothing_is_lost(tmp_
 
 def test_an_envelope_opens_for_its_own_batch_and_a_damaged_file_is_named(tmp_path: Path, deliveries: Path) -> None:
     root = tmp_path / "lake"
-    with _open(root, deliveries) as lake:
+    with opened(root, deliveries) as lake:
         for dataset in (LINES, CSV):
-            land.run(lake if lake.key_ring.has(envelopes.PURPOSE) else _keyed(lake), dataset)
+            land.run(lake if lake.key_ring.has(envelopes.PURPOSE) else keyed_lake(lake), dataset)
         one, two = lake.batches(LINES)[0], lake.batches(CSV)[0]
         manifest = root / layers.landing_path(LINES, one.id) / land.MANIFEST
         right = manifest.read_bytes()
         told = json.loads(right)
-        assert told["envelope"] == {"cipher": "SM4-GCM", "key": one.envelope.key, "wrapped": one.envelope.wrapped}
+        assert told["envelope"] == {
+            "cipher": "SM4-GCM", "key": one.envelope.key, "wrapped": one.envelope.wrapped,
+            "folder": one.envelope.folder,
+        }
         for wrapped in (two.envelope.wrapped, "", "no base64", b64encode(bytes(44)).decode()):
             manifest.write_text(json.dumps({**told, "envelope": {**told["envelope"], "wrapped": wrapped}}))
-            with pytest.raises(StorageError, match=r"the batch's key does not open; nothing was done.*Remedy"):
-                load.run(lake, LINES)
+            with pytest.raises(StorageError, match=r"key does not open; nothing was done.*Remedy.*lake retract"):
+                load.run(lake, LINES, batch=one.id)
         manifest.write_text(json.dumps({**told, "envelope": {**told["envelope"], "key": "AAAAAAAA"}}))
-        with pytest.raises(StorageError, match="the key AAAAAAAA is not in the key ring"):
-            load.run(lake, LINES)
+        with pytest.raises(StorageError, match="the key AAAAAAAA is not in the key ring") as stopped:
+            load.run(lake, LINES, batch=one.id)
+        assert not isinstance(stopped.value, DamagedBatchError)
         manifest.write_bytes(right)
         for batch in (one, two):
-            file = root / layers.landing_path(batch.dataset, batch.id) / batch.files[0].name
+            file = root / place_of(batch) / batch.files[0].name
             lies = file.read_bytes()
             file.write_bytes(lies[:-1] + bytes([lies[-1] ^ 1]))
-            with pytest.raises(StorageError, match=f"{file.name}.*not as it was written.*Remedy"):
-                load.run(lake, batch.dataset)
+            with pytest.raises(StorageError, match=f"{file.name}.*not as it was written.*Remedy.*lake retract"):
+                load.run(lake, batch.dataset, batch=batch.id)
             assert not lake.has(Layer.BRONZE, batch.dataset)
             file.write_bytes(lies)
-            assert [report.outcome for report in load.run(lake, batch.dataset)] == ["done"]
+            assert [report.outcome for report in load.run(lake, batch.dataset, batch=batch.id)] == ["done"]
 
 
 def test_a_database_that_cannot_be_dumped_is_kept_encrypted_and_given_out(tmp_path: Path) -> None:
@@ -254,18 +238,18 @@ def test_a_database_that_cannot_be_dumped_is_kept_encrypted_and_given_out(tmp_pa
     contract.write_text(yaml.safe_dump({**document, "source": source}, allow_unicode=True), encoding="utf-8")
     for keyed in (False, True):
         root = tmp_path / f"lake{keyed}"
-        with _open(root, tmp_path / "raw", schemas=schemas) as lake:
+        with opened(root, tmp_path / "raw", schemas=schemas) as lake:
             if keyed:
-                _keyed(lake)
+                keyed_lake(lake)
             with pytest.raises(SourceError, match=r"no table 'people'.*bytes are kept: ") as refused:
                 land.run(lake, DATABASE, files=[file])
             name = (refused.value.remedy or "").partition("--batch ")[2].partition(" ")[0]
             assert lake.batches(DATABASE) == []
-            kept = root / layers.landing_path(DATABASE, name) / file.name
+            kept = next((root / layers.landing_path(DATABASE, name)).rglob(file.name))
             assert kept.read_bytes().startswith(MAGIC if keyed else b"SQLite")
             given = landed.write_out(lake, lake.catalogue.contract(DATABASE), name, tmp_path / f"out{keyed}")
             assert given[0].read_bytes() == file.read_bytes()
-            assert any(b"create table" in found.lower() for found in _written(root).values()) != keyed
+            assert any(b"create table" in found.lower() for found in files_below(root).values()) != keyed
 
 
 @pytest.fixture
@@ -280,8 +264,8 @@ def rejecting(tmp_path: Path) -> Iterator[Lake]:
     rows = (good, {**good, "登记编号": "S-2", "身份证号": "110105194912310021"})
     text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
     (box / "deaths_20260110.jsonl").write_text(text, encoding="utf-8")
-    with _open(tmp_path / "lake", tmp_path / "raw") as lake:
-        _take(_keyed(lake), [LINES])
+    with opened(tmp_path / "lake", tmp_path / "raw") as lake:
+        _take(keyed_lake(lake), [LINES])
         give_back.run(lake)
         yield lake
 
@@ -299,7 +283,7 @@ def test_mended_rows_are_encrypted_too_and_their_ticket_closes(rejecting: Lake) 
     _take(lake, [LINES])
     assert mending.open_rows(lake, contract).is_empty()
     repair = next(one for one in lake.batches(LINES) if one.repairs)
-    assert _kept(lake, repair)["mended.jsonl"].startswith(MAGIC)
+    assert lying(lake, repair)["mended.jsonl"].startswith(MAGIC)
     plain = landed.write_out(lake, contract, repair.id, lake.settings.home / "out")[0].read_bytes()
     assert json.loads(plain)["登记编号"] == "S-2"
     names = lake.scan(Layer.SILVER, LINES).select("registration_no").collect()["registration_no"]
@@ -311,7 +295,7 @@ def test_no_key_stands_anywhere_and_no_delivered_byte_in_landing(rejecting: Lake
     secrets = [ring.current(envelopes.PURPOSE).secret, (lake.settings.home / "keys/master.key").read_bytes()]
     secrets += [key for one in lake.batches(LINES) if (key := envelopes.opened(ring, one))]
     assert len(secrets) == 3
-    written = _written(lake.settings.home)
+    written = files_below(lake.settings.home)
     assert len(written) > 10
     for path, found in written.items():
         for secret in secrets if path.name != "master.key" else ():
@@ -325,19 +309,19 @@ def test_no_key_stands_anywhere_and_no_delivered_byte_in_landing(rejecting: Lake
 
 
 def test_killed_at_any_write_of_landing_the_next_run_ends_it(tmp_path: Path, deliveries: Path) -> None:
-    with _open(tmp_path / "calm", deliveries) as lake:
-        _take(_keyed(lake), [LINES], judge=False)
+    with opened(tmp_path / "calm", deliveries) as lake:
+        _take(keyed_lake(lake), [LINES], judge=False)
         wanted = state(lake, [LINES])
     settings, died = Settings(root=tmp_path / "lake", raw=deliveries), 0
     with Lake.open(settings) as lake:
-        _keyed(lake)
+        keyed_lake(lake)
     for moment in ("before", "after"):
         for number in (1, 2, 3):
             shutil.rmtree(tmp_path / "lake/landing", ignore_errors=True)
             shutil.rmtree(tmp_path / "lake/ops", ignore_errors=True)
             ended, _ = live(settings, number, moment, [LINES], work=_landing)
             died += ended == KILLED
-            for path, found in _written(tmp_path / "lake/landing").items():
+            for path, found in files_below(tmp_path / "lake/landing").items():
                 assert path.name == land.MANIFEST or found.startswith(MAGIC), path
     assert died > 4
     with Lake.open(settings) as lake:
@@ -368,7 +352,7 @@ def test_the_command_line_shows_the_key_and_gives_the_files_back(
     assert isinstance(twice.exception, RequestError)
     nothing = run(app, ["delivered", LINES, "--batch", "2026-01-01-000000000000", "--out", str(out)])
     assert isinstance(nothing.exception, RequestError)
-    lies = rejecting.settings.home / layers.landing_path(LINES, batch) / "deaths_20260110.jsonl"
+    lies = rejecting.settings.home / place_of(rejecting.batches(LINES)[0]) / "deaths_20260110.jsonl"
     for words in (["new", "some/thing", "--sample", str(lies), "--out", str(tmp_path / "x.yaml")],
                   ["precheck", LINES, str(lies)], ["risk", str(lies), "--quasi", "a"]):
         refused = run(app, words)

@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 import polars as pl
 import pytest
 
-from jobs.errors import StorageError
+from jobs.errors import ConflictError, StorageError
 from jobs.storage.objects import Folder, Store, copy_in, storage_errors
 
 
@@ -97,9 +97,55 @@ def test_a_sealed_folder_is_not_replaced(store: Store) -> None:
             if content == b"first":
                 store.place(folder, "open/x/1.0.0", seal="manifest.json")
             else:
-                with pytest.raises((StorageError, OSError)):
+                with pytest.raises(ConflictError, match=r"another run.*Remedy"):
                     store.place(folder, "open/x/1.0.0", seal="manifest.json")
     assert store.read("open/x/1.0.0/manifest.json") == b"first"
+
+
+def test_of_two_attempts_at_one_place_the_first_to_seal_counts_whole(store: Store) -> None:
+    calls, last = 0, 1 if isinstance(store, Folder) else 2
+
+    def stall() -> None:
+        """Stand still at a check until another attempt has placed everything."""
+        nonlocal calls
+        calls += 1
+        if calls == last:
+            with store.assembly("landing/x") as other:
+                _attempt(other, "other")
+                store.place(other, "landing/x/batch", seal="manifest.json", check=lambda: None)
+
+    with store.assembly("landing/x") as folder:
+        _attempt(folder, "stalled")
+        with pytest.raises(ConflictError, match="another run"):
+            store.place(folder, "landing/x/batch", seal="manifest.json", check=stall)
+    assert store.read("landing/x/batch/manifest.json") == b"other"
+    assert store.read("landing/x/batch/other/a.csv") == b"other"
+
+
+def test_an_attempt_that_may_not_go_on_writes_no_seal(store: Store) -> None:
+    calls = 0
+
+    def lost() -> None:
+        nonlocal calls
+        calls += 1
+        if calls == (1 if isinstance(store, Folder) else 2):
+            raise ConflictError("the lease is lost.")
+
+    with store.assembly("landing/x") as folder:
+        _attempt(folder, "stalled")
+        with pytest.raises(ConflictError, match="the lease is lost"):
+            store.place(folder, "landing/x/batch", seal="manifest.json", check=lost)
+    assert not store.exists("landing/x/batch/manifest.json")
+    with store.assembly("landing/x") as folder:
+        _attempt(folder, "next")
+        store.place(folder, "landing/x/batch", seal="manifest.json", check=lambda: None)
+    assert [name.name for name in store.names("landing/x/batch")] == ["manifest.json", "next"]
+
+
+def _attempt(folder: Path, name: str) -> None:
+    (folder / name).mkdir()
+    (folder / name / "a.csv").write_bytes(name.encode())
+    (folder / "manifest.json").write_bytes(name.encode())
 
 
 def test_an_object_moves_and_a_folder_of_them_goes(store: Store) -> None:

@@ -117,6 +117,16 @@ def test_a_file_cut_to_whole_segments_is_not_read_even_where_its_size_is_believe
         _read(SealedFile(Directory(kept), "a.csv", 2 * SEGMENT, KEY, as_stream=True))
 
 
+@pytest.mark.parametrize("left", [0, 3, TAG])
+def test_a_file_cut_inside_a_tag_while_it_is_read_says_so(tmp_path: Path, left: int) -> None:
+    with _kept(tmp_path / "kept", bytes(2 * SEGMENT)).local() as path, path.open("rb") as stream:
+        os.truncate(path, len(MAGIC) + SEGMENT + TAG + left)
+        assert stream.read(10) == bytes(10)
+        stream.seek(SEGMENT)
+        with pytest.raises(StorageError, match=r"not as it was written.*Remedy"):
+            stream.read(10)
+
+
 def test_files_cannot_change_places_and_another_key_opens_nothing(tmp_path: Path) -> None:
     one, two = _kept(tmp_path / "kept", b"one " * 99), _kept(tmp_path / "kept", b"two " * 99, "b.csv")
     strangers = (
