@@ -58,6 +58,36 @@ def lake(tmp_path, monkeypatch):
     return found
 
 
+def withdraw(lake, *versions):
+    for version in versions:
+        publish.withdraw(lake, NAME, [version], reason="a wrong file", by="officer@city.example")
+
+
+LOST = {
+    "the only statement": ("1.0.1", "withdrawal-1.json", lambda folder: (folder / "withdrawal-1.json").unlink()),
+    "the first of two": ("1.0.1", "withdrawal-1.json", lambda folder: (folder / "withdrawal-1.json").unlink()),
+    "the second of two": ("1.0.1", "withdrawal-2.json", lambda folder: (folder / "withdrawal-2.json").unlink()),
+    "another version's": ("1.0.1", "withdrawal-1.json", lambda folder: shutil.copy(
+        folder.parent / "1.0.0/withdrawal-1.json", folder / "withdrawal-1.json")),
+    "no statement at all": ("1.0.1", "withdrawal-1.json", lambda folder: (folder / "withdrawal-1.json").write_text(
+        '{"statement":[]}')),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("lost", LOST)
+def test_a_version_that_was_withdrawn_is_never_on_offer_again_because_its_statement_is_lost(lake, lost):
+    version, file, spoil = LOST[lost]
+    withdraw(lake, *([version] if lost == "the only statement" else ["1.0.0", version]))
+    assert listing.version(lake.objects, NAME, version).withdrawn
+    spoil(open_(lake) / SLUG / version)
+    errors = []
+    rows = {(one["dataset"], one["version"]): one["status"] for one in listing.releases(lake, errors)}
+    assert (rows[NAME, version], [one.where for one in errors]) == ("damaged", [f"open/{SLUG}/{version}/{file}"])
+    announcement.enter(lake)
+    latest = json.loads((open_(lake) / SLUG / "latest.json").read_text())
+    assert (latest["version"], latest["damaged"]) == ("1.0.0" if lost == "the only statement" else None, [version])
+
+
 def open_(lake):
     return lake.objects.local("open")
 
