@@ -27,7 +27,10 @@ if TYPE_CHECKING:
 
 REPAIRED = "已对其中的记录准予信用修复 · repair was granted for a row of it"
 RULED = "按现行规则，其中有记录已不应公示 · by the rules as they stand a row of it may be public no longer"
-EARLIER = "其中有记录的公示期已提前届满 · the time in public of a row of it ended earlier than was known"
+EARLIER = (
+    "其中有记录的公示期已经或可能已经提前届满 · "
+    "the time in public of a row of it ended, or may have ended, earlier than was known"
+)
 UNKNOWN = "无法判定其中的记录是否仍可公示 · whether its rows may still be public cannot be told"
 # What gold, or gold as it was kept, makes the reckoning say when it does not hold what the contract now reads.
 _UNREADABLE = (pl.exceptions.PolarsError, LookupError, ValueError, TypeError)
@@ -150,14 +153,17 @@ def _ended_since(
 ) -> bool:
     """Tell whether, of rows like those a version shows, more have ended in gold as it now is than in gold as kept.
 
-    Of rows that nothing tells apart any may be the one that ended; so may one that arrived since.
+    Of rows that nothing tells apart any may be the one that ended; so may one that arrived since. Where an ended one
+    left gold the counts tell nothing, but then fewer may be public still than the version shows.
     """
     decided, over = pl.col(period.decided) <= day, ends <= day
-    now = gold.filter(decided).group_by(told).agg(over.sum().alias("_ended"))
+    now = gold.filter(decided).group_by(told).agg(over.sum().alias("_ended"), (ends > day).sum().alias("_living"))
     then = kept.lazy().filter(decided).group_by(told).agg(over.sum().alias("_ended_then"))
     shows = rows.lazy().group_by(told).agg(pl.len().alias("_shown"))
     both = shows.join(now, on=told, nulls_equal=True).join(then, on=told, how="left", nulls_equal=True)
-    return not both.filter(pl.col("_ended") > pl.col("_ended_then").fill_null(0)).collect().is_empty()
+    more = pl.col("_ended") > pl.col("_ended_then").fill_null(0)
+    fewer = (pl.col("_ended") > 0) & (pl.col("_living") < pl.col("_shown"))
+    return not both.filter(more | fewer).collect().is_empty()
 
 
 def _told(
