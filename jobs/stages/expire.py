@@ -55,15 +55,20 @@ def withdrawn_since(lake: Lake, moment: datetime) -> list[str]:
 
 
 def to_offer(lake: Lake, names: Iterable[str]) -> list[str]:
-    """Return which of some datasets have lost their newest version and are still to be open by their contracts.
+    """Return which of some datasets have lost the newest version of the zone that their contracts now release to.
 
-    What of their rows may be public still is offered by the next release; a person approves it as any other.
+    What of their rows may be public still is offered by the next release; a person approves it as any other. A dataset
+    with damaged versions, of which nothing new is released, is none of them.
     """
     found = []
     for name in names:
         contract = lake.catalogue.contracts.get(name)
-        last = listing.versions(lake.objects, name, [])[-1:]
-        if contract is not None and contract.release is not None and all(one.withdrawn for one in last):
+        if contract is None or contract.release is None:
+            continue
+        damaged: list[listing.Damaged] = []
+        zone = layers.zone(contract.release.mode)
+        own = [one for one in listing.versions(lake.objects, name, damaged) if one.zone is zone]
+        if own and own[-1].withdrawn and not damaged:
             found.append(name)
     return found
 

@@ -183,3 +183,27 @@ def test_a_damaged_version_stops_no_expiry_and_is_named_with_its_file(ending):
     assert [report.dataset for report in caught.value.reports] == [NAME]
     assert listing.latest(ending.objects, NAME).withdrawn
     assert "credit__others/1.0.0" in ending.objects.read("controlled/index.json").decode()
+
+
+def test_what_is_offered_anew_is_judged_in_the_contracts_own_zone(lake, opened, change):
+    shown(lake, date(2026, 5, 2))
+    change(NAME, "release", "mode", to="enclave")
+    approvals.approve(opened(), NAME, by="officer@city.example")
+    shown(opened(), date(2026, 5, 2))
+    publish.withdraw(lake, NAME, ["1.0.0"], reason="a wrong file", by="officer@city.example")
+    assert [(one.zone, one.withdrawn) for one in listing.versions(lake.objects, NAME)] == [
+        (Layer.CONTROLLED, True), (Layer.ENCLAVE, False),
+    ]  # fmt: skip
+    assert expire.to_offer(opened(), [NAME]) == []
+    change(NAME, "release", "mode", to="controlled")
+    assert expire.to_offer(opened(), [NAME]) == [NAME]
+    change(NAME, "release", "mode", to="public")
+    assert expire.to_offer(opened(), [NAME]) == []
+
+
+def test_a_dataset_without_a_version_or_with_a_damaged_one_is_not_offered(two):
+    assert expire.to_offer(two, [NAME, "health/visits"]) == []
+    publish.withdraw(two, NAME, ["1.0.0"], reason="a wrong file", by="officer@city.example")
+    assert expire.to_offer(two, [NAME]) == [NAME]
+    (two.objects.local("controlled") / "credit__penalties/1.0.0/manifest.json").write_bytes(b'{"cut')
+    assert expire.to_offer(two, [NAME]) == []
