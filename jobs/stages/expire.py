@@ -33,9 +33,7 @@ def run(lake: Lake, *, day: date | None = None, by: str = RULE) -> list[StageRep
     for name in _left(lake):
         with _collected(failed, name), lake.writing(f"open.{layers.slug(name)}"):
             withdrawal.finish(lake.objects, name)
-        with _collected(failed, name):
-            for version, (reason, by_whom) in withdrawal.unsaid(lake.objects, name).items():
-                publish.take_back(lake, name, [version], reason=reason, by=by_whom)
+    take_back_changes(lake, failed)
     for (name, reason), versions in periods.due(lake, on, failed).items():
         with _collected(failed, name):
             reports.append(_withdrawn(lake, name, versions, reason, by))
@@ -46,6 +44,20 @@ def run(lake: Lake, *, day: date | None = None, by: str = RULE) -> list[StageRep
         error.reports = reports
         raise error
     return reports or [StageReport("expire", "lake", on.isoformat(), "known", notes=["no version is due"])]
+
+
+def take_back_changes(lake: Lake, failed: list[LakeError]) -> bool:
+    """Withdraw changes from withdrawn versions that are in versions put back since; tell whether there were any.
+
+    Before the site shows such a version: see `withdrawal.unsaid`. A dataset that fails is one of the errors `failed`.
+    """
+    found = False
+    for name in _left(lake):
+        with _collected(failed, name):
+            for version, (reason, by) in withdrawal.unsaid(lake.objects, name).items():
+                found = True
+                publish.take_back(lake, name, [version], reason=reason, by=by)
+    return found
 
 
 def withdrawn_since(lake: Lake, moment: datetime) -> list[str]:
