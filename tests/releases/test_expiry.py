@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import runpy
 import subprocess
 from datetime import UTC, date, datetime, timedelta
 
@@ -15,6 +16,7 @@ from jobs.layers import Layer
 from jobs.releases import approvals, listing, periods, withdrawal
 from jobs.releases.signing import Signer
 from jobs.releases.verify import verify
+from jobs.settings import PROJECT
 from jobs.stages import expire, publish
 from jobs.storage.tables import Lake
 from tests.releases.conftest import put_gold, write_contract
@@ -199,6 +201,24 @@ def test_what_is_offered_anew_is_judged_in_the_contracts_own_zone(lake, opened, 
     assert expire.to_offer(opened(), [NAME]) == [NAME]
     change(NAME, "release", "mode", to="public")
     assert expire.to_offer(opened(), [NAME]) == []
+
+
+def test_a_nightly_run_that_is_cleared_and_begins_anew_offers_what_its_first_attempt_withdrew(ending, monkeypatch):
+    monkeypatch.setenv("LAKE_ROOT", str(ending.settings.root))
+    monkeypatch.setenv("LAKE_SCHEMAS", str(ending.settings.schemas))
+    from airflow.sdk.api.datamodels._generated import DagRun, DagRunState, DagRunType
+    from airflow.sdk.execution_time.context import set_current_context
+
+    due = datetime.now(UTC)
+    expire.run(ending)
+    run = DagRun(
+        dag_id="maintenance", run_id="scheduled__1", logical_date=due, data_interval_start=due, data_interval_end=due,
+        run_after=due, start_date=datetime.now(UTC), end_date=None, run_type=DagRunType.SCHEDULED,
+        state=DagRunState.RUNNING, consumed_asset_events=[], partition_key=None,
+    )  # fmt: skip
+    dag = runpy.run_path(str(PROJECT / "dags" / "maintenance.py"))["dag"]
+    with set_current_context({"dag_run": run}):
+        assert dag.get_task("again").python_callable() == ["open.credit__others", "open.credit__penalties"]
 
 
 def test_a_dataset_without_a_version_or_with_a_damaged_one_is_not_offered(two):
