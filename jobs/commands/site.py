@@ -65,7 +65,9 @@ def show_on_site(lake: Lake, *, json: bool | None = None) -> None:
     elif json is not None:
         typer.echo(done["path"])
     if errors := dict.fromkeys([*done["errors"], *lost]):
-        raise LakeError(f"all else is done, but what follows could not be read. {' '.join(errors)}")
+        error = LakeError(f"all else is done, but what follows could not be read. {' '.join(errors)}")
+        error.errors = [LakeError(one) for one in errors]
+        raise error
 
 
 def _build(json: bool) -> None:

@@ -21,7 +21,7 @@ from jobs.stages import expire, publish
 from jobs.storage.tables import Lake
 from tests.releases.conftest import put_gold, write_contract
 from tests.releases.test_periods import NAME, PENALTIES, lake, penalties, schemas, shown
-from tests.releases.test_verbs import LAKE
+from tests.releases.test_verbs import LAKE, call
 
 __all__ = ["lake", "schemas"]  # fixtures
 OTHER = "credit/others"
@@ -185,6 +185,14 @@ def test_a_damaged_version_stops_no_expiry_and_is_named_with_its_file(ending):
     assert [report.dataset for report in caught.value.reports] == [NAME]
     assert listing.latest(ending.objects, NAME).withdrawn
     assert "credit__others/1.0.0" in ending.objects.read("controlled/index.json").decode()
+
+
+def test_the_command_names_and_counts_a_damaged_version_once(ending):
+    (ending.objects.local("controlled") / "credit__others/1.0.0/manifest.json").write_bytes(b'{"cut')
+    done = call(ending, "withdraw", "--due", "--by", "officer@city.example", "--json")
+    assert [(one["dataset"], one["status"]) for one in json.loads(done.stdout)] == [(NAME, "withdrawn")]
+    assert (done.returncode, done.stderr.count("credit__others/1.0.0/manifest.json")) == (1, 1)
+    assert "things failed" not in done.stderr
 
 
 def test_what_is_offered_anew_is_judged_in_the_contracts_own_zone(lake, opened, change):
