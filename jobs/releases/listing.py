@@ -184,8 +184,7 @@ def _in(
     told = {version: at for (name, version), at in known.released.items() if name == dataset and VERSION.match(version)}
     for version in sorted(there | set(told), key=version_key):
         try:
-            # Without a seal, and unknown to the log, it is what an interrupted run left in a bucket.
-            if version in told or objects.exists(folder / version / MANIFEST):
+            if version in told or objects.exists(folder / version / MANIFEST) or _lost(objects, folder / version):
                 one = _read(objects, folder / version)
                 if (dataset, version) in known.withdrawn and not _said(one):
                     number = len(one.withdrawals) + 1
@@ -225,6 +224,15 @@ def _statements(objects: Store, path: PurePosixPath, digest: str) -> list[dict[s
             raise _damage(name, "is not what was written: it is about another manifest")
         found.append(statement)
     return found
+
+
+def _lost(objects: Store, path: PurePosixPath) -> bool:
+    """Tell whether a version that its zone's log does not know, or not as far as it can be read, lost its manifest.
+
+    In a bucket that cannot be told from what an interrupted run left before its seal.
+    """
+    rests = (ATTESTATION, "*.csv", "*.parquet")
+    return objects.places_whole and any(objects.names(path, rest) for rest in rests)
 
 
 def _said(one: Released) -> bool:

@@ -221,6 +221,19 @@ def test_a_sound_version_is_withdrawn_beside_a_damaged_one_whose_changes_go_when
     assert verify(folder).problems == []
 
 
+@pytest.mark.parametrize("left", ["attestation.json", "visits.csv", "visits.parquet"])
+def test_a_version_without_manifest_of_which_the_log_cannot_be_read_is_damaged_not_overwritten(lake, left):
+    log, folder = open_(lake) / "log.jsonl", open_(lake) / SLUG / "1.0.1"
+    log.write_bytes(b"".join(b"{cut\n" if b'"1.0.1"' in line else line for line in log.read_bytes().splitlines(True)))
+    for path in folder.iterdir():
+        if path.is_file() and path.name != left:
+            path.unlink()
+    put_gold(lake, visits(county=90), NAME)
+    with pytest.raises(listing.Damaged, match=r"manifest\.json of version 1\.0\.1 is missing"):
+        publish.run(lake, NAME, approved_by="officer")
+    assert (folder / left).is_file()
+
+
 def test_what_lies_open_by_mistake_and_is_damaged_is_told_to_nobody_but_who_keeps_the_lake(lake):
     shutil.copytree(open_(lake) / SLUG / "1.0.1", open_(lake) / "secret__things/1.0.0")
     cut(open_(lake) / "secret__things/1.0.0/manifest.json")
