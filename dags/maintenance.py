@@ -39,7 +39,7 @@ with DAG(
         """Name the DAGs of the datasets that were withdrawn: what of them may be public still is offered anew."""
         from jobs.operation.tasks import offered_again
 
-        return offered_again(get_current_context()["dag_run"].start_date)
+        return offered_again(get_current_context()["dag_run"].run_after)  # not when it began: cleared, it begins anew
 
     @task(task_id="site", trigger_rule="all_done")
     def build_site() -> dict[str, object]:

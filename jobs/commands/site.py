@@ -41,16 +41,22 @@ def portal(
 def show_on_site(lake: Lake, *, json: bool | None = None) -> None:
     """Build the site, which shows what was released or withdrawn, then the feed; say on stderr what was done.
 
+    Changes from a withdrawn version, in one that was put back since, go before.
+
     `json`: also print where the site is, or all that was done as JSON. Raises LakeError at the very end, when all that
     could be done is done, where a version or its data could not be read.
     """
     from jobs.errors import LakeError
     from jobs.portal.build import build
-    from jobs.releases.announcement import announce
+    from jobs.releases.announcement import announce, enter
+    from jobs.stages.expire import take_back_changes
 
+    failed: list[LakeError] = []
     with progress("building the site"):
+        if take_back_changes(lake, failed):
+            enter(lake)
         done = build(lake)
-        lost = [str(one) for one in announce(lake)]
+        lost = [str(one) for one in [*failed, *announce(lake)]]
     say(f"the site: {done['datasets']} datasets, {done['renewed']} looked at anew, {done['written']} files written.")
     if not done["front_end"]:
         say("without search and questions: `make portal` builds the front end.")
@@ -59,7 +65,9 @@ def show_on_site(lake: Lake, *, json: bool | None = None) -> None:
     elif json is not None:
         typer.echo(done["path"])
     if errors := dict.fromkeys([*done["errors"], *lost]):
-        raise LakeError(f"all else is done, but what follows could not be read. {' '.join(errors)}")
+        error = LakeError(f"all else is done, but what follows could not be read. {' '.join(errors)}")
+        error.errors = [LakeError(one) for one in errors]
+        raise error
 
 
 def _build(json: bool) -> None:

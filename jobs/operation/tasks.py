@@ -181,18 +181,25 @@ def withdrawn(
 def site() -> dict[str, Any]:
     """Build the open-data site as releases, withdrawals and run records now stand; return what was done.
 
-    Cheap when nothing changed, and never skipped, so that a run that died after its release is made good. Versions that
-    cannot be read stop nothing here: `announced` names them, when the feed tells of all others.
+    Cheap when nothing changed, and never skipped, so that a run that died after its release is made good. Changes from
+    a withdrawn version, in one that was put back since, go before. Versions that cannot be read, and changes that could
+    not be withdrawn, stop nothing here: `announced` names them, when the feed tells of all others.
     """
     from airflow.sdk.exceptions import AirflowException
 
     from jobs.portal.build import build
+    from jobs.releases.announcement import enter
+    from jobs.stages.expire import take_back_changes
     from jobs.storage.tables import Lake
     from jobs.storage.translation import unexpected
 
+    failed: list[LakeError] = []
     try:
         with Lake.open() as lake:
-            return build(lake)
+            if take_back_changes(lake, failed):
+                enter(lake)
+            built = build(lake)
+            return {**built, "errors": [*map(str, failed), *built["errors"]]}
     except LakeError as error:
         raise AirflowException(str(error)) from None
     except Exception as error:

@@ -1,13 +1,13 @@
 """What was released: read from the releases themselves, which never change.
 
-A version of which a signed file is missing or is no longer what was written is damaged: it is named, never left out in
-silence, and whatever is about others goes on without it.
+A version of which a signed file is missing, is no document, or does not fit the others and the zone's log is damaged:
+it is named, never left out in silence, and whatever is about others goes on without it. Signatures are not looked at
+here: `jobs.releases.verify` does.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
@@ -138,7 +138,8 @@ def everything(objects: Store, zone: Layer, damaged: list[Damaged] | None = None
     version is one of the errors `damaged`; without that list it is raised.
     """
     known = log.told(objects, zone)
-    names = {folder.name for folder in objects.names(zone.value)} | {layers.slug(dataset) for dataset, _ in known}
+    names = {folder.name for folder in objects.names(zone.value)}
+    names |= {layers.slug(dataset) for dataset, _ in known.released}
     there = [one for name in sorted(names) for one in _in(objects, zone, layers.dataset_of(name), known, damaged)]
     return [one for one in there if layers.zone(one.manifest["risk"]["mode"]) is zone]
 
@@ -175,17 +176,20 @@ def version(objects: Store, dataset: str, wanted: str) -> Released:
 
 
 def _in(
-    objects: Store, zone: Layer, dataset: str, known: Mapping[tuple[str, str], str], damaged: list[Damaged] | None
+    objects: Store, zone: Layer, dataset: str, known: log.Told, damaged: list[Damaged] | None
 ) -> list[Released]:
-    """Return a dataset's releases in a zone; what the zone's log knows must be there."""
+    """Return a dataset's releases in a zone; what the zone's log knows must be there, and withdrawn what it says."""
     folder, found = layers.release_path(dataset, zone=zone), []
     there = {path.name for path in objects.names(folder) if VERSION.match(path.name)}
-    told = {version: at for (name, version), at in known.items() if name == dataset and VERSION.match(version)}
+    told = {version: at for (name, version), at in known.released.items() if name == dataset and VERSION.match(version)}
     for version in sorted(there | set(told), key=version_key):
         try:
-            # Without a seal, and unknown to the log, it is what an interrupted run left in a bucket.
-            if version in told or objects.exists(folder / version / MANIFEST):
-                found.append(_read(objects, folder / version))
+            if version in told or objects.exists(folder / version / MANIFEST) or _lost(objects, folder / version):
+                one = _read(objects, folder / version)
+                if (dataset, version) in known.withdrawn and not _said(one):
+                    number = len(one.withdrawals) + 1
+                    raise _damage(one.path / f"withdrawal-{number}.json", "is missing: the log says it was withdrawn")
+                found.append(one)
         except Damaged as error:
             error.told_at = told.get(version, "")
             if damaged is None:
@@ -199,9 +203,41 @@ def _read(objects: Store, path: PurePosixPath) -> Released:
     attestation, _ = _document(objects, path / ATTESTATION, "released_at")
     if digest != attestation.get("manifest_sha256"):
         raise _damage(path / MANIFEST, "is not what was written: its digest is another")
-    named = objects.names(path, "withdrawal-*.json")
-    statements = [_document(objects, name, "statement")[0]["statement"] for name in named]
-    return Released(objects, path, manifest, digest, attestation, tuple(statements))
+    return Released(objects, path, manifest, digest, attestation, tuple(_statements(objects, path, digest)))
+
+
+def _statements(objects: Store, path: PurePosixPath, digest: str) -> list[dict[str, Any]]:
+    """Return a version's statements of withdrawal in their order; raise Damaged where one is missing or is another's.
+
+    They are numbered from 1: of the last ones only the log can tell that they are missing.
+    """
+    found = []
+    named = {name.name for name in objects.names(path, "withdrawal-*.json")}
+    for number in range(1, len(named) + 1):
+        name = path / f"withdrawal-{number}.json"
+        if name.name not in named:
+            raise _damage(name, "is missing")
+        statement = _document(objects, name, "statement")[0]["statement"]
+        if not isinstance(statement, dict) or not statement.keys() >= {"files", "versions", "reason", "by", "at"}:
+            raise _damage(name, "is not what was written")
+        if statement.get("manifest_sha256") != digest:
+            raise _damage(name, "is not what was written: it is about another manifest")
+        found.append(statement)
+    return found
+
+
+def _lost(objects: Store, path: PurePosixPath) -> bool:
+    """Tell whether a version that its zone's log does not know, or not as far as it can be read, lost its manifest.
+
+    In a bucket that cannot be told from what an interrupted run left before its seal.
+    """
+    rests = (ATTESTATION, "*.csv", "*.parquet")
+    return objects.places_whole and any(objects.names(path, rest) for rest in rests)
+
+
+def _said(one: Released) -> bool:
+    """Tell whether a statement of withdrawal names the version itself."""
+    return any(one.version in said["versions"] for said in one.withdrawals)
 
 
 def _document(objects: Store, path: PurePosixPath, key: str) -> tuple[dict[str, Any], str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from jobs.layers import Layer
@@ -20,6 +21,14 @@ if TYPE_CHECKING:
     from jobs.releases.listing import Released
 
 FIRST = "0" * 64
+
+
+@dataclass
+class Told:
+    """Hold what a zone's log knows: `released`: (dataset, version) → when; `withdrawn`: (dataset, version)."""
+
+    released: dict[tuple[str, str], str] = field(default_factory=dict)
+    withdrawn: set[tuple[str, str]] = field(default_factory=set)
 
 
 def append(objects: Store, zone: Layer, releases: Sequence[Released], signer: Signer) -> list[dict[str, Any]]:
@@ -47,21 +56,24 @@ def append(objects: Store, zone: Layer, releases: Sequence[Released], signer: Si
     return entries
 
 
-def told(objects: Store, zone: Layer) -> dict[tuple[str, str], str]:
-    """Return (dataset, version) → when it was released, of all that a zone's log knows; unread lines say nothing.
+def told(objects: Store, zone: Layer) -> Told:
+    """Return all that a zone's log knows was released and withdrawn; unread lines say nothing.
 
     Only to know what must be there: who verifies reads the log by `jobs.releases.verify.read_log`.
     """
     try:
         lines = objects.read(f"{zone}/log.jsonl").splitlines()
     except FileNotFoundError:
-        return {}
-    found = {}
+        return Told()
+    found = Told()
     for line in lines:
         try:
             entry = json.loads(line)
+            about = str(entry["dataset"]), str(entry["version"])
             if entry["kind"] == "release":
-                found[str(entry["dataset"]), str(entry["version"])] = str(entry["at"])
+                found.released[about] = str(entry["at"])
+            elif entry["kind"] == "withdrawal":
+                found.withdrawn.add(about)
         except (ValueError, KeyError, TypeError):
             continue
     return found

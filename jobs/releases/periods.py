@@ -27,7 +27,10 @@ if TYPE_CHECKING:
 
 REPAIRED = "已对其中的记录准予信用修复 · repair was granted for a row of it"
 RULED = "按现行规则，其中有记录已不应公示 · by the rules as they stand a row of it may be public no longer"
-EARLIER = "其中有记录的公示期已提前届满 · the time in public of a row of it ended earlier than was known"
+EARLIER = (
+    "其中有记录的公示期已经或可能已经提前届满 · "
+    "the time in public of a row of it ended, or may have ended, earlier than was known"
+)
 UNKNOWN = "无法判定其中的记录是否仍可公示 · whether its rows may still be public cannot be told"
 # What gold, or gold as it was kept, makes the reckoning say when it does not hold what the contract now reads.
 _UNREADABLE = (pl.exceptions.PolarsError, LookupError, ValueError, TypeError)
@@ -110,57 +113,72 @@ def _reason(lake: Lake, one: Released, day: date) -> str:
     if contract is None or period is None:
         return ""
     try:
-        repaired = _repaired(lake, contract, period, day)
+        gold = _gold(lake, contract)
         try:
             rows, since, kept = _was_shown(lake, one, contract)
         except RequestError:  # what it was made from is gone
+            any_repaired = gold is not None and not _repaired(gold, period, day, [period.decided]).is_empty()
             reckoned = one.manifest.get("shown_until") is not None
-            return REPAIRED if not repaired.is_empty() else "" if reckoned else UNKNOWN
-        if not repaired.is_empty() and not _of(rows, repaired).is_empty():
+            return REPAIRED if any_repaired else "" if reckoned else UNKNOWN
+        told = _told(contract, period, lake.catalogue, kept.lazy() if gold is None else gold, kept)
+        if gold is not None and not _of(rows, _repaired(gold, period, day, told)).is_empty():
             return REPAIRED
         now, _ = shown(rows.lazy(), contract, lake.catalogue, max(day, since or day))
         if now.height < rows.height:
             return RULED
-        return "" if _of(rows, _ended_since(lake, contract, period, kept, day)).is_empty() else EARLIER
+        if gold is None:
+            return ""
+        return EARLIER if _ended_since(gold, kept, told, _end(period, lake.catalogue), period, day, rows) else ""
     except _UNREADABLE:
         return UNKNOWN
 
 
-def _repaired(lake: Lake, contract: Contract, period: Period, day: date) -> pl.DataFrame:
+def _gold(lake: Lake, contract: Contract) -> pl.LazyFrame | None:
+    try:
+        return lake.scan(Layer.GOLD, contract.name)
+    except RequestError:  # there is no gold table
+        return None
+
+
+def _repaired(gold: pl.LazyFrame, period: Period, day: date, told: list[str]) -> pl.DataFrame:
     """Return what gold now says of rows for which repair was granted by a day: the columns that tell them apart."""
     if period.repaired is None:
-        return pl.DataFrame()
-    told = _told(contract, period, lake.catalogue)
-    try:
-        gold = lake.scan(Layer.GOLD, contract.name)
-    except RequestError:  # there is no gold table
-        return pl.DataFrame()
+        return gold.select(told).clear().collect()
     return gold.filter(pl.col(period.repaired) <= day).select(told).collect()
 
 
-def _ended_since(lake: Lake, contract: Contract, period: Period, kept: pl.DataFrame, day: date) -> pl.DataFrame:
-    """Return what tells rows apart of which more have ended in gold, as it now is, than in gold as it was kept.
+def _ended_since(
+    gold: pl.LazyFrame, kept: pl.DataFrame, told: list[str], ends: pl.Expr, period: Period, day: date,
+    rows: pl.DataFrame,
+) -> bool:
+    """Tell whether, of rows like those a version shows, more have ended in gold as it now is than in gold as kept.
 
-    Of rows that nothing tells apart any may be the one that ended; so may one that arrived since.
+    Of rows that nothing tells apart any may be the one that ended; so may one that arrived since. Where an ended one
+    left gold the counts tell nothing, but then fewer may be public still than the version shows.
     """
-    told = _told(contract, period, lake.catalogue)
-
-    def ended(gold: pl.LazyFrame) -> pl.LazyFrame:
-        over = gold.filter(pl.col(period.decided) <= day, _end(period, lake.catalogue) <= day)
-        return over.group_by(told).agg(pl.len().alias("_ended"))
-
-    try:
-        now = ended(lake.scan(Layer.GOLD, contract.name))
-    except RequestError:  # there is no gold table
-        return kept.clear().select(told)
-    both = now.join(ended(kept.lazy()), on=told, how="left", nulls_equal=True, suffix="_then")
-    return both.filter(pl.col("_ended") > pl.col("_ended_then").fill_null(0)).select(told).collect()
+    decided, over = pl.col(period.decided) <= day, ends <= day
+    now = gold.filter(decided).group_by(told).agg(over.sum().alias("_ended"), (ends > day).sum().alias("_living"))
+    then = kept.lazy().filter(decided).group_by(told).agg(over.sum().alias("_ended_then"))
+    shows = rows.lazy().group_by(told).agg(pl.len().alias("_shown"))
+    both = shows.join(now, on=told, nulls_equal=True).join(then, on=told, how="left", nulls_equal=True)
+    more = pl.col("_ended") > pl.col("_ended_then").fill_null(0)
+    fewer = (pl.col("_ended") > 0) & (pl.col("_living") < pl.col("_shown"))
+    return not both.filter(more | fewer).collect().is_empty()
 
 
-def _told(contract: Contract, period: Period, catalogue: Catalogue) -> list[str]:
-    """Return the gold columns that tell rows apart as far as a release does."""
-    names = {*contract.published.values(), period.decided, period.class_}
-    return sorted(gold_column(name, protection_of(contract.fields[name], catalogue.types)) for name in names)
+def _told(
+    contract: Contract, period: Period, catalogue: Catalogue, gold: pl.LazyFrame, kept: pl.DataFrame
+) -> list[str]:
+    """Return the gold columns that tell rows apart as far as a release does, of those that are in gold now and as kept.
+
+    A column that came or changed its type since tells none apart, so that more rows may be the one that ended.
+    """
+    now, then = gold.collect_schema(), kept.schema
+    names = {gold_column(one, protection_of(contract.fields[one], catalogue.types)) for one in (
+        *contract.published.values(), period.decided, period.class_
+    )}  # fmt: skip
+    same = {name for name in names if name in now and name in then and now[name] == then[name]}
+    return sorted(same | {period.decided, period.class_})
 
 
 def _of(rows: pl.DataFrame, repaired: pl.DataFrame) -> pl.DataFrame:

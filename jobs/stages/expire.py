@@ -33,9 +33,7 @@ def run(lake: Lake, *, day: date | None = None, by: str = RULE) -> list[StageRep
     for name in _left(lake):
         with _collected(failed, name), lake.writing(f"open.{layers.slug(name)}"):
             withdrawal.finish(lake.objects, name)
-        with _collected(failed, name):
-            for version, (reason, by_whom) in withdrawal.unsaid(lake.objects, name).items():
-                publish.take_back(lake, name, [version], reason=reason, by=by_whom)
+    take_back_changes(lake, failed)
     for (name, reason), versions in periods.due(lake, on, failed).items():
         with _collected(failed, name):
             reports.append(_withdrawn(lake, name, versions, reason, by))
@@ -48,6 +46,20 @@ def run(lake: Lake, *, day: date | None = None, by: str = RULE) -> list[StageRep
     return reports or [StageReport("expire", "lake", on.isoformat(), "known", notes=["no version is due"])]
 
 
+def take_back_changes(lake: Lake, failed: list[LakeError]) -> bool:
+    """Withdraw changes from withdrawn versions that are in versions put back since; tell whether there were any.
+
+    Before the site shows such a version: see `withdrawal.unsaid`. A dataset that fails is one of the errors `failed`.
+    """
+    found = False
+    for name in _left(lake):
+        with _collected(failed, name):
+            for version, (reason, by) in withdrawal.unsaid(lake.objects, name).items():
+                found = True
+                publish.take_back(lake, name, [version], reason=reason, by=by)
+    return found
+
+
 def withdrawn_since(lake: Lake, moment: datetime) -> list[str]:
     """Return the datasets of which this stage withdrew versions since a moment."""
     runs = lake.runs().filter(pl.col("recorded_at") >= moment, stage="expire", outcome="retracted")
@@ -55,15 +67,20 @@ def withdrawn_since(lake: Lake, moment: datetime) -> list[str]:
 
 
 def to_offer(lake: Lake, names: Iterable[str]) -> list[str]:
-    """Return which of some datasets have lost their newest version and are still to be open by their contracts.
+    """Return which of some datasets have lost the newest version of the zone that their contracts now release to.
 
-    What of their rows may be public still is offered by the next release; a person approves it as any other.
+    What of their rows may be public still is offered by the next release; a person approves it as any other. A dataset
+    with damaged versions, of which nothing new is released, is none of them.
     """
     found = []
     for name in names:
         contract = lake.catalogue.contracts.get(name)
-        last = listing.versions(lake.objects, name, [])[-1:]
-        if contract is not None and contract.release is not None and all(one.withdrawn for one in last):
+        if contract is None or contract.release is None:
+            continue
+        damaged: list[listing.Damaged] = []
+        zone = layers.zone(contract.release.mode)
+        own = [one for one in listing.versions(lake.objects, name, damaged) if one.zone is zone]
+        if own and own[-1].withdrawn and not damaged:
             found.append(name)
     return found
 

@@ -62,6 +62,11 @@ class Bucket:
         return self._own
 
     @property
+    def places_whole(self) -> bool:
+        """Tell that objects are put one by one, the seal last."""
+        return False
+
+    @property
     def _client(self) -> Minio:
         return self.access.client()
 

@@ -107,6 +107,10 @@ class Store(Protocol):
     def own(self) -> Folder:
         """Return the folder of this machine, for what must not leave it or need not be kept."""
 
+    @property
+    def places_whole(self) -> bool:
+        """Tell whether a folder is placed in one step: none is ever without its seal by an interrupted run."""
+
     def address(self, name: PurePosixPath | str) -> str:
         """Return where an object is, for people."""
 
@@ -220,6 +224,11 @@ class Folder:
     def own(self) -> Folder:
         """Return itself: all of it is this machine's."""
         return self
+
+    @property
+    def places_whole(self) -> bool:
+        """Tell that a folder is placed in one step."""
+        return True
 
     def local(self, name: PurePosixPath | str) -> Path:
         """Return where an object lives; raise StorageError for a name that leaves the folder."""

@@ -58,6 +58,36 @@ def lake(tmp_path, monkeypatch):
     return found
 
 
+def withdraw(lake, *versions):
+    for version in versions:
+        publish.withdraw(lake, NAME, [version], reason="a wrong file", by="officer@city.example")
+
+
+LOST = {
+    "the only statement": ("1.0.1", "withdrawal-1.json", lambda folder: (folder / "withdrawal-1.json").unlink()),
+    "the first of two": ("1.0.1", "withdrawal-1.json", lambda folder: (folder / "withdrawal-1.json").unlink()),
+    "the second of two": ("1.0.1", "withdrawal-2.json", lambda folder: (folder / "withdrawal-2.json").unlink()),
+    "another version's": ("1.0.1", "withdrawal-1.json", lambda folder: shutil.copy(
+        folder.parent / "1.0.0/withdrawal-1.json", folder / "withdrawal-1.json")),
+    "no statement at all": ("1.0.1", "withdrawal-1.json", lambda folder: (folder / "withdrawal-1.json").write_text(
+        '{"statement":[]}')),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("lost", LOST)
+def test_a_version_that_was_withdrawn_is_never_on_offer_again_because_its_statement_is_lost(lake, lost):
+    version, file, spoil = LOST[lost]
+    withdraw(lake, *([version] if lost == "the only statement" else ["1.0.0", version]))
+    assert listing.version(lake.objects, NAME, version).withdrawn
+    spoil(open_(lake) / SLUG / version)
+    errors = []
+    rows = {(one["dataset"], one["version"]): one["status"] for one in listing.releases(lake, errors)}
+    assert (rows[NAME, version], [one.where for one in errors]) == ("damaged", [f"open/{SLUG}/{version}/{file}"])
+    announcement.enter(lake)
+    latest = json.loads((open_(lake) / SLUG / "latest.json").read_text())
+    assert (latest["version"], latest["damaged"]) == ("1.0.0" if lost == "the only statement" else None, [version])
+
+
 def open_(lake):
     return lake.objects.local("open")
 
@@ -161,7 +191,7 @@ def test_airflow_shows_and_announces_all_others_and_then_fails_with_the_name(lak
     assert "products__headcount/1.0.1/" in (open_(lake) / "feed.atom").read_text()
 
 
-@pytest.mark.parametrize("who", ["the same command", "the next expiry"])
+@pytest.mark.parametrize("who", ["the same command", "the next expiry", "the site's command", "Airflow's site"])
 def test_a_sound_version_is_withdrawn_beside_a_damaged_one_whose_changes_go_when_it_is_mended(lake, who):
     folder = open_(lake) / SLUG / "1.0.1"
     whole = (folder / "manifest.json").read_bytes()
@@ -178,11 +208,30 @@ def test_a_sound_version_is_withdrawn_beside_a_damaged_one_whose_changes_go_when
         told = [(one["version"], one["status"]) for one in json.loads(again.stdout)]
         assert (again.returncode, told) == (0, [("1.0.1", "changes withdrawn")])
     else:
-        expire.run(lake)
+        if who == "the site's command":
+            built = call(lake, "portal", "build")
+            assert built.returncode == 0, built.stderr
+        elif who == "the next expiry":
+            expire.run(lake)
+        else:
+            assert tasks.site()["errors"] == []
         (said,) = listing.version(lake.objects, NAME, "1.0.1").withdrawals
         assert (said["reason"], said["by"], said["versions"]) == ("a wrong file", "officer@city.example", ["1.0.0"])
     assert not (folder / "changes/from-1.0.0").exists()
     assert verify(folder).problems == []
+
+
+@pytest.mark.parametrize("left", ["attestation.json", "visits.csv", "visits.parquet"])
+def test_a_version_without_manifest_of_which_the_log_cannot_be_read_is_damaged_not_overwritten(lake, left):
+    log, folder = open_(lake) / "log.jsonl", open_(lake) / SLUG / "1.0.1"
+    log.write_bytes(b"".join(b"{cut\n" if b'"1.0.1"' in line else line for line in log.read_bytes().splitlines(True)))
+    for path in folder.iterdir():
+        if path.is_file() and path.name != left:
+            path.unlink()
+    put_gold(lake, visits(county=90), NAME)
+    with pytest.raises(listing.Damaged, match=r"manifest\.json of version 1\.0\.1 is missing"):
+        publish.run(lake, NAME, approved_by="officer")
+    assert (folder / left).is_file()
 
 
 def test_what_lies_open_by_mistake_and_is_damaged_is_told_to_nobody_but_who_keeps_the_lake(lake):

@@ -12,7 +12,7 @@ import pytest
 from jobs.releases import periods, recipes
 from jobs.stages import expire, publish
 from tests.releases.conftest import put_gold
-from tests.releases.test_periods import NAME, lake, penalties, schemas, shown
+from tests.releases.test_periods import NAME, NEW, lake, penalties, schemas, shown
 from tests.releases.test_verbs import LAKE
 
 __all__ = ["lake", "schemas"]  # fixtures
@@ -61,6 +61,23 @@ def test_a_version_goes_when_a_row_of_it_ends_earlier_than_was_known(lake):
     second, rows = shown(lake, date(2026, 5, 20))
     assert "1" not in {row[1] for row in rows}
     assert (second.version, periods.due(lake, date(2026, 5, 21))) == ("1.0.1", {})
+
+
+def test_a_version_goes_also_when_a_like_of_its_row_that_had_ended_left_gold_in_the_same_delivery(lake):
+    fines = penalties().filter(pl.col("decided_on") == NEW, pl.col("class_code") == "3")
+
+    def ended(day):
+        return fines.head(1).with_columns(pl.lit(day).alias("published_to"))
+
+    put_gold(lake, pl.concat([fines, ended(date(2026, 5, 1))]), NAME)
+    first, rows = shown(lake, date(2026, 5, 2))
+    assert [row[-1] for row in rows] == [6]
+    assert periods.due(lake, date(2026, 5, 3)) == {}
+    put_gold(lake, fines, NAME)  # what had ended is gone, and nothing else has changed
+    assert periods.due(lake, date(2026, 5, 3)) == {}
+    put_gold(lake, pl.concat([fines.head(5), ended(date(2026, 5, 3))]), NAME)
+    assert periods.due(lake, date(2026, 5, 2)) == {}
+    assert periods.due(lake, date(2026, 5, 3)) == {(NAME, periods.EARLIER): [first.version]}
 
 
 def test_the_same_rows_with_another_last_day_are_a_version_that_says_it(lake):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import runpy
 import subprocess
 from datetime import UTC, date, datetime, timedelta
 
@@ -15,11 +16,12 @@ from jobs.layers import Layer
 from jobs.releases import approvals, listing, periods, withdrawal
 from jobs.releases.signing import Signer
 from jobs.releases.verify import verify
+from jobs.settings import PROJECT
 from jobs.stages import expire, publish
 from jobs.storage.tables import Lake
 from tests.releases.conftest import put_gold, write_contract
 from tests.releases.test_periods import NAME, PENALTIES, lake, penalties, schemas, shown
-from tests.releases.test_verbs import LAKE
+from tests.releases.test_verbs import LAKE, call
 
 __all__ = ["lake", "schemas"]  # fixtures
 OTHER = "credit/others"
@@ -183,3 +185,53 @@ def test_a_damaged_version_stops_no_expiry_and_is_named_with_its_file(ending):
     assert [report.dataset for report in caught.value.reports] == [NAME]
     assert listing.latest(ending.objects, NAME).withdrawn
     assert "credit__others/1.0.0" in ending.objects.read("controlled/index.json").decode()
+
+
+def test_the_command_names_and_counts_a_damaged_version_once(ending):
+    (ending.objects.local("controlled") / "credit__others/1.0.0/manifest.json").write_bytes(b'{"cut')
+    done = call(ending, "withdraw", "--due", "--by", "officer@city.example", "--json")
+    assert [(one["dataset"], one["status"]) for one in json.loads(done.stdout)] == [(NAME, "withdrawn")]
+    assert (done.returncode, done.stderr.count("credit__others/1.0.0/manifest.json")) == (1, 1)
+    assert "things failed" not in done.stderr
+
+
+def test_what_is_offered_anew_is_judged_in_the_contracts_own_zone(lake, opened, change):
+    shown(lake, date(2026, 5, 2))
+    change(NAME, "release", "mode", to="enclave")
+    approvals.approve(opened(), NAME, by="officer@city.example")
+    shown(opened(), date(2026, 5, 2))
+    publish.withdraw(lake, NAME, ["1.0.0"], reason="a wrong file", by="officer@city.example")
+    assert [(one.zone, one.withdrawn) for one in listing.versions(lake.objects, NAME)] == [
+        (Layer.CONTROLLED, True), (Layer.ENCLAVE, False),
+    ]  # fmt: skip
+    assert expire.to_offer(opened(), [NAME]) == []
+    change(NAME, "release", "mode", to="controlled")
+    assert expire.to_offer(opened(), [NAME]) == [NAME]
+    change(NAME, "release", "mode", to="public")
+    assert expire.to_offer(opened(), [NAME]) == []
+
+
+def test_a_nightly_run_that_is_cleared_and_begins_anew_offers_what_its_first_attempt_withdrew(ending, monkeypatch):
+    monkeypatch.setenv("LAKE_ROOT", str(ending.settings.root))
+    monkeypatch.setenv("LAKE_SCHEMAS", str(ending.settings.schemas))
+    from airflow.sdk.api.datamodels._generated import DagRun, DagRunState, DagRunType
+    from airflow.sdk.execution_time.context import set_current_context
+
+    due = datetime.now(UTC)
+    expire.run(ending)
+    run = DagRun(
+        dag_id="maintenance", run_id="scheduled__1", logical_date=due, data_interval_start=due, data_interval_end=due,
+        run_after=due, start_date=datetime.now(UTC), end_date=None, run_type=DagRunType.SCHEDULED,
+        state=DagRunState.RUNNING, consumed_asset_events=[], partition_key=None,
+    )  # fmt: skip
+    dag = runpy.run_path(str(PROJECT / "dags" / "maintenance.py"))["dag"]
+    with set_current_context({"dag_run": run}):
+        assert dag.get_task("again").python_callable() == ["open.credit__others", "open.credit__penalties"]
+
+
+def test_a_dataset_without_a_version_or_with_a_damaged_one_is_not_offered(two):
+    assert expire.to_offer(two, [NAME, "health/visits"]) == []
+    publish.withdraw(two, NAME, ["1.0.0"], reason="a wrong file", by="officer@city.example")
+    assert expire.to_offer(two, [NAME]) == [NAME]
+    (two.objects.local("controlled") / "credit__penalties/1.0.0/manifest.json").write_bytes(b'{"cut')
+    assert expire.to_offer(two, [NAME]) == []

@@ -10,9 +10,11 @@ from datetime import UTC, date, datetime, timedelta
 import polars as pl
 import pytest
 import yaml
+from deltalake import write_deltalake
 
 from jobs.catalogue import read_catalogue
 from jobs.errors import ReleaseRefused, RequestError
+from jobs.layers import Layer
 from jobs.operation import tasks
 from jobs.references import check_references
 from jobs.releases import announcement, approvals, build, listing, periods, recipes, terms
@@ -227,6 +229,27 @@ def test_rules_that_changed_take_back_no_version_that_never_showed_an_ended_row(
     shown(lake, date(2026, 5, 2))
     rules_say(schemas, longer_for_fines)
     assert periods.due(opened(), date(2026, 5, 3)) == {}
+
+
+@pytest.mark.parametrize("repaired", [None, "repaired_on"])
+@pytest.mark.parametrize("filled", [False, True])
+def test_a_published_column_that_is_added_takes_no_version_back(lake, opened, change, repaired, filled):
+    change(NAME, "release", "period", "repaired", to=repaired)
+    approvals.approve(opened(), NAME, by="officer@city.example")
+    shown(opened(), date(2026, 5, 2))
+    topic = {"from": "主题", "type": "code", "codes": "penalty_class", "publish": {"as": "topic"}}
+    change(NAME, "fields", "topic", to=topic)
+    gold = penalties().with_columns(topic=pl.lit("3"))
+    if filled:
+        write_deltalake(
+            lake.folder(Layer.GOLD, NAME).uri, gold.to_arrow(), mode="overwrite", schema_mode="overwrite"
+        )
+    assert "topic" in opened().catalogue.contract(NAME).published
+    assert periods.due(opened(), date(2026, 5, 3)) == {}
+    if filled:
+        early = pl.when(pl.col("decided_on") == NEW).then(pl.lit(date(2026, 5, 3))).alias("published_to")
+        put_gold(lake, gold.with_columns(early), NAME)
+        assert periods.due(opened(), date(2026, 5, 3)) == {(NAME, periods.EARLIER): ["1.0.0"]}
 
 
 def test_a_period_that_is_added_later_judges_the_versions_on_offer(lake, opened, change):
