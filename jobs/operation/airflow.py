@@ -230,6 +230,8 @@ def _migrate(home: Path, environment: Mapping[str, str]) -> None:
                 "Airflow's database could not be made.", where=str(home / "logs" / "migrate.log"),
                 remedy="read its end.",
             )
+        with closing(sqlite3.connect(made)) as database:
+            database.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # what still lies beside the file belongs into it
         with suppress(OSError):  # a cache that is full or may not be written keeps nothing
             kept.parent.mkdir(parents=True, exist_ok=True)
             _copy(made, kept)
@@ -240,7 +242,8 @@ def is_whole(file: Path) -> bool:
     """Tell whether a file is a migrated database in good order: a power cut may have left another."""
     if not file.is_file():
         return False
-    with suppress(sqlite3.Error), closing(sqlite3.connect(f"file:{quote(str(file))}?mode=ro", uri=True)) as database:
+    address = f"file:{quote(str(file))}?immutable=1"
+    with suppress(sqlite3.Error), closing(sqlite3.connect(address, uri=True)) as database:
         sound: bool = database.execute("PRAGMA quick_check").fetchone() == ("ok",)
         migrated: bool = database.execute("SELECT count(*) FROM alembic_version").fetchone() == (1,)
         return sound and migrated
