@@ -176,8 +176,10 @@ def test_a_failure_nobody_foresaw_is_retried_and_quotes_no_cell(second, airflow_
         tasks.previewed(NAME)
     assert not isinstance(told.value, airflow_says.AirflowFailException)
     assert "张三丰" not in str(told.value)
-    statement = listing.latest(second.objects, NAME).path / "withdrawal-1.json"
-    second.objects.write(statement, json.dumps({"statement": {"reason": "张三丰"}}).encode())
+    last = listing.latest(second.objects, NAME)
+    words = dict.fromkeys(("reason", "by", "at"), "张三丰")
+    said = {**words, "versions": 1, "files": [["张三丰"]], "manifest_sha256": last.manifest_sha256}
+    second.objects.write(last.path / "withdrawal-1.json", json.dumps({"statement": said}).encode())
     for task, said in (
         (tasks.announced, "feed: unexpected"),
         (lambda: tasks.withdrawing(NAME, "1.0.0", "a wrong file"), f"withdraw {NAME}: unexpected"),
