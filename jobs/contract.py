@@ -225,6 +225,13 @@ class Aggregate(Model):
         return measures
 
 
+class Withhold(Model):
+    """Keep rows of small groups out of gold: of a product that follows a register."""
+
+    below: int = Field(ge=2, description="smaller groups are withheld")
+    of: tuple[Name, ...] = Field(min_length=1, description="fields whose values in gold make a group")
+
+
 class Privacy(Model):
     """Publish a table of counts and sums with noise: differential privacy for every person in it."""
 
@@ -262,6 +269,7 @@ class Contract(Model):
     entities: dict[Name, EntityLink] = Field(default_factory=dict)
     fields: dict[Name, ContractField] = Field(min_length=1)
     expect: tuple[Expectation, ...] = ()
+    withhold: Withhold | None = None
     aggregate: Aggregate | None = None
     release: Release | None = None
     examples: tuple[Example, ...] = ()
@@ -300,6 +308,16 @@ class Contract(Model):
             return (self.name,)
         parts: list[ProductSource | Join] = [self.from_, *self.from_.join]
         return tuple(part.dataset for part in parts if part.dataset)
+
+    @property
+    def followed(self) -> str | None:
+        """Return the register a product may follow change by change: it is made row by row of what entities are."""
+        source = self.from_
+        if source is None or source.register_ is None or source.join:
+            return None
+        used = {*source.where, *(field.from_ or name for name, field in self.fields.items())}
+        origin = ("_kind", "_source", "_as_of")  # where a value is from is not kept of what a version replaced
+        return None if any(name.endswith(origin) for name in used) else source.register_
 
     @property
     def source_columns(self) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from jobs.contract import COUNTED, GROUP_THRESHOLD, PEOPLE, Contract, Join, ProductSource
 from jobs.register import Register
 from jobs.rows.microaggregation import MICROAGGREGATE
+from jobs.rows.protection import protection_of
 
 if TYPE_CHECKING:
     from jobs.catalogue import Catalogue, Problem
@@ -76,6 +77,7 @@ def _contract_problems(contract: Contract, catalogue: Catalogue) -> Iterator[Fin
             what = "rows about people have a public key, by which they can be followed from release to release."
             yield ("release", "key"), what, "release.key: none."
     yield from _period_problems(contract, catalogue)
+    yield from _withhold_problems(contract, catalogue)
     if contract.is_product:
         yield from _product_problems(contract, catalogue)
     elif not (any(e.accepted for e in contract.examples) and any(e.rejected for e in contract.examples)):
@@ -143,6 +145,18 @@ def _keyed_problems(contract: Contract, role: str, register: Register, catalogue
     if contract.load.mode == "snapshot":
         what = "what the next snapshot lacks ends nothing in a keyed register."
         yield ("load", "mode"), what, "deliver changes, with load.deleted_when."
+
+
+def _withhold_problems(contract: Contract, catalogue: Catalogue) -> Iterator[Finding]:
+    if contract.withhold and contract.followed is None:
+        what = "only a product of one register, without joins, sources or moments of values, can withhold rows."
+        yield ("withhold",), what, "join in another product, or leave withhold: out."
+    for name in contract.withhold.of if contract.withhold else ():
+        field = contract.fields.get(name)
+        if field is None:
+            yield ("withhold", "of"), f"{name!r} is no field.", ""
+        elif field.type in catalogue.types and protection_of(field, catalogue.types) == "drop":
+            yield ("withhold", "of"), f"{name!r} is dropped before gold.", "name fields that gold holds."
 
 
 def _release_problems(contract: Contract) -> Iterator[Finding]:

@@ -15,6 +15,7 @@ from jobs.privacy.keyring import secret
 from jobs.privacy.scanner import resident_numbers
 from jobs.registers.keys import entity_ids
 from jobs.storage.ledgers import REGISTERS, Ledger
+from jobs.storage.standing import Standing
 from jobs.storage.tables import Lake
 
 PEOPLE, KIND = "person", "resident_id"
@@ -50,8 +51,9 @@ def written(lake: Lake, also: Iterable[Path] = ()) -> Iterator[Written]:
     Tables come column by column, files whole; what is no text is not read.
     """
     for name in lake.catalogue.contracts:
-        if lake.has(Layer.GOLD, name):
-            yield from _columns("gold", slug(name), lake.scan(Layer.GOLD, name).collect())
+        for table in (name, Standing(lake, name).changes):
+            if lake.has(Layer.GOLD, table):
+                yield from _columns("gold", slug(table), lake.scan(Layer.GOLD, table).collect())
     for zone in ZONES:
         yield from _files(zone.value, lake.objects.mirror(zone), lake.settings.home)
     for folder in LOGS:

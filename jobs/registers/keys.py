@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from jobs.contract import Contract, EntityLink
 from jobs.register import Register
+from jobs.rows.identifiers import birth_date, sex
 from jobs.rows.pseudonymisation import pseudonyms
 
 UNKEYED = "unkeyed"
@@ -86,6 +87,21 @@ def _own(contract: Contract, role: str) -> pl.Expr:
 def has_key(link: EntityLink) -> pl.Expr:
     """Return whether a row names its entity by any key field."""
     return pl.any_horizontal([pl.col(name).is_not_null() for name in link.key])
+
+
+def told_by(numbers: pl.Series, what: str) -> pl.Series:
+    """Return what citizen ID numbers of 18 characters say of themselves, null for null (GB 11643).
+
+    `birth_date` (Date); `sex_code`: 1 male, 2 female (GB/T 2261.1, text); `division_code`: where it was first issued.
+    """
+    if what == "birth_date":
+        return birth_date(numbers)
+    if what == "sex_code":
+        return sex(numbers).replace_strict(_SEX_CODES, default=None, return_dtype=pl.String)
+    return numbers.str.slice(0, 6)
+
+
+_SEX_CODES = {"male": "1", "female": "2"}
 
 
 def entity_ids(kinds: pl.Series, keys: pl.Series, register_key: bytes) -> pl.Series:

@@ -186,6 +186,19 @@ def _division(digits: int) -> Callable[[pl.Series, Context], pl.Series]:
     return cut
 
 
+def _age_band(values: pl.Series, context: Context) -> pl.Series:
+    """Return the band of five years of the age on a day (YYYYMMDD) of those born on dates; before birth null."""
+    number = context.argument or 0
+    year, day = number // 10_000, number % 10_000
+    born = _day(values)
+    age = year - born.dt.year() - (born.dt.month().cast(pl.Int32) * 100 + born.dt.day() > day).cast(pl.Int32)
+    return _band(age.set((age < 0).fill_null(value=False), None), 5)
+
+
+def _beginning(values: pl.Series, context: Context) -> pl.Series:
+    return values.str.slice(0, context.argument or 1)
+
+
 def _initial(values: pl.Series, _context: Context) -> pl.Series:
     return values.str.slice(0, 1)
 
@@ -220,6 +233,11 @@ METHODS: dict[str, Method] = {
     "county": Method(_division(6), "the county", _TEXT),
     "city": Method(_division(4), "the city (prefecture)", _TEXT),
     "province": Method(_division(2), "the province", _TEXT),
+    "age_band": Method(
+        _age_band, "a band of five years of age on the day given (YYYYMMDD)", _TEXT, "_age_band", takes_argument=True
+    ),
+    "beginning": Method(_beginning, "as many characters of the beginning as the number given", _TEXT,
+                        takes_argument=True),
     "initial": Method(_initial, "the first character", _TEXT, "_initial"),
     "industry": Method(
         _industry, "the industry's letter (GB/T 4754) read from the words", _TEXT, column="industry_code"

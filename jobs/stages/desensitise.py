@@ -15,7 +15,6 @@ import polars as pl
 from jobs import layers
 from jobs.batch import StageReport
 from jobs.contract import Contract, Join, ProductSource
-from jobs.errors import ReleaseRefused
 from jobs.layers import Layer
 from jobs.privacy import minors
 from jobs.privacy.keyring import Key, KeyRing, lake_key
@@ -24,6 +23,7 @@ from jobs.rows.protection import gold_schema, in_scope, protect, protection_of
 from jobs.sets.deduplication import current
 from jobs.sets.products import joined
 from jobs.sets.runs import accepted
+from jobs.stages import following
 from jobs.stages.conform import silver_table
 from jobs.storage.batch_tables import LEFT, BatchTable, Writer, in_buckets, scan_files, slices
 from jobs.storage.ledgers import REGISTERS, Ledger
@@ -51,6 +51,8 @@ def run(lake: Lake, name: str) -> list[StageReport]:
         state = _state(lake, contract, key)
         if not state or (done and done[-1]["batch"] == state and lake.has(Layer.GOLD, name)):
             return []
+        if following.possible(lake, contract):
+            return [following.follow(lake, contract, state, key)]
         return [_rebuild(lake, contract, state, key)]
 
 
@@ -110,11 +112,7 @@ def _rebuild(lake: Lake, contract: Contract, state: str, key: Key | None) -> Sta
         gold_rows = writer.scan()
         found = scan(gold_rows.collect())
         if found:
-            where = ", ".join(f"{one.column} ({one.kind}, {one.count} rows)" for one in found)
-            raise ReleaseRefused(
-                "gold would hold identifiers; it is as it was.", dataset=contract.name, layer=Layer.GOLD, where=where,
-                remedy="protect: the fields these columns come from.",
-            )
+            raise following.refused(contract, found)
         note = {"state": state, "key_id": key.id if key else ""}
         lake.overwrite(Layer.GOLD, contract.name, gold_rows, gold, note=note)
     report = StageReport(

@@ -33,6 +33,9 @@ PART: dict[str, Any] = {
 }
 
 
+NAMED: dict[str, Any] = {"log": pl.String, **PART}  # what a task tells that writes into several logs
+
+
 @dataclass(frozen=True)
 class Interval:
     """Name the ids from `low` on and below `high`; without `high` to the end."""
@@ -135,6 +138,11 @@ class Log:
             parts.append((name, size, chunk.height, chunk[self.by][0], chunk[self.by][-1],
                           chunk["_commit"].min(), chunk["_commit"].max()))
         return pl.DataFrame(parts, schema=PART, orient="row")
+
+    def written(self, rows: pl.DataFrame, name: str, number: int) -> pl.DataFrame:
+        """Write rows as those of a commit, as `write` does; return them as `NAMED`."""
+        parts = self.write(rows.with_columns(pl.lit(number, pl.Int64).alias("_commit")))
+        return parts.select(pl.lit(name).alias("log"), *PART)
 
     def commit(self, parts: pl.DataFrame, number: int) -> None:
         """Append written files as one commit of the register; one that is there already is left as it is."""

@@ -1,0 +1,326 @@
+"""Follow a register: gold of a product is changed by what changed in the register, not made anew.
+
+A task on one interval of ids reads the versions since gold's commit and what they replaced, and writes what comes and
+goes; the sizes of groups, where rows of small ones are withheld, are kept from the same changes. A product that was
+made in another way (contract, key, code, another register under the name), or by a run that died, is made from all
+entities by the same task.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import polars as pl
+
+from jobs.batch import StageReport
+from jobs.contract import Contract, TypeSpec
+from jobs.errors import ReleaseRefused
+from jobs.layers import Layer, slug
+from jobs.privacy import minors
+from jobs.privacy.keyring import Key
+from jobs.privacy.scanner import Finding, scan
+from jobs.registers.fold import ACTIVE
+from jobs.rows.codes import CodeBook
+from jobs.rows.protection import gold_column, gold_schema, protect, protection_of
+from jobs.sets.following import CHANGE, ROWS, Withheld, after, counted, in_groups, turned
+from jobs.storage import engine
+from jobs.storage.batch_tables import FILE, FILE_ROWS, SLICE_ROWS, Writer, scan_files, slices
+from jobs.storage.ledgers import REGISTERS, Ledger, newest
+from jobs.storage.locations import Location
+from jobs.storage.logs import Interval, Log, intervals
+from jobs.storage.spreading import spread
+from jobs.storage.standing import COMMIT, Standing, signed, small, worth_settling
+from jobs.storage.tables import Lake
+
+SHOWN, SMALL, GROUPS, FOUND, APART = "shown", "small", "groups", "found", "apart"
+TOLD: dict[str, Any] = {"what": pl.String, **FILE}  # what a task wrote, and what was found (`path`: column and kind)
+
+
+def possible(lake: Lake, contract: Contract) -> bool:
+    """Tell whether a product's gold can follow its register: rows about children are counted anew every day."""
+    return contract.followed is not None and not minors.claims_none(contract, lake.catalogue)
+
+
+def refused(contract: Contract, found: Sequence[Finding]) -> ReleaseRefused:
+    """Return the refusal of gold in which identifiers were found."""
+    where = ", ".join(f"{one.column} ({one.kind}, {one.count} rows)" for one in found)
+    return ReleaseRefused(
+        "gold would hold identifiers; it is as it was.", dataset=contract.name, layer=Layer.GOLD, where=where,
+        remedy="protect: the fields these columns come from.",
+    )
+
+
+@dataclass(frozen=True)
+class Logs:
+    """Hold a register's logs as they stood at one moment."""
+
+    versions: Log
+    replaced: Log
+    snapshot: Log
+
+
+@dataclass(frozen=True)
+class Following:
+    """Hold what a task needs: the product's rules, the register's logs, since and until which commit, where to write.
+
+    `since` 0: from all entities. `large` are the groups that gold may show, None where nothing is withheld. Crosses
+    processes.
+    """
+
+    contract: Contract
+    types: dict[str, TypeSpec]
+    codes: CodeBook
+    key: bytes
+    logs: Logs
+    since: int
+    until: int
+    large: pl.DataFrame | None
+    shown: Location
+    work: Location
+
+    @property
+    def gold(self) -> dict[str, Any]:
+        """Return gold's columns."""
+        return dict(gold_schema(self.contract, self.types))
+
+    @property
+    def of(self) -> list[str]:
+        """Return the columns of gold that make a group."""
+        return list(group_schema(self.contract, self.types))
+
+    def changed(self, part: Interval) -> tuple[pl.DataFrame, bool]:
+        """Return gold's signed rows of one interval, and whether some version lacks what it replaced."""
+        versions, replaced, until = self.logs.versions, self.logs.replaced, pl.col(COMMIT) <= self.until
+        old, whole = pl.DataFrame(schema=replaced.schema), True
+        if self.since:
+            new = versions.scan(part, after=self.since).filter(until)
+            gone = replaced.scan(part, after=self.since).filter(until).collect()
+            whole = gone.height == new.select(pl.len()).collect().item()
+            old = gone.sort(COMMIT).unique("_entity_id", keep="first", maintain_order=True)
+        else:
+            snapshot = self.logs.snapshot
+            new = pl.concat([snapshot.scan(part), versions.scan(part, after=snapshot.last)]).filter(until)
+        now = newest(new).select(old.columns).collect()
+        living = pl.col("_status") == ACTIVE
+        protection = partial(protect, contract=self.contract, types=self.types, key=self.key, codes=self.codes)
+        return turned(old.filter(living), now.filter(living), self.contract, protection), whole
+
+
+def group_schema(contract: Contract, types: dict[str, TypeSpec]) -> dict[str, Any]:
+    """Return the columns of gold that make a group of which small ones are withheld, with their types."""
+    fields = contract.withhold.of if contract.withhold else ()
+    gold = gold_schema(contract, types)
+    names = [gold_column(name, protection_of(contract.fields[name], types)) for name in fields]
+    return {name: gold[name] for name in names}
+
+
+def sizes(part: Interval, *, following: Following) -> pl.DataFrame:
+    """Leave the sizes of the groups of one interval's entities (`TOLD`)."""
+    assert following.contract.withhold is not None
+    fields = {name: following.contract.fields[name] for name in following.contract.withhold.of}
+    narrow = replace(following, contract=following.contract.model_copy(update={"fields": fields}))
+    rows, _ = narrow.changed(part)
+    return _put(following.work, counted(rows, following.of), GROUPS)
+
+
+def change(part: Interval, *, following: Following) -> pl.DataFrame:
+    """Write what comes and goes of one interval; leave rows of small groups and by how much groups change (`TOLD`)."""
+    rows, whole = following.changed(part)
+    told = [pl.DataFrame({"what": [APART], "path": [""], "size": [0], "rows": [1]}, schema=TOLD)] if not whole else []
+    found = scan(rows.filter(pl.col(CHANGE) > 0).drop(CHANGE))
+    told += [
+        pl.DataFrame({"what": [FOUND], "path": [f"{one.column}\x1f{one.kind}"], "size": [0], "rows": [one.count]},
+                     schema=TOLD)
+        for one in found
+    ]
+    if following.large is not None:
+        if following.since:
+            told.append(_put(following.work, counted(rows, following.of), GROUPS))
+        shown = in_groups(rows, following.large, following.of)
+        told.append(_put(following.work, rows.filter(~shown), SMALL))
+        rows = rows.filter(shown)
+    told.append(_written(following.shown, rows, following))
+    return pl.concat(told)
+
+
+def _written(folder: Location, rows: pl.DataFrame, following: Following) -> pl.DataFrame:
+    """Write rows that gold shows: signed ones, or the rows themselves where gold is made from all entities."""
+    gold = following.gold
+    with Writer(folder, signed(gold) if following.since else gold) as writer:
+        stamped = rows.with_columns(pl.lit(following.until, pl.Int64).alias(COMMIT)) if following.since else rows
+        for some in stamped.iter_slices(SLICE_ROWS):
+            writer.write(some)
+    return writer.files().select(pl.lit(SHOWN).alias("what"), *FILE)
+
+
+def _put(folder: Location, rows: pl.DataFrame, what: str) -> pl.DataFrame:
+    with Writer(folder / what, rows.schema, passing=True) as writer:
+        writer.write(rows)
+    return writer.left().select(pl.lit(what).alias("what"), *FILE)
+
+
+def follow(lake: Lake, contract: Contract, state: str, key: Key | None) -> StageReport:
+    """Bring a product's gold up to its register's last commit; the caller holds gold's lease.
+
+    delivered = accepted (rows of gold) + withheld (rows of small groups).
+    """
+    started, ledger = time.monotonic(), Ledger(lake, str(contract.followed))
+    snapshot = ledger.snapshot_log()  # before the commits are read: it covers none that is not among them
+    until = max((commit.number for commit, done in ledger.plans() if done), default=0)
+    logs = Logs(ledger.versions_log(), ledger.replaced_log(), snapshot)
+    standing, how = Standing(lake, contract.name), _how(lake, contract, ledger, key)
+    since = standing.until(how) or 0
+    withheld = standing.withheld(how, since) if contract.withhold else None
+    if since > until or (contract.withhold and withheld is None):
+        since = 0
+    done = _carried_out(lake, contract, key, logs, Run(standing, how, since, until, withheld))
+    if done is None:
+        since, done = 0, _carried_out(lake, contract, key, logs, Run(standing, how, 0, until, None))
+    assert done is not None  # of all entities nothing is lacking
+    rows, kept_out, changed = done
+    report = StageReport(
+        "desensitise", contract.name, state, delivered=rows + kept_out, accepted=rows, withheld=kept_out,
+        seconds=time.monotonic() - started,
+        extra={
+            "columns": list(gold_schema(contract, lake.catalogue.types)), **({"key_id": key.id} if key else {}),
+            "commit": until, "since": since, "changed": changed,
+        },
+    )
+    lake.record(report)
+    return report
+
+
+@dataclass(frozen=True)
+class Run:
+    """Hold one way from a commit of the register (0: from nothing) to another."""
+
+    standing: Standing
+    how: int
+    since: int
+    until: int
+    withheld: Withheld | None
+
+
+def _how(lake: Lake, contract: Contract, ledger: Ledger, key: Key | None) -> int:
+    """Return a digest of everything but the register's rows that decides gold's: made otherwise, it is made anew."""
+    table = lake.table(REGISTERS, ledger.versions)
+    register = table.metadata().id if table is not None else ""
+    told = [contract.model_dump_json(), key.id if key else "", engine.fingerprint(), str(register)]
+    told += [spec.model_dump_json() for _, spec in sorted(lake.catalogue.types.items())]
+    return int(hashlib.sha256("|".join(told).encode()).hexdigest()[:15], 16)
+
+
+def _carried_out(
+    lake: Lake, contract: Contract, key: Key | None, logs: Logs, run: Run
+) -> tuple[int, int, int] | None:
+    """Make or change gold; return its rows, those withheld and those that came or went. None: it must be made anew."""
+    types, standing, where = dict(lake.catalogue.types), run.standing, f"gold.{slug(contract.name)}"
+    rows = _rows_after(logs.versions, run.since)
+    much, pieces = lake.much(rows), -(-rows // FILE_ROWS)
+    parts = intervals(max(pieces, lake.settings.engine_cores if much else 1))
+    little = run.since > 0 and small(lake.rows(Layer.GOLD, contract.name), standing.parts()[-1] + rows)
+    with lake.workspace(f"gold-{slug(contract.name)}", shared=much) as work:
+        place = lake.folder(Layer.GOLD, standing.changes if run.since else contract.name)
+        following = Following(
+            contract, types, lake.codes, key.secret if key else b"", logs, run.since, run.until,
+            None, work / SHOWN if little else place, work,
+        )
+        withheld = run.withheld
+        if contract.withhold and not run.since:
+            told = spread(lake, partial(sizes, following=following), parts, TOLD, engine=much, where=where)
+            of = group_schema(contract, types)
+            found = _collected(work, told, GROUPS, {**of, ROWS: pl.Int64()})
+            withheld = Withheld(found.group_by(list(of)).sum(), pl.DataFrame(schema=following.gold))
+        if contract.withhold and withheld:
+            following = replace(following, large=withheld.large(contract.withhold.below))
+        told = spread(lake, partial(change, following=following), parts, TOLD, engine=much, where=where)
+        if told.filter(pl.col("what") == APART).height:
+            return None
+        if (found := told.filter(pl.col("what") == FOUND)).height:
+            raise refused(contract, _findings(found))
+        files = told.filter(pl.col("what") == SHOWN).select(list(FILE))
+        if contract.withhold and withheld:
+            withheld, more = _moved(run, following, withheld, told)
+            standing.withhold(withheld, following.gold, group_schema(contract, types), run.how, run.until)
+            if more.height:
+                files = pl.concat([files, _written(following.shown, more, following).select(list(FILE))])
+        kept = _committed(run, following, files, little=little)
+        return kept, withheld.rows.height if withheld else 0, int(files["rows"].sum())
+
+
+def _rows_after(log: Log, commit: int) -> int:
+    return sum(rows for *_, last, rows in log.files if last > commit)
+
+
+def _collected(work: Location, told: pl.DataFrame, what: str, schema: dict[str, Any]) -> pl.DataFrame:
+    return scan_files(work, told.filter(pl.col("what") == what)["path"], schema).select(list(schema)).collect()
+
+
+def _findings(found: pl.DataFrame) -> list[Finding]:
+    counts = found.group_by("path", maintain_order=True).agg(pl.col("rows").sum())
+    named = [(path.partition("\x1f"), rows) for path, rows in counts.iter_rows()]
+    return [Finding(column, kind, rows) for (column, _, kind), rows in named]
+
+
+def _moved(run: Run, following: Following, withheld: Withheld, told: pl.DataFrame) -> tuple[Withheld, pl.DataFrame]:
+    """Return what is withheld after a run, and the signed rows of groups that grew or shrank past the threshold."""
+    contract, of = following.contract, following.of
+    assert contract.withhold is not None
+    small = _collected(following.work, told, SMALL, {**following.gold, CHANGE: pl.Int8()})
+    if not run.since:  # the sizes are those of all entities already
+        return Withheld(withheld.sizes, small.drop(CHANGE)), small.clear()
+    sizes = {**group_schema(contract, following.types), ROWS: pl.Int64()}
+    changes = _collected(following.work, told, GROUPS, sizes)
+
+    def shown(groups: pl.DataFrame) -> pl.DataFrame:
+        fresh = _fresh(following, told.filter(pl.col("what") == SHOWN))
+        settled, since, _ = run.standing.parts()
+        met = [rows.join(groups.lazy(), on=of, how="semi", nulls_equal=True) for rows in (settled, since, fresh)]
+        return after(met[0], pl.concat(met[1:])).collect(engine="streaming")
+
+    return withheld.moved(changes, small, of, contract.withhold.below, shown)
+
+
+def _fresh(following: Following, files: pl.DataFrame) -> pl.LazyFrame:
+    """Return the signed rows that were written and do not count yet."""
+    schema = signed(following.gold)
+    paths = [following.shown.address(path) for path in files["path"]]
+    return scan_files(following.shown, paths, schema).select(list(schema)).drop(COMMIT)
+
+
+def _committed(run: Run, following: Following, files: pl.DataFrame, *, little: bool) -> int:
+    """Make what was written count; return how many rows gold has then."""
+    standing, gold, marks = run.standing, following.gold, (run.how, run.until)
+    if not run.since:
+        standing.settle(files, gold, *marks)
+        return int(files["rows"].sum())
+    if files.is_empty():
+        standing.pass_to(gold, *marks)
+    elif little:
+        settled, since, _ = standing.parts()
+        rows = after(settled, pl.concat([since, _fresh(following, files)]))
+        standing.settled(rows, gold, *marks)
+    else:
+        standing.append(files, gold, *marks)
+    return standing.height()
+
+
+def settle(lake: Lake, contract: Contract) -> None:
+    """Put what came since among the settled rows where it is much; the caller holds gold's lease."""
+    standing, types = Standing(lake, contract.name), dict(lake.catalogue.types)
+    made = standing.made()
+    settled, since, many = standing.parts()
+    if made and worth_settling(lake.rows(Layer.GOLD, contract.name), many):
+        with lake.workspace(f"settle-{slug(contract.name)}", shared=False) as work:
+            with work.create("settled.parquet") as file:
+                after(settled, since).sink_parquet(file)
+            with Writer(lake.folder(Layer.GOLD, contract.name), gold_schema(contract, types)) as writer:
+                for some in slices(work, "settled.parquet"):
+                    writer.write(some)
+        standing.settle(writer.files(), gold_schema(contract, types), *made)
+    standing.forget()
