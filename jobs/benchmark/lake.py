@@ -93,6 +93,7 @@ def run(data: Path, out: Path, cores: int) -> None:
             meter.counts |= {
                 "register": int(str(report.extra["entities"])), "versions": sum(made.values()),
                 "suppressed": shown.withheld, "changed": int(str(shown.extra["changed"])),
+                "since": int(str(shown.extra["since"])),
             }
             log = layers.table_path(Layer.REGISTERS, f"{REGISTER_NAME}_versions")
             changes = layers.table_path(Layer.GOLD, Standing(lake, PRODUCT).changes)

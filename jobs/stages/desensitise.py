@@ -75,9 +75,10 @@ def _state(lake: Lake, contract: Contract, key: Key | None) -> str:
 
     versions = []
     for layer, table in _tables(contract):
-        if not lake.has(layer, table):
+        known = lake.table(layer, table)
+        if known is None:
             return ""
-        versions.append(f"{layer}.{table}@{lake.version(layer, table)}")
+        versions.append(f"{layer}.{table}@{known.metadata().id}:{known.version()}")  # one made anew is another table
     if key is not None:
         versions.append(f"key@{key.id}")
     if minors.claims_none(contract, lake.catalogue):

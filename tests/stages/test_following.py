@@ -1,0 +1,260 @@
+"""Gold that follows its register: whatever happens, it is what making it anew would give."""
+
+from __future__ import annotations
+
+import random
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from functools import partial
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from jobs.errors import ReleaseRefused
+from jobs.layers import Layer, table_path
+from jobs.privacy.keyring import KeyRing
+from jobs.rows.identifiers.characters import matrix, resident_check
+from jobs.settings import Settings
+from jobs.stages import desensitise, maintain, open_register, resolve, retract
+from jobs.storage import standing
+from jobs.storage.ledgers import Ledger
+from jobs.storage.standing import Standing
+from jobs.storage.tables import Lake
+from tests.stages.keyed_lake import at, declaring, deliver, old_register
+from tests.stages.mortal import KILLED, live
+
+PRODUCT, PLACES, DAYS = "products/people", ("110105", "330106", "330185"), 5
+Row = tuple[str, str, dict[str, str]]
+
+
+def number(place: str, born: date, at: int) -> str:
+    body = f"{place}{born:%Y%m%d}{at:03d}"
+    return body + chr(resident_check(matrix(pl.Series([body]), 17))[0])
+
+
+@dataclass
+class City:
+    """People of three places and few ages, so that groups of five grow and shrink; each day some move or are new."""
+
+    seed: int
+    chance: random.Random = field(init=False)
+    people: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.chance = random.Random(self.seed)
+
+    def day(self, number_: int) -> list[Row]:
+        for _ in range(36):
+            born = date(1990, 1, 1) + timedelta(days=self.chance.choice((0, 2000)))
+            self.people.append(number(self.chance.choice(PLACES), born, len(self.people)))
+        moving = self.chance.sample(self.people, min(len(self.people), 40))
+        when = f"2026-01-{number_ + 2:02d}"
+        return [(key, when, {"name": self.chance.choice("甲乙丙"), "division": self.chance.choice(PLACES),
+                             "phone": f"1380000{self.chance.randrange(10_000):04d}"}) for key in moving]
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """Settings of the benchmark's register and its product, with three divisions."""
+    return declaring(tmp_path_factory.mktemp("following"), *PLACES)
+
+
+def told(rows: pl.LazyFrame) -> pl.DataFrame:
+    found = rows.collect()
+    return found.select(sorted(found.columns)).sort(pl.all())
+
+
+def gold(lake: Lake) -> pl.DataFrame:
+    return told(Standing(lake, PRODUCT).rows())
+
+
+def kept_out(lake: Lake) -> pl.DataFrame:
+    return told(lake.scan(Layer.SILVER, Standing(lake, PRODUCT).withholding[1]))
+
+
+@contextmanager
+def another(lake: Lake, folder: Path) -> Iterator[Lake]:
+    """Give a copy of a lake that has no gold yet."""
+    shutil.copytree(lake.settings.root, folder)
+    for layer, name in ((Layer.GOLD, "*"), (Layer.SILVER, "products__*")):
+        for table in folder.glob(f"{table_path(layer, name)}"):
+            shutil.rmtree(table)
+    with Lake.open(Settings(schemas=lake.settings.schemas, root=folder)) as found:
+        yield found
+    shutil.rmtree(folder)
+
+
+def test_after_every_day_gold_is_what_making_it_anew_gives(
+    tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(standing, "FILE_ROWS", 0)  # as a large table: what came is settled by maintenance alone
+    city, batches, moved = City(1), list[str](), set()
+    with Lake.open(at(settings, tmp_path / "lake")) as lake:
+        for today in range(DAYS):
+            batches.append(deliver(lake, "ps/extract", tmp_path / str(today), city.day(today)))
+            if today == DAYS - 1:
+                retract.run(lake, "ps/extract", batch=batches[0])
+            resolve.run(lake, "person")
+            (report,) = desensitise.run(lake, PRODUCT)
+            assert report.extra["since"] == today  # followed, not made anew
+            with another(lake, tmp_path / "anew") as anew:
+                desensitise.run(anew, PRODUCT)
+                assert gold(lake).equals(gold(anew))
+                assert kept_out(lake).equals(kept_out(anew))
+            assert (report.accepted, report.withheld) == (gold(lake).height, kept_out(lake).height)
+            living = Ledger(lake, "person").scan_current().filter(pl.col("_status") == "active").collect().height
+            assert report.delivered == living
+            sizes = gold(lake).group_by("division", "sex", "birth_age_band").len()
+            assert sizes["len"].min() >= 5
+            moved.add((gold(lake).height, kept_out(lake).height))
+            assert desensitise.run(lake, PRODUCT) == []
+        assert len(moved) == DAYS  # every day something moved
+        settled = lake.version(Layer.GOLD, PRODUCT)
+        assert lake.rows(Layer.GOLD, Standing(lake, PRODUCT).changes) > 0
+        before = gold(lake)
+        maintain.run(lake)
+        assert lake.version(Layer.GOLD, PRODUCT) > settled
+        assert told(lake.scan(Layer.GOLD, PRODUCT)).equals(before)  # any reader of the plain table sees it now
+        assert gold(lake).equals(before)
+        assert lake.rows(Layer.GOLD, Standing(lake, PRODUCT).changes) == 0
+
+
+def test_a_small_table_is_whole_for_any_reader_after_every_change(tmp_path: Path, settings: Settings) -> None:
+    city = City(2)
+    with Lake.open(at(settings, tmp_path / "lake")) as lake:
+        for today in range(3):
+            deliver(lake, "ps/extract", tmp_path / str(today), city.day(today))
+            resolve.run(lake, "person")
+            desensitise.run(lake, PRODUCT)
+            assert told(lake.scan(Layer.GOLD, PRODUCT)).equals(gold(lake))
+            with another(lake, tmp_path / "anew") as anew:
+                desensitise.run(anew, PRODUCT)
+                assert gold(lake).equals(gold(anew))
+
+
+def test_the_engines_workers_change_gold_as_one_process_does(tmp_path: Path, settings: Settings, engine: str) -> None:
+    found = []
+    for name, more in (("here", {}), ("engine", {"engine_rows": 0, "spark": engine})):
+        city = City(3)
+        with Lake.open(at(settings, tmp_path / name, **more)) as lake:
+            (lake.settings.root / "keys" / "pseudonym.key").write_bytes(b"p" * 32)
+            for today in range(2):
+                deliver(lake, "ps/extract", tmp_path / f"{name}{today}", city.day(today))
+                resolve.run(lake, "person")
+                desensitise.run(lake, PRODUCT)
+            found.append((gold(lake).drop("person"), kept_out(lake).drop("person")))
+    assert found[0][0].equals(found[1][0])
+    assert found[0][1].equals(found[1][1])
+
+
+def test_what_a_register_was_opened_with_is_shown_too(tmp_path: Path, settings: Settings) -> None:
+    with Lake.open(at(settings, tmp_path / "lake")) as lake:
+        open_register.run(lake, "person", [old_register(tmp_path)])
+        (report,) = desensitise.run(lake, PRODUCT)
+        assert (report.accepted, report.withheld) == (0, 2)
+        same = {"division": "110105", "name": "丁"}
+        news = [(number("110105", date(1949, 12, 31), at), "2026-01-02", same) for at in (101, 103, 105, 107)]
+        deliver(lake, "ps/extract", tmp_path / "news", news)
+        resolve.run(lake, "person")
+        (report,) = desensitise.run(lake, PRODUCT)
+        assert report.accepted + report.withheld == 6
+        with another(lake, tmp_path / "anew") as anew:
+            desensitise.run(anew, PRODUCT)
+            assert gold(lake).equals(gold(anew))
+
+
+@pytest.mark.parametrize("what", ["key", "contract", "history", "state", "tables"])
+def test_gold_that_was_made_otherwise_is_made_anew(tmp_path: Path, settings: Settings, what: str) -> None:
+    schemas, city = tmp_path / "schemas", City(4)
+    shutil.copytree(settings.schemas, schemas)
+    root = at(settings, tmp_path / "lake").root
+    with Lake.open(Settings(schemas=schemas, root=root)) as lake:
+        deliver(lake, "ps/extract", tmp_path / "0", city.day(0))
+        resolve.run(lake, "person")
+        desensitise.run(lake, PRODUCT)
+        deliver(lake, "ps/extract", tmp_path / "1", city.day(1))
+        resolve.run(lake, "person")
+        if what == "key":
+            KeyRing.of(lake.objects).rotate("pseudonym")
+    contract = schemas / "products" / "people.yaml"
+    if what == "contract":
+        contract.write_text(contract.read_text(encoding="utf-8").replace("below: 5", "below: 3"), encoding="utf-8")
+    elif what == "history":  # of a register that is older than this
+        shutil.rmtree(root / "registers" / "person_replaced")
+    elif what == "state":
+        shutil.rmtree(root / "silver" / "products__people_groups")
+    elif what == "tables":  # the register itself was made anew
+        for table in (root / "registers").glob("person*"):
+            shutil.rmtree(table)
+    with Lake.open(Settings(schemas=schemas, root=root)) as lake:
+        resolve.run(lake, "person")
+        (report,) = desensitise.run(lake, PRODUCT)
+        assert report.extra["since"] == 0
+        with another(lake, tmp_path / "anew") as anew:
+            desensitise.run(anew, PRODUCT)
+            assert gold(lake).equals(gold(anew))
+
+
+def test_an_identifier_among_what_comes_is_refused_and_gold_is_as_it_was(tmp_path: Path, settings: Settings) -> None:
+    schemas = tmp_path / "schemas"
+    shutil.copytree(settings.schemas, schemas)
+    contract = schemas / "products" / "people.yaml"
+    told_ = contract.read_text(encoding="utf-8").replace("phone:    {type: text, protect: mask_phone}",
+                                                         "phone:    {type: text, protect: keep}")
+    contract.write_text(told_, encoding="utf-8")
+    root, same = at(settings, tmp_path / "lake").root, {"division": "110105", "phone": "0571"}
+    with Lake.open(Settings(schemas=schemas, root=root)) as lake:
+        people = [number("110105", date(1990, 1, 1), at) for at in range(1, 15, 2)]
+        deliver(lake, "ps/extract", tmp_path / "0", [(key, "2026-01-02", same) for key in people])
+        resolve.run(lake, "person")
+        desensitise.run(lake, PRODUCT)
+        before = gold(lake)
+        deliver(lake, "ps/extract", tmp_path / "1", [(people[0], "2026-01-03", {"phone": "13812345678"})])
+        resolve.run(lake, "person")
+        with pytest.raises(ReleaseRefused, match="phone") as refused:
+            desensitise.run(lake, PRODUCT)
+        assert "13812345678" not in str(refused.value)
+        assert gold(lake).equals(before)
+
+
+def follow(lake: Lake) -> None:
+    resolve.run(lake, "person")
+    desensitise.run(lake, PRODUCT)
+
+
+@pytest.mark.parametrize("large", [False, True])
+def test_killed_at_any_write_the_next_run_ends_as_if_nothing_had_happened(
+    tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch, soak: bool, large: bool
+) -> None:
+    if large:
+        monkeypatch.setattr(standing, "FILE_ROWS", 0)
+    city = City(5)
+    with Lake.open(at(settings, tmp_path / "given")) as lake:
+        deliver(lake, "ps/extract", tmp_path / "0", city.day(0))
+        follow(lake)
+        deliver(lake, "ps/extract", tmp_path / "1", city.day(1))
+        resolve.run(lake, "person")
+
+    def lake_of(name: str) -> Settings:
+        shutil.copytree(tmp_path / "given", tmp_path / name)
+        return Settings(schemas=settings.schemas, root=tmp_path / name)
+
+    work = partial(desensitise.run, name=PRODUCT)
+    calm = lake_of("calm")
+    ended, writes = live(calm, 0, "never", [], work=work)
+    assert ended == 0
+    with Lake.open(calm) as lake:
+        wanted = gold(lake), kept_out(lake)
+    points = [(number_, moment) for number_ in range(1, writes + 1) for moment in ("before", "after")]
+    for number_, moment in points if soak else points[::2]:
+        mortal = lake_of(f"{moment}{number_}")
+        assert live(mortal, number_, moment, [], work=work)[0] == KILLED
+        with Lake.open(mortal) as lake:
+            desensitise.run(lake, PRODUCT)
+            assert gold(lake).equals(wanted[0]), (number_, moment)
+            assert kept_out(lake).equals(wanted[1])
+            assert desensitise.run(lake, PRODUCT) == []
