@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -69,7 +69,7 @@ def method_named(text: str) -> tuple[Method, int | None]:
 
 def _is_day(text: str) -> bool:
     try:
-        return bool(datetime.strptime(text, "%Y%m%d")) and len(text) == len("YYYYMMDD")
+        return date.fromisoformat(text).strftime("%Y%m%d") == text
     except ValueError:
         return False
 

@@ -86,7 +86,8 @@ def test_the_lake_agrees_by_its_own_stages(
     for verdict in verdicts:
         assert verdict.word == referee.AGREE, verdict
     known, mine = turns["duckdb"].results[0], taken.results[0]
-    assert all(mine["counts"][name] == known["counts"][name] for name in ("read", "quarantined", "register", "suppressed"))
+    counted = ("read", "quarantined", "register", "suppressed")
+    assert all(mine["counts"][name] == known["counts"][name] for name in counted)
     assert mine["stored"]["register"] > 0
     assert mine["counts"]["since"] > 0  # gold was changed, not made anew
     assert mine["total"]["seconds"] > mine["merged"]["seconds"]
