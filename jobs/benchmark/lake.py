@@ -50,7 +50,7 @@ from jobs.storage.tables import Lake
 
 SCHEMAS = Path(__file__).parent / "schemas"
 REGISTER_NAME, KIND, PRODUCT = "person", "resident_id", "products/people"
-WARM_ROWS = 5_000
+WARM_ROWS, NAMED_ROWS = 5_000, 500_000
 ENGINE_ROWS = 20_000  # a batch of fewer rows is done in one process
 SOURCES = {f"{name}/extract": department.code for name, department in DEPARTMENTS.items()}
 ASKED = ("required", "length", "alphabet", "division", "calendar_date", "check_character")  # as `REASONS` are
@@ -210,18 +210,26 @@ def _for_the_referee(lake: Lake, data: Path, out: Path) -> None:
     everyone = pl.concat([counted.drop("_one"), new.select(known.columns)]).lazy()
     current.join(everyone, on="_entity_id").select(REGISTER).sink_parquet(out / "register" / "part.parquet")
     _rejected(lake).write_parquet(out / "quarantine.parquet")
-    _exported(lake, pl.concat([known, new.select(known.columns)])).lazy().sink_parquet(
+    names = out / "names"
+    names.mkdir()
+    for number, some in enumerate(pl.concat([known, new.select(known.columns)]).iter_slices(NAMED_ROWS)):
+        _named(lake, some).write_parquet(names / f"{number}.parquet")
+    _exported(lake, pl.scan_parquet(names)).sink_parquet(
         pl.PartitionBy(out / EXPORTING, key="prov", include_key=False), mkdir=True
     )
+    shutil.rmtree(names)
 
 
-def _exported(lake: Lake, everyone: pl.DataFrame) -> pl.DataFrame:
-    """Return what gold now shows, in the words of the peers."""
+def _named(lake: Lake, people: pl.DataFrame) -> pl.DataFrame:
+    """Return the lake's pseudonyms of people and the peers'."""
     key = lake_key(lake.objects, "pseudonym").secret
-    shas = [hashlib.sha256(f"{PSEUDONYM_PREFIX}{number}".encode()).hexdigest() for number in everyone["id18"]]
-    people = pl.DataFrame({"person": pseudonyms(everyone["_entity_id"], key, "text"), "pid": shas})
-    rows = Standing(lake, PRODUCT).rows().collect().join(people, on="person")
-    return rows.with_columns(
+    theirs = [hashlib.sha256(f"{PSEUDONYM_PREFIX}{number}".encode()).hexdigest() for number in people["id18"]]
+    return pl.DataFrame({"person": pseudonyms(people["_entity_id"], key, "text"), "pid": theirs})
+
+
+def _exported(lake: Lake, names: pl.LazyFrame) -> pl.LazyFrame:
+    """Return what gold now shows, in the words of the peers."""
+    return Standing(lake, PRODUCT).rows().join(names, on="person").with_columns(
         name=pl.col("name_initial") + "**", sex=pl.col("sex").cast(pl.Int32), prov=pl.col("province").str.slice(0, 2),
         age_band=pl.col("birth_age_band").str.split("-").list.first().str.zfill(3), address=pl.col("address") + "****",
     ).select(EXPORT)

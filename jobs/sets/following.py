@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import polars as pl
 
 from jobs.contract import Contract
@@ -37,7 +38,18 @@ def turned(before: pl.DataFrame, now: pl.DataFrame, contract: Contract, protecti
 
 def _unlike(signed: pl.DataFrame) -> pl.DataFrame:
     """Return signed rows without those of entities that say the same before and after."""
-    return signed.filter(~signed.drop(CHANGE).is_duplicated()) if signed.height else signed
+    placed = signed.select(_ENTITY, CHANGE).with_row_index("_at")
+    was, now = (placed.filter(pl.col(CHANGE) == sign).drop(CHANGE) for sign in (-1, 1))
+    pairs = was.join(now, on=_ENTITY, suffix="_now")
+    same = pl.repeat(value=True, n=pairs.height, eager=True)
+    for name in signed.columns:
+        if name not in (_ENTITY, CHANGE):
+            values = signed[name]
+            same &= values.gather(pairs["_at"]).eq_missing(values.gather(pairs["_at_now"]))
+    alike = pairs.filter(same)
+    there = np.ones(signed.height, dtype=np.bool_)
+    there[alike["_at"].to_numpy()] = there[alike["_at_now"].to_numpy()] = False
+    return signed.filter(pl.Series(there))
 
 
 def net(signed: pl.LazyFrame) -> pl.LazyFrame:
@@ -82,6 +94,13 @@ def in_groups(rows: pl.DataFrame, groups: pl.DataFrame, of: Sequence[str]) -> pl
     marked = groups.select(of).with_columns(pl.lit(value=True).alias(ROWS))
     found = rows.select(of).join(marked, on=list(of), how="left", nulls_equal=True, maintain_order="left")
     return found[ROWS].fill_null(value=False)
+
+
+def met(rows: pl.LazyFrame, groups: pl.DataFrame) -> pl.LazyFrame:
+    """Return the rows of some groups, which are few: what says that a row is of none is read before the rest of it."""
+    of = groups.columns
+    maybe = [pl.col(name).is_in(groups[name].unique().implode(), nulls_equal=True) for name in of]
+    return rows.filter(*maybe).join(groups.lazy(), on=of, how="semi", nulls_equal=True)
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ from jobs.privacy.scanner import Finding, scan
 from jobs.registers.fold import ACTIVE
 from jobs.rows.codes import CodeBook
 from jobs.rows.protection import gold_column, gold_schema, protect, protection_of
-from jobs.sets.following import CHANGE, ROWS, Withheld, after, counted, in_groups, turned
+from jobs.sets.following import CHANGE, ROWS, Withheld, after, counted, in_groups, met, turned
 from jobs.storage import engine
 from jobs.storage.batch_tables import FILE, FILE_ROWS, SLICE_ROWS, Writer, scan_files, slices
 from jobs.storage.ledgers import REGISTERS, Ledger, newest
@@ -96,16 +96,17 @@ class Following:
     def changed(self, part: Interval) -> tuple[pl.DataFrame, bool]:
         """Return gold's signed rows of one interval, and whether some version lacks what it replaced."""
         versions, replaced, until = self.logs.versions, self.logs.replaced, pl.col(COMMIT) <= self.until
-        old, whole = pl.DataFrame(schema=replaced.schema), True
+        old, whole, several = pl.DataFrame(schema=replaced.schema), True, True
         if self.since:
             new = versions.scan(part, after=self.since).filter(until)
             gone = replaced.scan(part, after=self.since).filter(until).collect()
             whole = gone.height == new.select(pl.len()).collect().item()
-            old = gone.sort(COMMIT).unique("_entity_id", keep="first", maintain_order=True)
+            several = self.until - self.since > 1  # within one commit an entity changes once
+            old = gone.sort(COMMIT).unique("_entity_id", keep="first", maintain_order=True) if several else gone
         else:
             snapshot = self.logs.snapshot
             new = pl.concat([snapshot.scan(part), versions.scan(part, after=snapshot.last)]).filter(until)
-        now = newest(new).select(old.columns).collect()
+        now = (newest(new) if several else new).select(old.columns).collect()
         living = pl.col("_status") == ACTIVE
         protection = partial(protect, contract=self.contract, types=self.types, key=self.key, codes=self.codes)
         return turned(old.filter(living), now.filter(living), self.contract, protection), whole
@@ -280,8 +281,8 @@ def _moved(run: Run, following: Following, withheld: Withheld, told: pl.DataFram
     def shown(groups: pl.DataFrame) -> pl.DataFrame:
         fresh = _fresh(following, told.filter(pl.col("what") == SHOWN))
         settled, since, _ = run.standing.parts()
-        met = [rows.join(groups.lazy(), on=of, how="semi", nulls_equal=True) for rows in (settled, since, fresh)]
-        return after(met[0], pl.concat(met[1:])).collect(engine="streaming")
+        changed = pl.concat([met(since, groups), met(fresh, groups)])
+        return after(met(settled, groups), changed).collect(engine="streaming")
 
     return withheld.moved(changes, small, of, contract.withhold.below, shown)
 
