@@ -11,6 +11,7 @@ import pyarrow as pa
 from jobs.contract import Contract, EntityLink
 from jobs.register import Register
 from jobs.rows.identifiers import birth_date, sex
+from jobs.rows.identifiers.characters import matrix
 from jobs.rows.pseudonymisation import pseudonyms
 
 UNKEYED = "unkeyed"
@@ -118,4 +119,22 @@ def party_ids(key_id: str, parties: Sequence[str], register_key: bytes) -> list[
     return pseudonyms(texts, register_key, "party").to_list()
 
 
+def places(ids: pl.Series) -> pl.Series:
+    """Return whole numbers (Int64) in the order of ids, from their first 12 characters; null for what is no such id.
+
+    They are compared and sorted faster than ids, and where they are equal nothing is said of the ids.
+    """
+    whole = (ids.str.len_bytes() == ID_LENGTH).fill_null(value=False)
+    if not whole.all():
+        return pl.Series("place", [None] * len(ids), pl.Int64)
+    letters = matrix(ids, ID_LENGTH)
+    found = np.zeros(len(ids), dtype=np.int64)
+    for at in range(PLACE_LENGTH):
+        found = (found << 5) | _NUMBERS[letters[:, at]]
+    return pl.Series("place", found)
+
+
+ID_LENGTH, PLACE_LENGTH = 26, 12  # characters of five bits each
 ALPHABET = "234567ABCDEFGHIJKLMNOPQRSTUVWXYZ"  # RFC 4648 base32 in bytewise order
+_NUMBERS = np.zeros(256, dtype=np.int64)
+_NUMBERS[np.frombuffer(ALPHABET.encode(), dtype=np.uint8)] = np.arange(len(ALPHABET))
