@@ -14,6 +14,11 @@ from jobs.storage.tables import Lake
 
 FIELDS = ("name", "ethnic", "division", "address", "phone", "marital", "insured")
 KNOWN, OTHER, NEW = "11010519491231002X", "110105194912310054", "110105195001010012"
+NEWS = {  # dataset: rows of (key, moment, values)
+    "ps/extract": [(KNOWN, "2026-01-02", {"name": "甲二"}), (NEW, "2026-01-02", {"name": "丙", "phone": "1"})],
+    "ca/extract": [(KNOWN, "2026-01-03", {"name": "甲三", "marital": "20"}), (OTHER, "2020-01-01", {"phone": "9"})],
+    "hi/extract": [(NEW, "2026-01-01", {"phone": "2", "insured": "1"}), (KNOWN, "2025-01-01", {"insured": "0"})],
+}
 
 
 def declaring(folder: Path, *divisions: str) -> Settings:

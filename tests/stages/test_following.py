@@ -19,11 +19,12 @@ from jobs.layers import Layer, table_path
 from jobs.privacy.keyring import KeyRing
 from jobs.rows.identifiers.characters import matrix, resident_check
 from jobs.settings import Settings
-from jobs.stages import desensitise, maintain, open_register, resolve, retract
+from jobs.stages import conform, desensitise, land, load, maintain, open_register, resolve, retract
 from jobs.storage import standing
 from jobs.storage.ledgers import Ledger
 from jobs.storage.standing import Standing
 from jobs.storage.tables import Lake
+from jobs.synthesis import city
 from tests.stages.keyed_lake import at, declaring, deliver, old_register
 from tests.stages.mortal import KILLED, live
 
@@ -92,10 +93,10 @@ def test_after_every_day_gold_is_what_making_it_anew_gives(
     tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(standing, "FILE_ROWS", 0)  # as a large table: what came is settled by maintenance alone
-    city, batches, moved = City(1), list[str](), set()
+    town, batches, moved = City(1), list[str](), set()
     with Lake.open(at(settings, tmp_path / "lake")) as lake:
         for today in range(DAYS):
-            batches.append(deliver(lake, "ps/extract", tmp_path / str(today), city.day(today)))
+            batches.append(deliver(lake, "ps/extract", tmp_path / str(today), town.day(today)))
             if today == DAYS - 1:
                 retract.run(lake, "ps/extract", batch=batches[0])
             resolve.run(lake, "person")
@@ -124,10 +125,10 @@ def test_after_every_day_gold_is_what_making_it_anew_gives(
 
 
 def test_a_small_table_is_whole_for_any_reader_after_every_change(tmp_path: Path, settings: Settings) -> None:
-    city = City(2)
+    town = City(2)
     with Lake.open(at(settings, tmp_path / "lake")) as lake:
         for today in range(3):
-            deliver(lake, "ps/extract", tmp_path / str(today), city.day(today))
+            deliver(lake, "ps/extract", tmp_path / str(today), town.day(today))
             resolve.run(lake, "person")
             desensitise.run(lake, PRODUCT)
             assert told(lake.scan(Layer.GOLD, PRODUCT)).equals(gold(lake))
@@ -136,14 +137,44 @@ def test_a_small_table_is_whole_for_any_reader_after_every_change(tmp_path: Path
                 assert gold(lake).equals(gold(anew))
 
 
+def test_a_product_of_a_register_with_cases_follows_births_moves_and_deaths(tmp_path: Path) -> None:
+    schemas = tmp_path / "schemas"
+    shutil.copytree(Settings().schemas, schemas)
+    contract = schemas / "products" / "population.yaml"
+    withhold = "withhold: {below: 12, of: [residence_code, sex_code]}\naggregate:"
+    contract.write_text(contract.read_text(encoding="utf-8").replace("aggregate:", withhold), encoding="utf-8")
+    datasets = ["public_security/household_register", "civil_affairs/deaths"]
+    city.write(300, 3, 7, tmp_path, Settings().schemas / "codes", None, datasets)
+    days = sorted({file.stem.rpartition("_")[2] for file in (tmp_path / "raw").rglob("*.*")})
+    with Lake.open(Settings(schemas=schemas, root=tmp_path / "lake", raw=tmp_path / "nothing")) as lake:
+        for number_, today in enumerate(days):
+            for dataset in datasets:
+                files = sorted((tmp_path / "raw" / dataset).parent.glob(f"{Path(dataset).name}_{today}*"))
+                land.run(lake, dataset, files=files)
+                load.run(lake, dataset)
+                conform.run(lake, dataset)
+            resolve.run(lake, "person")
+            (report,) = desensitise.run(lake, "products/population")
+            assert report.extra["since"] == number_
+            with another(lake, tmp_path / "anew") as anew:
+                desensitise.run(anew, "products/population")
+                found = [told(Standing(one, "products/population").rows()) for one in (lake, anew)]
+                assert found[0].equals(found[1])
+                assert found[0].height > 100
+                kept = [told(one.scan(Layer.SILVER, "products/population_withheld")) for one in (lake, anew)]
+                assert kept[0].equals(kept[1])
+                assert kept[0].height > 0
+    assert len(days) == 3
+
+
 def test_the_engines_workers_change_gold_as_one_process_does(tmp_path: Path, settings: Settings, engine: str) -> None:
     found = []
     for name, more in (("here", {}), ("engine", {"engine_rows": 0, "spark": engine})):
-        city = City(3)
+        town = City(3)
         with Lake.open(at(settings, tmp_path / name, **more)) as lake:
             (lake.settings.root / "keys" / "pseudonym.key").write_bytes(b"p" * 32)
             for today in range(2):
-                deliver(lake, "ps/extract", tmp_path / f"{name}{today}", city.day(today))
+                deliver(lake, "ps/extract", tmp_path / f"{name}{today}", town.day(today))
                 resolve.run(lake, "person")
                 desensitise.run(lake, PRODUCT)
             found.append((gold(lake).drop("person"), kept_out(lake).drop("person")))
@@ -169,14 +200,14 @@ def test_what_a_register_was_opened_with_is_shown_too(tmp_path: Path, settings: 
 
 @pytest.mark.parametrize("what", ["key", "contract", "history", "state", "tables"])
 def test_gold_that_was_made_otherwise_is_made_anew(tmp_path: Path, settings: Settings, what: str) -> None:
-    schemas, city = tmp_path / "schemas", City(4)
+    schemas, town = tmp_path / "schemas", City(4)
     shutil.copytree(settings.schemas, schemas)
     root = at(settings, tmp_path / "lake").root
     with Lake.open(Settings(schemas=schemas, root=root)) as lake:
-        deliver(lake, "ps/extract", tmp_path / "0", city.day(0))
+        deliver(lake, "ps/extract", tmp_path / "0", town.day(0))
         resolve.run(lake, "person")
         desensitise.run(lake, PRODUCT)
-        deliver(lake, "ps/extract", tmp_path / "1", city.day(1))
+        deliver(lake, "ps/extract", tmp_path / "1", town.day(1))
         resolve.run(lake, "person")
         if what == "key":
             KeyRing.of(lake.objects).rotate("pseudonym")
@@ -232,11 +263,11 @@ def test_killed_at_any_write_the_next_run_ends_as_if_nothing_had_happened(
 ) -> None:
     if large:
         monkeypatch.setattr(standing, "FILE_ROWS", 0)
-    city = City(5)
+    town = City(5)
     with Lake.open(at(settings, tmp_path / "given")) as lake:
-        deliver(lake, "ps/extract", tmp_path / "0", city.day(0))
+        deliver(lake, "ps/extract", tmp_path / "0", town.day(0))
         follow(lake)
-        deliver(lake, "ps/extract", tmp_path / "1", city.day(1))
+        deliver(lake, "ps/extract", tmp_path / "1", town.day(1))
         resolve.run(lake, "person")
 
     def lake_of(name: str) -> Settings:

@@ -17,14 +17,8 @@ from jobs.settings import Settings
 from jobs.stages import maintain, open_register, resolve, retract
 from jobs.storage.ledgers import Ledger
 from jobs.storage.tables import Lake
-from tests.stages.keyed_lake import FIELDS, KNOWN, NEW, OTHER, at, declaring, deliver, old_register
+from tests.stages.keyed_lake import FIELDS, KNOWN, NEWS, at, declaring, deliver, old_register
 from tests.stages.mortal import KILLED, live, open_and_resolve
-
-NEWS = {  # dataset: rows of (key, moment, values)
-    "ps/extract": [(KNOWN, "2026-01-02", {"name": "甲二"}), (NEW, "2026-01-02", {"name": "丙", "phone": "1"})],
-    "ca/extract": [(KNOWN, "2026-01-03", {"name": "甲三", "marital": "20"}), (OTHER, "2020-01-01", {"phone": "9"})],
-    "hi/extract": [(NEW, "2026-01-01", {"phone": "2", "insured": "1"}), (KNOWN, "2025-01-01", {"insured": "0"})],
-}
 
 
 @pytest.fixture(scope="module")
