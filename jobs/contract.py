@@ -310,16 +310,6 @@ class Contract(Model):
         return tuple(part.dataset for part in parts if part.dataset)
 
     @property
-    def followed(self) -> str | None:
-        """Return the register a product may follow change by change: it is made row by row of what entities are."""
-        source = self.from_
-        if source is None or source.register_ is None or source.join:
-            return None
-        used = {*source.where, *(field.from_ or name for name, field in self.fields.items())}
-        origin = ("_kind", "_source", "_as_of")  # where a value is from is not kept of what a version replaced
-        return None if any(name.endswith(origin) for name in used) else source.register_
-
-    @property
     def source_columns(self) -> tuple[str, ...]:
         """Return the source's column names in the order of the fields, each once, deletion columns included."""
         names = [field.from_ for field in self.fields.values() if field.from_]

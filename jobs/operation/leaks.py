@@ -51,9 +51,9 @@ def written(lake: Lake, also: Iterable[Path] = ()) -> Iterator[Written]:
     Tables come column by column, files whole; what is no text is not read.
     """
     for name in lake.catalogue.contracts:
-        for table in (name, Standing(lake, name).changes):
-            if lake.has(Layer.GOLD, table):
-                yield from _columns("gold", slug(table), lake.scan(Layer.GOLD, table).collect())
+        if lake.has(Layer.GOLD, name):
+            yield from _columns("gold", slug(name), lake.scan(Layer.GOLD, name).collect())
+            yield from _columns("gold to be", slug(name), Standing(lake, name).parts()[1].collect())
     for zone in ZONES:
         yield from _files(zone.value, lake.objects.mirror(zone), lake.settings.home)
     for folder in LOGS:

@@ -120,9 +120,9 @@ def party_ids(key_id: str, parties: Sequence[str], register_key: bytes) -> list[
 
 
 def places(ids: pl.Series) -> pl.Series:
-    """Return whole numbers (Int64) in the order of ids, from their first 12 characters; null for what is no such id.
+    """Return whole numbers (Int64) in the order of ids, from their first 12 characters; nulls where some are no ids.
 
-    They are compared and sorted faster than ids, and where they are equal nothing is said of the ids.
+    They are sorted faster than ids; where they are equal nothing is said of the ids.
     """
     whole = (ids.str.len_bytes() == ID_LENGTH).fill_null(value=False)
     if not whole.all():
@@ -131,10 +131,11 @@ def places(ids: pl.Series) -> pl.Series:
     found = np.zeros(len(ids), dtype=np.int64)
     for at in range(PLACE_LENGTH):
         found = (found << 5) | _NUMBERS[letters[:, at]]
-    return pl.Series("place", found)
+    nothing = (found < 0).any()  # -1 has every bit, whatever comes after it
+    return pl.Series("place", [None] * len(ids), pl.Int64) if nothing else pl.Series("place", found)
 
 
 ID_LENGTH, PLACE_LENGTH = 26, 12  # characters of five bits each
 ALPHABET = "234567ABCDEFGHIJKLMNOPQRSTUVWXYZ"  # RFC 4648 base32 in bytewise order
-_NUMBERS = np.zeros(256, dtype=np.int64)
+_NUMBERS = np.full(256, -1, dtype=np.int64)
 _NUMBERS[np.frombuffer(ALPHABET.encode(), dtype=np.uint8)] = np.arange(len(ALPHABET))

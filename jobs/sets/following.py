@@ -14,11 +14,28 @@ import polars as pl
 
 from jobs.contract import Contract
 from jobs.errors import StorageError
+from jobs.register import Register
 from jobs.sets.products import joined
 
 CHANGE, ROWS = "_change", "_rows"
 _ENTITY = "_entity_id"
 Protection = Callable[[pl.DataFrame], pl.DataFrame]
+
+
+class NotThereError(StorageError):
+    """Say that what is to be taken away is not there: a table is not what it was made from."""
+
+
+def follows(contract: Contract, register: Register | None) -> bool:
+    """Tell whether a product may follow its register: it is made row by row of what entities are, and of one register.
+
+    From where and since when a value is so is not kept of what a version replaced.
+    """
+    source = contract.from_
+    if register is None or source is None or source.register_ != register.name or source.join:
+        return False
+    used = {*source.where, *(field.from_ or name for name, field in contract.fields.items())}
+    return used <= {_ENTITY, "_status", *register.fields}
 
 
 def turned(before: pl.DataFrame, now: pl.DataFrame, contract: Contract, protection: Protection) -> pl.DataFrame:
@@ -59,7 +76,7 @@ def net(signed: pl.LazyFrame) -> pl.LazyFrame:
 
 
 def after(rows: pl.LazyFrame, signed: pl.LazyFrame) -> pl.LazyFrame:
-    """Return rows after signed changes, in any order; raise StorageError when a row goes that is not there."""
+    """Return rows after signed changes, in any order; raise NotThereError when a row goes that is not there."""
     changes = net(signed).collect(engine="streaming")
     gone, come = changes.filter(pl.col(CHANGE) < 0), changes.filter(pl.col(CHANGE) > 0)
     kept = [rows, _repeated(come).lazy()]
@@ -74,14 +91,19 @@ def after(rows: pl.LazyFrame, signed: pl.LazyFrame) -> pl.LazyFrame:
 
 
 def _repeated(counted: pl.DataFrame) -> pl.DataFrame:
-    """Return rows as often as they are counted; raise StorageError for less than never."""
-    if counted.filter(pl.col(CHANGE) < 0).height:
-        raise StorageError(
-            "what is to be taken away is not there: the table is not what it was made from.",
-            remedy="move it away; `lake run desensitise` makes it anew.",
-        )
+    """Return rows as often as they are counted."""
+    _check(counted[CHANGE])
     places = pl.int_range(pl.len()).repeat_by(CHANGE).explode()
     return counted.select(pl.all().exclude(CHANGE).gather(places)) if counted.height else counted.drop(CHANGE)
+
+
+def _check(counts: pl.Series) -> None:
+    """Raise NotThereError for less than never."""
+    if (counts < 0).any():
+        raise NotThereError(
+            "what is to be taken away is not there.", layer="gold",
+            remedy="`lake run desensitise` makes the product's gold anew.",
+        )
 
 
 def counted(signed: pl.DataFrame, of: Sequence[str]) -> pl.DataFrame:
@@ -124,6 +146,7 @@ class Withheld:
         for the rows that gold has of some groups, those of large ones changed already.
         """
         sizes = net(pl.concat([self.sizes, changes]).lazy().rename({ROWS: CHANGE})).collect().rename({CHANGE: ROWS})
+        _check(sizes[ROWS])
         large = sizes.filter(pl.col(ROWS) >= below)
         before = self.large(below)
         fallen = before.filter(~in_groups(before, large, of)).select(of)

@@ -15,6 +15,7 @@ import polars as pl
 from jobs import layers
 from jobs.batch import StageReport
 from jobs.contract import Contract, Join, ProductSource
+from jobs.errors import ReleaseRefused
 from jobs.layers import Layer
 from jobs.privacy import minors
 from jobs.privacy.keyring import Key, KeyRing, lake_key
@@ -30,6 +31,7 @@ from jobs.storage.ledgers import REGISTERS, Ledger
 from jobs.storage.locations import Location
 from jobs.storage.scanning import files
 from jobs.storage.spreading import spread
+from jobs.storage.standing import NOT_FOLLOWING
 from jobs.storage.tables import Lake
 
 BUCKET_ROWS = 250_000  # rows that meet in one task, at most about
@@ -49,11 +51,16 @@ def run(lake: Lake, name: str) -> list[StageReport]:
         last = lake.last_report("desensitise", name, done[-1]["batch"]).extra if done else {}
         key = _key(lake, contract, str(last.get("key_id") or ""))
         state = _state(lake, contract, key)
-        if not state or (done and done[-1]["batch"] == state and lake.has(Layer.GOLD, name)):
-            return []
+        known = bool(done) and done[-1]["batch"] == state and lake.has(Layer.GOLD, name)
         if following.possible(lake, contract):
-            return [following.follow(lake, contract, state, key)]
-        return [_rebuild(lake, contract, state, key)]
+            known = known and following.up_to_date(lake, contract, key)
+            return [] if not state or known else [following.follow(lake, contract, state, key)]
+        if contract.withhold:
+            raise ReleaseRefused(
+                "rows are to be withheld of a product that follows no register.", dataset=name, layer=Layer.GOLD,
+                remedy="see `lake check`.",
+            )
+        return [] if not state or known else [_rebuild(lake, contract, state, key)]
 
 
 def _key(lake: Lake, contract: Contract, last: str) -> Key | None:
@@ -83,6 +90,8 @@ def _state(lake: Lake, contract: Contract, key: Key | None) -> str:
         versions.append(f"key@{key.id}")
     if minors.claims_none(contract, lake.catalogue):
         versions.append(minors.COUNTED)  # gold of before was not counted
+    if following.possible(lake, contract):
+        versions.append(str(following.how_made(lake, contract, key)))
     return sha256("|".join([*versions, contract.model_dump_json()]).encode()).hexdigest()[:16]
 
 
@@ -115,7 +124,7 @@ def _rebuild(lake: Lake, contract: Contract, state: str, key: Key | None) -> Sta
         if found:
             raise following.refused(contract, found)
         note = {"state": state, "key_id": key.id if key else ""}
-        lake.overwrite(Layer.GOLD, contract.name, gold_rows, gold, note=note)
+        lake.overwrite(Layer.GOLD, contract.name, gold_rows, gold, note=note, marks=NOT_FOLLOWING)
     report = StageReport(
         "desensitise", contract.name, state, delivered=count, accepted=count, seconds=time.monotonic() - started,
         extra={

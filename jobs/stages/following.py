@@ -11,8 +11,10 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -27,14 +29,13 @@ from jobs.privacy.scanner import Finding, scan
 from jobs.registers.fold import ACTIVE
 from jobs.rows.codes import CodeBook
 from jobs.rows.protection import gold_column, gold_schema, protect, protection_of
-from jobs.sets.following import CHANGE, ROWS, Withheld, after, counted, in_groups, met, turned
-from jobs.storage import engine
+from jobs.sets.following import CHANGE, ROWS, NotThereError, Withheld, after, counted, follows, in_groups, met, turned
 from jobs.storage.batch_tables import FILE, FILE_ROWS, SLICE_ROWS, Writer, scan_files, slices
 from jobs.storage.ledgers import REGISTERS, Ledger, newest
 from jobs.storage.locations import Location
 from jobs.storage.logs import Interval, Log, intervals
 from jobs.storage.spreading import spread
-from jobs.storage.standing import COMMIT, Standing, signed, small, worth_settling
+from jobs.storage.standing import COMMIT, Made, Standing, kept_whole, signed
 from jobs.storage.tables import Lake
 
 SHOWN, SMALL, GROUPS, FOUND, APART = "shown", "small", "groups", "found", "apart"
@@ -43,7 +44,8 @@ TOLD: dict[str, Any] = {"what": pl.String, **FILE}  # what a task wrote, and wha
 
 def possible(lake: Lake, contract: Contract) -> bool:
     """Tell whether a product's gold can follow its register: rows about children are counted anew every day."""
-    return contract.followed is not None and not minors.claims_none(contract, lake.catalogue)
+    register = lake.catalogue.registers.get(str(contract.from_.register_)) if contract.from_ else None
+    return follows(contract, register) and not minors.claims_none(contract, lake.catalogue)
 
 
 def refused(contract: Contract, found: Sequence[Finding]) -> ReleaseRefused:
@@ -100,7 +102,7 @@ class Following:
         if self.since:
             new = versions.scan(part, after=self.since).filter(until)
             gone = replaced.scan(part, after=self.since).filter(until).collect()
-            whole = gone.height == new.select(pl.len()).collect().item()
+            whole = _names(gone) == _names(new.select("_entity_id", COMMIT).collect())
             several = self.until - self.since > 1  # within one commit an entity changes once
             old = gone.sort(COMMIT).unique("_entity_id", keep="first", maintain_order=True) if several else gone
         else:
@@ -110,6 +112,12 @@ class Following:
         living = pl.col("_status") == ACTIVE
         protection = partial(protect, contract=self.contract, types=self.types, key=self.key, codes=self.codes)
         return turned(old.filter(living), now.filter(living), self.contract, protection), whole
+
+
+def _names(rows: pl.DataFrame) -> tuple[int, int]:
+    """Return how many versions there are, and a sum that differs where they are not the same ones."""
+    hashes = rows.select(pl.struct("_entity_id", COMMIT).hash(seed=0)).to_series()
+    return rows.height, int(hashes.sum()) if rows.height else 0
 
 
 def group_schema(contract: Contract, types: dict[str, TypeSpec]) -> dict[str, Any]:
@@ -133,12 +141,9 @@ def change(part: Interval, *, following: Following) -> pl.DataFrame:
     """Write what comes and goes of one interval; leave rows of small groups and by how much groups change (`TOLD`)."""
     rows, whole = following.changed(part)
     told = [pl.DataFrame({"what": [APART], "path": [""], "size": [0], "rows": [1]}, schema=TOLD)] if not whole else []
-    found = scan(rows.filter(pl.col(CHANGE) > 0).drop(CHANGE))
-    told += [
-        pl.DataFrame({"what": [FOUND], "path": [f"{one.column}\x1f{one.kind}"], "size": [0], "rows": [one.count]},
-                     schema=TOLD)
-        for one in found
-    ]
+    if found := scan(rows.filter(pl.col(CHANGE) > 0).drop(CHANGE)):  # then nothing of it is written anywhere
+        named = [(FOUND, f"{one.column}\x1f{one.kind}", 0, one.count) for one in found]
+        return pl.DataFrame(named, schema=TOLD, orient="row")
     if following.large is not None:
         if following.since:
             told.append(_put(following.work, counted(rows, following.of), GROUPS))
@@ -170,16 +175,19 @@ def follow(lake: Lake, contract: Contract, state: str, key: Key | None) -> Stage
 
     delivered = accepted (rows of gold) + withheld (rows of small groups).
     """
-    started, ledger = time.monotonic(), Ledger(lake, str(contract.followed))
+    started, ledger = time.monotonic(), Ledger(lake, contract.reads_registers[0])
     snapshot = ledger.snapshot_log()  # before the commits are read: it covers none that is not among them
-    until = max((commit.number for commit, done in ledger.plans() if done), default=0)
+    until = _last(ledger)
     logs = Logs(ledger.versions_log(), ledger.replaced_log(), snapshot)
-    standing, how = Standing(lake, contract.name), _how(lake, contract, ledger, key)
-    since = standing.until(how) or 0
-    withheld = standing.withheld(how, since) if contract.withhold else None
-    if since > until or (contract.withhold and withheld is None):
-        since = 0
-    done = _carried_out(lake, contract, key, logs, Run(standing, how, since, until, withheld))
+    standing, how = Standing(lake, contract.name), how_made(lake, contract, key)
+    since, withheld = _since(standing, contract, how, until), None
+    if since and contract.withhold:
+        withheld = standing.withheld(Made(how, since))
+    much_of_it = _rows_after(logs.versions, since) > max(FILE_ROWS, lake.rows(Layer.GOLD, contract.name))
+    done = None
+    if since and not much_of_it:
+        with suppress(NotThereError):  # whatever was done to the tables: gold is made anew
+            done = _carried_out(lake, contract, key, logs, Run(standing, how, since, until, withheld))
     if done is None:
         since, done = 0, _carried_out(lake, contract, key, logs, Run(standing, how, 0, until, None))
     assert done is not None  # of all entities nothing is lacking
@@ -196,6 +204,25 @@ def follow(lake: Lake, contract: Contract, state: str, key: Key | None) -> Stage
     return report
 
 
+def up_to_date(lake: Lake, contract: Contract, key: Key | None) -> bool:
+    """Tell whether gold and what is withheld are as of the register's last commit, made as they would be made now."""
+    ledger = Ledger(lake, contract.reads_registers[0])
+    until, how = _last(ledger), how_made(lake, contract, key)
+    return _since(Standing(lake, contract.name), contract, how, until) == until
+
+
+def _last(ledger: Ledger) -> int:
+    return max((commit.number for commit, done in ledger.plans() if done), default=0)
+
+
+def _since(standing: Standing, contract: Contract, how: int, until: int) -> int:
+    """Return the commit from which gold can be changed; 0: it must be made anew."""
+    made = standing.made()
+    if made is None or made.how != how or made.until > until:
+        return 0
+    return made.until if contract.withhold is None or standing.withholds(made) else 0
+
+
 @dataclass(frozen=True)
 class Run:
     """Hold one way from a commit of the register (0: from nothing) to another."""
@@ -206,14 +233,34 @@ class Run:
     until: int
     withheld: Withheld | None
 
+    @property
+    def made(self) -> Made:
+        """Return how and up to where it makes gold."""
+        return Made(self.how, self.until)
 
-def _how(lake: Lake, contract: Contract, ledger: Ledger, key: Key | None) -> int:
+
+def how_made(lake: Lake, contract: Contract, key: Key | None) -> int:
     """Return a digest of everything but the register's rows that decides gold's: made otherwise, it is made anew."""
-    table = lake.table(REGISTERS, ledger.versions)
-    register = table.metadata().id if table is not None else ""
-    told = [contract.model_dump_json(), key.id if key else "", engine.fingerprint(), str(register)]
-    told += [spec.model_dump_json() for _, spec in sorted(lake.catalogue.types.items())]
-    return int(hashlib.sha256("|".join(told).encode()).hexdigest()[:15], 16)
+    table = lake.table(REGISTERS, f"{contract.reads_registers[0]}_versions")
+    deciding = contract.model_dump_json(
+        include={"from_", "fields", "withhold"},
+        exclude={"fields": {name: {"title", "publish"} for name in contract.fields}},
+    )
+    used = sorted({field.type for field in contract.fields.values()})
+    told = [deciding, *(lake.catalogue.types[name].model_dump_json() for name in used)]
+    told += [key.id if key else "", str(table.metadata().id) if table is not None else "", _code()]
+    return 1 + int(hashlib.sha256("|".join(told).encode()).hexdigest()[:15], 16)
+
+
+@cache
+def _code() -> str:
+    """Return a digest of the code that turns a register's rows into gold's."""
+    jobs = Path(__file__).parents[1]
+    files = [*sorted((jobs / "rows").rglob("*.py")), *(jobs / name for name in ROW_MAKERS)]
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
+
+
+ROW_MAKERS = ("sets/following.py", "sets/products.py", "stages/following.py", "storage/standing.py")
 
 
 def _carried_out(
@@ -224,12 +271,12 @@ def _carried_out(
     rows = _rows_after(logs.versions, run.since)
     much, pieces = lake.much(rows), -(-rows // FILE_ROWS)
     parts = intervals(max(pieces, lake.settings.engine_cores if much else 1))
-    little = run.since > 0 and small(lake.rows(Layer.GOLD, contract.name), standing.parts()[-1] + rows)
+    little = run.since > 0 and kept_whole(lake.rows(Layer.GOLD, contract.name), standing.parts()[-1] + rows)
     with lake.workspace(f"gold-{slug(contract.name)}", shared=much) as work:
-        place = lake.folder(Layer.GOLD, standing.changes if run.since else contract.name)
+        where_to = (Layer.SILVER, standing.changes) if run.since else (Layer.GOLD, contract.name)
         following = Following(
             contract, types, lake.codes, key.secret if key else b"", logs, run.since, run.until,
-            None, work / SHOWN if little else place, work,
+            None, work / SHOWN if little else lake.folder(*where_to), work,
         )
         withheld = run.withheld
         if contract.withhold and not run.since:
@@ -247,7 +294,8 @@ def _carried_out(
         files = told.filter(pl.col("what") == SHOWN).select(list(FILE))
         if contract.withhold and withheld:
             withheld, more = _moved(run, following, withheld, told)
-            standing.withhold(withheld, following.gold, group_schema(contract, types), run.how, run.until)
+            changed = withheld is not run.withheld
+            standing.withhold(withheld, following.gold, group_schema(contract, types), run.made, changed=changed)
             if more.height:
                 files = pl.concat([files, _written(following.shown, more, following).select(list(FILE))])
         kept = _committed(run, following, files, little=little)
@@ -278,6 +326,9 @@ def _moved(run: Run, following: Following, withheld: Withheld, told: pl.DataFram
     sizes = {**group_schema(contract, following.types), ROWS: pl.Int64()}
     changes = _collected(following.work, told, GROUPS, sizes)
 
+    if changes.is_empty() and small.is_empty():
+        return withheld, small
+
     def shown(groups: pl.DataFrame) -> pl.DataFrame:
         fresh = _fresh(following, told.filter(pl.col("what") == SHOWN))
         settled, since, _ = run.standing.parts()
@@ -296,32 +347,35 @@ def _fresh(following: Following, files: pl.DataFrame) -> pl.LazyFrame:
 
 def _committed(run: Run, following: Following, files: pl.DataFrame, *, little: bool) -> int:
     """Make what was written count; return how many rows gold has then."""
-    standing, gold, marks = run.standing, following.gold, (run.how, run.until)
+    standing, gold = run.standing, following.gold
     if not run.since:
-        standing.settle(files, gold, *marks)
+        standing.forget()  # first: changes of before are none of what follows
+        standing.replace(files, gold, run.made)
         return int(files["rows"].sum())
     if files.is_empty():
-        standing.pass_to(gold, *marks)
+        standing.pass_to(gold, run.made)
     elif little:
         settled, since, _ = standing.parts()
-        rows = after(settled, pl.concat([since, _fresh(following, files)]))
-        standing.settled(rows, gold, *marks)
+        standing.put(after(settled, pl.concat([since, _fresh(following, files)])), gold, run.made)
     else:
-        standing.append(files, gold, *marks)
+        standing.append(files, gold, run.made)
     return standing.height()
 
 
 def settle(lake: Lake, contract: Contract) -> None:
-    """Put what came since among the settled rows where it is much; the caller holds gold's lease."""
-    standing, types = Standing(lake, contract.name), dict(lake.catalogue.types)
-    made = standing.made()
+    """Put what came since among the settled rows; the caller holds gold's lease.
+
+    Raises NotThereError where the tables do not agree: the next `follow` makes gold anew.
+    """
+    standing, made = Standing(lake, contract.name), Standing(lake, contract.name).made()
     settled, since, many = standing.parts()
-    if made and worth_settling(lake.rows(Layer.GOLD, contract.name), many):
+    if made and many:
+        schema = dict(settled.collect_schema())
         with lake.workspace(f"settle-{slug(contract.name)}", shared=False) as work:
             with work.create("settled.parquet") as file:
                 after(settled, since).sink_parquet(file)
-            with Writer(lake.folder(Layer.GOLD, contract.name), gold_schema(contract, types)) as writer:
+            with Writer(lake.folder(Layer.GOLD, contract.name), schema) as writer:
                 for some in slices(work, "settled.parquet"):
                     writer.write(some)
-        standing.settle(writer.files(), gold_schema(contract, types), *made)
-    standing.forget()
+        standing.replace(writer.files(), schema, made)
+        standing.forget()

@@ -11,6 +11,8 @@ import polars as pl
 
 from jobs import layers
 from jobs.batch import StageReport
+from jobs.contract import Contract
+from jobs.errors import LakeError
 from jobs.layers import Layer
 from jobs.quality import docs
 from jobs.registers.linkage import linkage
@@ -35,10 +37,7 @@ def run(lake: Lake) -> list[StageReport]:
     Nothing that a table, a register's log or an approved release rests on is removed.
     """
     started = time.monotonic()
-    for contract in lake.catalogue.products():
-        if lake.has(Layer.GOLD, contract.name):
-            with lake.writing(f"gold.{layers.slug(contract.name)}"):
-                following.settle(lake, contract)
+    unsettled = [contract.name for contract in lake.catalogue.products() if not _settled(lake, contract)]
     tables = _tables(lake)
     for layer, name, lease in tables:
         _compact(lake, layer, name, lease)
@@ -48,6 +47,7 @@ def run(lake: Lake) -> list[StageReport]:
         extra={
             "tables": len(tables),
             "snapshots": snapshots,
+            "unsettled": unsettled,
             "leftovers": _clear_leftovers(lake),
             "data_docs": docs.build(lake),
             "linkage": {name: _linkage(lake, name) for name in lake.catalogue.registers},
@@ -58,6 +58,21 @@ def run(lake: Lake) -> list[StageReport]:
     return [report]
 
 
+def _settled(lake: Lake, contract: Contract) -> bool:
+    """Settle a product's gold, and drop what it withheld before it no longer does; tell whether that was possible."""
+    if not lake.has(Layer.GOLD, contract.name):
+        _sweep(lake, layers.table_path(Layer.GOLD, contract.name))
+        return True
+    with lake.writing(f"gold.{layers.slug(contract.name)}"):
+        for name in () if contract.withhold else Standing(lake, contract.name).withholding:
+            lake.objects.remove(layers.table_path(Layer.SILVER, name))
+        try:
+            following.settle(lake, contract)
+        except LakeError:  # the next desensitise makes it anew; other tables do not wait for it
+            return False
+    return True
+
+
 def _tables(lake: Lake) -> list[tuple[Layer, str, str]]:
     """Return every table there is, with the lease of whoever writes it."""
     found = [(Layer.OPS, "runs", "ops.runs")]
@@ -65,8 +80,7 @@ def _tables(lake: Lake) -> list[tuple[Layer, str, str]]:
         slug, standing = layers.slug(contract.name), Standing(lake, contract.name)
         found.append((Layer.GOLD, contract.name, f"gold.{slug}"))
         if contract.is_product:
-            found.append((Layer.GOLD, standing.changes, f"gold.{slug}"))
-            found += [(Layer.SILVER, name, f"gold.{slug}") for name in standing.withholding]
+            found += [(Layer.SILVER, name, f"gold.{slug}") for name in (standing.changes, *standing.withholding)]
         else:  # conform writes both silver and quarantine
             found += [(Layer.BRONZE, contract.name, f"bronze.{slug}"), (Layer.SILVER, contract.name, f"silver.{slug}"),
                       (Layer.QUARANTINE, contract.name, f"silver.{slug}")]

@@ -40,10 +40,9 @@ class Tables:
         """Return the newest rows of some entities of an interval, removed ones included."""
         if ids.is_empty():
             return pl.DataFrame(schema=self.versions.schema).drop("_commit")
-        known = pl.concat([
-            self.snapshot.found(ids, part), self.versions.found(ids, part, after=self.snapshot.last)
-        ]).filter(pl.col("_commit") < before)
-        return newest(known.lazy()).drop("_commit").collect()
+        known = pl.concat([self.snapshot.scan(part), self.versions.scan(part, after=self.snapshot.last)])
+        mine = known.filter((pl.col("_commit") < before) & pl.col("_entity_id").is_in(ids.implode()))
+        return newest(mine).drop("_commit").collect()
 
     def opened(self, part: Interval, ids: pl.Series) -> pl.DataFrame:
         """Return the rows that some entities of an interval had when the register was opened."""

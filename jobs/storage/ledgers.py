@@ -179,7 +179,7 @@ class Ledger:
 
     def _log(self, table: str) -> Log:
         schema = {"_commit": pl.Int64, **register_schema(self._register, self.lake.catalogue.types)}
-        return Log.open(self.lake.folder(REGISTERS, table), schema, "_entity_id", placed=True)
+        return Log.open(self.lake.folder(REGISTERS, table), schema, "_entity_id")
 
     def replaced_log(self) -> Log:
         """Return the log of what versions replaced as it stands: for each version of a commit one row."""

@@ -26,7 +26,6 @@ from jobs.storage.scanning import files
 if TYPE_CHECKING:
     from deltalake import DeltaTable
 
-PLACE = "_place"  # of an id: a number that is looked for before the rest of a row is read
 GROUP_ROWS = 65_536  # a lookup of one id decodes one row group
 PART: dict[str, Any] = {
     "path": pl.String, "size": pl.Int64, "rows": pl.Int64, "low": pl.String, "high": pl.String, "first": pl.Int64,
@@ -64,22 +63,18 @@ def intervals(count: int) -> list[Interval]:
 
 @dataclass(frozen=True)
 class Log:
-    """Hold a table as it stood when it was opened: its folder, schema, id column and files. Crosses processes.
-
-    The files of a `placed` one hold the place of each id as well (`jobs.registers.keys.places`).
-    """
+    """Hold a table as it stood when it was opened: its folder, schema, id column and files. Crosses processes."""
 
     folder: Location
     schema: Mapping[str, Any]
     by: str
     files: tuple[tuple[str, str, str, int, int], ...]  # path, least and greatest id, last commit, rows
-    placed: bool = False
 
     @classmethod
-    def open(cls, folder: Location, schema: Mapping[str, Any], by: str, *, placed: bool = False) -> Log:
+    def open(cls, folder: Location, schema: Mapping[str, Any], by: str) -> Log:
         """Pin a table's newest version; one that does not exist yet has no files."""
         if not folder.has_table():
-            return cls(folder, schema, by, (), placed)
+            return cls(folder, schema, by, ())
         found = files(folder)
         known = ("path", f"min.{by}", f"max.{by}", "max._commit", "num_records")
         if found.height and not set(known) <= set(found.columns):
@@ -88,13 +83,7 @@ class Log:
                 remedy="move the register's tables away, all but <register>_decisions; `lake run resolve` makes them.",
             )
         rows = found.select(known).iter_rows() if found.height else ()
-        pinned = tuple((str(a), str(b), str(c), int(d), int(e)) for a, b, c, d, e in rows)
-        return cls(folder, schema, by, pinned, placed)
-
-    @property
-    def stored(self) -> dict[str, Any]:
-        """Return the columns of the files."""
-        return {**self.schema, PLACE: pl.Int64} if self.placed else dict(self.schema)
+        return cls(folder, schema, by, tuple((str(a), str(b), str(c), int(d), int(e)) for a, b, c, d, e in rows))
 
     @property
     def rows(self) -> int:
@@ -108,27 +97,15 @@ class Log:
 
     def scan(self, within: Interval = EVERYWHERE, *, after: int = 0) -> pl.LazyFrame:
         """Return the rows of an interval of ids that came after a commit; other files are left unread."""
-        return self._scan(within, after, self.schema)
-
-    def found(self, ids: pl.Series, within: Interval = EVERYWHERE, *, after: int = 0) -> pl.DataFrame:
-        """Return the rows of many ids of an interval, of those that came after a commit."""
-        key, wanted, place = pl.col(self.by).is_in(ids.implode()), places(ids), pl.col(PLACE)
-        if not self.placed or wanted.null_count():
-            return self.scan(within, after=after).filter(key).collect()
-        rows = self._scan(within, after, self.stored)
-        maybe = rows.filter(place.is_null() | place.is_in(wanted.implode())).collect()  # of others nothing more is read
-        return maybe.filter(key).drop(PLACE)
-
-    def _scan(self, within: Interval, after: int, schema: Mapping[str, Any]) -> pl.LazyFrame:
         paths = [
             path
             for path, low, high, last, _ in self.files
             if high >= within.low and (within.high is None or low < within.high) and last > after
         ]
         if not paths:
-            return pl.LazyFrame(schema=schema)
+            return pl.LazyFrame(schema=self.schema)
         rows = pl.scan_parquet(
-            paths, schema=schema, missing_columns="insert", extra_columns="ignore", glob=False,
+            paths, schema=self.schema, missing_columns="insert", extra_columns="ignore", glob=False,
             hive_partitioning=False, storage_options=self.folder.scanning,
         )
         wanted = within.holds(self.by)
@@ -148,12 +125,12 @@ class Log:
         import pyarrow.parquet as pq
 
         typed = rows.select(pl.col(name).cast(kind) for name, kind in self.schema.items())
-        typed = typed.with_columns(places(typed[self.by]).alias(PLACE))
-        ordered = typed.sort(self.by if typed[PLACE].null_count() else PLACE)
+        place = places(typed[self.by])
+        ordered = typed.sort(self.by) if place.null_count() else typed[place.arg_sort()]
         parts = []
         for chunk in ordered.iter_slices(FILE_ROWS):
             name = f"part-{uuid.uuid4().hex}.zstd.parquet"
-            table = to_arrow(chunk, self.stored)
+            table = to_arrow(chunk, self.schema)
             with self.folder.create(name) as sink:
                 pq.write_table(
                     table, sink, row_group_size=GROUP_ROWS, compression="zstd", compression_level=1,
@@ -193,7 +170,7 @@ class Log:
         """Return the table, made if it is absent, with every column of the schema."""
         from deltalake import DeltaTable, Schema
 
-        schema = Schema.from_arrow(arrow_schema(self.stored))
+        schema = Schema.from_arrow(arrow_schema(self.schema))
         indexed = {"delta.dataSkippingStatsColumns": f"{self.by},_commit"}  # what rows say is nobody's statistics
         table = DeltaTable.create(
             self.folder.uri, schema, mode="ignore", configuration=indexed, storage_options=self.folder.options

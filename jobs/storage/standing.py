@@ -1,9 +1,10 @@
-"""Gold that follows a register: a table of settled rows, beside it what came and went since.
+"""Gold that follows a register: a table of settled rows, and in silver what came and went since.
 
-`gold/<product>` is whole as of one commit of the register, `gold/<product>_changes` says in signed rows what came
-after. What a product withholds lies in silver: the sizes of its groups, and the rows of small ones. Every commit of the
-four marks how they are made and up to which commit of the register; marks that do not agree are those of a run that
-died, or of another way of making, and then all is made anew.
+`gold/<product>` is whole as of one commit of the register, `silver/<product>_changes` says in signed rows what came
+after. What a product withholds lies in silver too: the sizes of its groups, and the rows of small ones. Every commit of
+these tables marks how they are made, up to which commit of the register, and how many rows they have then. Marks that
+do not agree with each other or with the table are those of a run that died, or of another way of making, and then all
+is made anew.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from jobs.errors import RequestError
 from jobs.layers import Layer
 from jobs.sets.following import CHANGE, ROWS, Withheld, after
 from jobs.storage.batch_tables import FILE, FILE_ROWS
@@ -28,9 +30,18 @@ if TYPE_CHECKING:
     from deltalake import DeltaTable
 
 COMMIT = "_commit"
-MADE, UNTIL = "made", "until"  # the marks: a digest of how, a commit of the register
-TAIL_SHARE = 5  # a table of more rows than a task takes is settled when what came since is a fifth of it
+MADE, UNTIL, HEIGHT = "made", "until", "rows"  # the marks; a digest of how, a commit of the register, the table's rows
+NOT_FOLLOWING = {MADE: 0, UNTIL: 0, HEIGHT: -1}  # the marks of gold that is made anew from what else there is
+TABLES = ("_changes", "_groups", "_withheld")  # of a product, beside gold
 Schema = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Made:
+    """Hold in what way something is made (`how`, a digest), and up to which commit of the register."""
+
+    how: int
+    until: int
 
 
 @dataclass(frozen=True)
@@ -42,7 +53,7 @@ class Standing:
 
     @property
     def changes(self) -> str:
-        """Return the table of what came and went since gold was settled."""
+        """Return the table of silver with what came and went since gold was settled."""
         return f"{self.name}_changes"
 
     @property
@@ -62,42 +73,45 @@ class Standing:
         Raises RequestError where there is no table yet.
         """
         # Changes first: whoever settles meanwhile takes nothing away from what is read here.
-        changes = self.lake.table(Layer.GOLD, self.changes)
-        came = scan_opened(changes, self.lake.folder(Layer.GOLD, self.changes)) if changes else None
-        settled, made = self.lake.scan(Layer.GOLD, self.name), _marks(self.lake.table(Layer.GOLD, self.name))
-        if came is None or made is None or _marks(changes, how=made[0]) is None:
+        changes = self.lake.table(Layer.SILVER, self.changes)
+        came = scan_opened(changes, self.lake.folder(Layer.SILVER, self.changes)) if changes else None
+        tail = _marks(changes)
+        table = self.lake.table(Layer.GOLD, self.name)
+        if table is None:
+            raise RequestError(
+                "the table does not exist yet.", dataset=self.name, layer=Layer.GOLD, remedy="run the stages before it."
+            )
+        settled, made = scan_opened(table, self.lake.folder(Layer.GOLD, self.name)), _marks(table)  # of one version
+        if came is None or made is None or tail is None or tail.how != made.how:
             return settled, pl.LazyFrame(schema={**settled.collect_schema(), CHANGE: pl.Int64}), 0
-        since = came.filter(pl.col(COMMIT) > made[1]).drop(COMMIT)
+        since = came.filter(pl.col(COMMIT) > made.until).drop(COMMIT)
         return settled, since, int(since.select(pl.len()).collect().item())
 
     def versions(self) -> tuple[int, int]:
         """Return the Delta versions of the settled rows and of what came since, -1 for a table that is not there."""
-        return self.lake.version(Layer.GOLD, self.name), self.lake.version(Layer.GOLD, self.changes)
+        return self.lake.version(Layer.GOLD, self.name), self.lake.version(Layer.SILVER, self.changes)
 
-    def made(self) -> tuple[int, int] | None:
-        """Return how gold is made, and up to which commit; None where it does not follow a register."""
-        settled = _marks(self.lake.table(Layer.GOLD, self.name))
-        until = None if settled is None else self.until(settled[0])
-        return None if settled is None or until is None else (settled[0], until)
-
-    def until(self, how: int) -> int | None:
-        """Return up to which commit of the register gold is made in a way, None where it is not made so.
+    def made(self) -> Made | None:
+        """Return how gold is made, and up to which commit; None where it follows nothing.
 
         What is withheld is not looked at.
         """
-        settled = _marks(self.lake.table(Layer.GOLD, self.name), how=how)
-        if settled is None:
-            return None
-        changed = _marks(self.lake.table(Layer.GOLD, self.changes), how=how)
-        return max(settled[1], changed[1] if changed else 0)
+        settled = _marks(self.lake.table(Layer.GOLD, self.name))
+        changed = _marks(self.lake.table(Layer.SILVER, self.changes))
+        if settled is None or changed is None or changed.how != settled.how:
+            return settled
+        return Made(settled.how, max(settled.until, changed.until))
 
-    def withheld(self, how: int, until: int) -> Withheld | None:
+    def withheld(self, made: Made) -> Withheld | None:
         """Return what is withheld as of a commit, None where the tables are not of that commit."""
-        names = self.withholding
-        if any(_marks(self.lake.table(Layer.SILVER, name)) != (how, until) for name in names):
+        if not self.withholds(made):
             return None
-        sizes, rows = (self.lake.scan(Layer.SILVER, name).collect() for name in names)
+        sizes, rows = (self.lake.scan(Layer.SILVER, name).collect() for name in self.withholding)
         return Withheld(sizes, rows)
+
+    def withholds(self, made: Made) -> bool:
+        """Tell whether what is withheld is that of a commit."""
+        return all(_marks(self.lake.table(Layer.SILVER, name)) == made for name in self.withholding)
 
     def height(self) -> int:
         """Return how many rows gold has."""
@@ -105,52 +119,68 @@ class Standing:
         return self.lake.rows(Layer.GOLD, self.name) + int(came)
 
     # -- writing -------------------------------------------------------------------------------------------------------
-    def withhold(self, withheld: Withheld, schema: Schema, of: Mapping[str, Any], how: int, until: int) -> None:
-        """Replace what is withheld; before gold, so that a run that dies between leaves marks that do not agree."""
-        marks = {MADE: how, UNTIL: until}
+    def withhold(
+        self, withheld: Withheld, schema: Schema, of: Mapping[str, Any], made: Made, *, changed: bool
+    ) -> None:
+        """Replace what is withheld, or mark that nothing of it changed; before gold.
+
+        So a run that dies between leaves marks that do not agree.
+        """
         tables = ((withheld.sizes, {**of, ROWS: pl.Int64()}), (withheld.rows, schema))
         for name, (rows, columns) in zip(self.withholding, tables, strict=True):
+            if not changed:
+                self._commit(Layer.SILVER, name, pl.DataFrame(schema=FILE), columns, "append", made)
+                continue
+            marks = {MADE: made.how, UNTIL: made.until, HEIGHT: rows.height}
             self.lake.overwrite(Layer.SILVER, name, rows.lazy(), columns, marks=marks)
 
-    def append(self, files: pl.DataFrame, schema: Schema, how: int, until: int) -> None:
+    def append(self, files: pl.DataFrame, schema: Schema, made: Made) -> None:
         """Commit files of signed rows (`FILE`) that were written into the folder of `changes`."""
-        of_another = _marks(self.lake.table(Layer.GOLD, self.changes), how=how) is None
-        self._commit(self.changes, files, signed(schema), "overwrite" if of_another else "append", how, until)
+        changed = _marks(self.lake.table(Layer.SILVER, self.changes))
+        mode = "append" if changed and changed.how == made.how else "overwrite"
+        self._commit(Layer.SILVER, self.changes, files, signed(schema), mode, made)
 
-    def pass_to(self, schema: Schema, how: int, until: int) -> None:
+    def pass_to(self, schema: Schema, made: Made) -> None:
         """Mark that up to a commit nothing changed."""
-        name = self.changes if self.parts()[-1] else self.name
-        columns = signed(schema) if name == self.changes else schema
-        self._commit(name, pl.DataFrame(schema=FILE), columns, "append", how, until)
+        nothing = pl.DataFrame(schema=FILE)
+        if self.parts()[-1]:
+            self._commit(Layer.SILVER, self.changes, nothing, signed(schema), "append", made)
+        else:
+            self._commit(Layer.GOLD, self.name, nothing, schema, "append", made)
 
-    def settled(self, rows: pl.LazyFrame, schema: Schema, how: int, until: int) -> None:
+    def put(self, rows: pl.LazyFrame, schema: Schema, made: Made) -> None:
         """Put rows in the place of whatever gold holds."""
-        self.lake.overwrite(Layer.GOLD, self.name, rows, schema, marks={MADE: how, UNTIL: until})
+        found = rows.collect()
+        marks = {MADE: made.how, UNTIL: made.until, HEIGHT: found.height}
+        self.lake.overwrite(Layer.GOLD, self.name, found.lazy(), schema, marks=marks)
 
-    def settle(self, files: pl.DataFrame, schema: Schema, how: int, until: int) -> None:
+    def replace(self, files: pl.DataFrame, schema: Schema, made: Made) -> None:
         """Put files (`FILE`) that were written into gold's folder in the place of whatever it holds."""
-        self._commit(self.name, files, schema, "overwrite", how, until)
+        self._commit(Layer.GOLD, self.name, files, schema, "overwrite", made)
 
     def forget(self) -> None:
-        """Take out of `changes` what is settled."""
-        changes = self.lake.table(Layer.GOLD, self.changes)
-        made = _marks(changes)
-        if made and self.lake.rows(Layer.GOLD, self.changes) and not self.parts()[-1]:
-            schema = pl.Schema(self.lake.scan(Layer.GOLD, self.changes).collect_schema())
-            self._commit(self.changes, pl.DataFrame(schema=FILE), schema, "overwrite", *made)
+        """Empty `changes`: what is in it is settled, or gold is made anew."""
+        changes = self.lake.table(Layer.SILVER, self.changes)
+        if changes is not None:
+            schema = pl.Schema(self.lake.scan(Layer.SILVER, self.changes).collect_schema())
+            self._commit(Layer.SILVER, self.changes, pl.DataFrame(schema=FILE), schema, "overwrite", Made(0, 0))
 
-    def _commit(self, name: str, files: pl.DataFrame, schema: Schema, mode: Any, how: int, until: int) -> None:
+    def _commit(
+        self, layer: Layer, name: str, files: pl.DataFrame, schema: Schema, mode: Any, made: Made
+    ) -> None:
         from deltalake import CommitProperties, Schema, Transaction
         from deltalake.transaction import AddAction
 
         self.lake.check_lease()
-        now, marks = int(time.time() * 1000), [Transaction(MADE, how), Transaction(UNTIL, until)]
+        now, rows = int(time.time() * 1000), int(files["rows"].sum())
+        rows += self.lake.rows(layer, name) if mode == "append" else 0
+        marks = [Transaction(*one) for one in ((MADE, made.how), (UNTIL, made.until), (HEIGHT, rows))]
         actions = [
             AddAction(path, size, {}, now, True, json.dumps({"numRecords": rows}))
             for path, size, rows in files.select(list(FILE)).iter_rows()
         ]
         stored = Schema.from_arrow(arrow_schema(schema))
-        _table(self.lake.folder(Layer.GOLD, name), stored).create_write_transaction(
+        _table(self.lake.folder(layer, name), stored).create_write_transaction(
             actions, mode, stored, commit_properties=CommitProperties(app_transactions=marks),
         )
 
@@ -160,24 +190,21 @@ def signed(schema: Schema) -> dict[str, Any]:
     return {**schema, CHANGE: pl.Int64(), COMMIT: pl.Int64()}
 
 
-def small(settled: int, changes: int) -> bool:
+def kept_whole(settled: int, changes: int) -> bool:
     """Tell whether a table is settled at every change: it is written in less time than anybody would wait for."""
     return settled + changes <= FILE_ROWS
 
 
-def worth_settling(settled: int, changes: int) -> bool:
-    """Tell whether what came since is so much that a table should be settled: it is then written once in many days."""
-    return changes > 0 and (small(settled, changes) or changes * TAIL_SHARE > settled)
-
-
-def _marks(table: DeltaTable | None, how: int | None = None) -> tuple[int, int] | None:
-    """Return a table's marks, with `how` only where it was made that way."""
+def _marks(table: DeltaTable | None) -> Made | None:
+    """Return a table's marks; None where there are none, or where something else has written it since."""
     if table is None:
         return None
-    made, until = table.transaction_version(MADE), table.transaction_version(UNTIL)
-    if made is None or until is None or (how is not None and made != how):
+    how, until, rows = (table.transaction_version(name) for name in (MADE, UNTIL, HEIGHT))
+    if not how or until is None or rows is None:
         return None
-    return int(made), int(until)
+    found = pl.DataFrame(table.get_add_actions(flatten=True))
+    held = int(found["num_records"].sum()) if found.height else 0
+    return Made(int(how), int(until)) if held == rows else None
 
 
 def _table(folder: Location, schema: Any) -> DeltaTable:

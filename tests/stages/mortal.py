@@ -30,7 +30,7 @@ DURABLE = (
     (Lake, ("overwrite", "record")),
     (BatchTable, ("replace",)),
     (Writer, ("write",)),
-    (Standing, ("settle", "append", "pass_to", "withhold")),
+    (Standing, ("replace", "append", "put", "pass_to", "withhold", "forget")),
     (Ledger, ("write_commit",)),
     (Log, ("write", "commit")),
     (Court, ("write",)),

@@ -14,7 +14,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from jobs.errors import ReleaseRefused
+from jobs.catalogue import load_catalogue
+from jobs.errors import ContractError, ReleaseRefused
 from jobs.layers import Layer, table_path
 from jobs.privacy.keyring import KeyRing
 from jobs.rows.identifiers.characters import matrix, resident_check
@@ -115,13 +116,25 @@ def test_after_every_day_gold_is_what_making_it_anew_gives(
             assert desensitise.run(lake, PRODUCT) == []
         assert len(moved) == DAYS  # every day something moved
         settled = lake.version(Layer.GOLD, PRODUCT)
-        assert lake.rows(Layer.GOLD, Standing(lake, PRODUCT).changes) > 0
+        assert lake.rows(Layer.SILVER, Standing(lake, PRODUCT).changes) > 0
         before = gold(lake)
-        maintain.run(lake)
+        (report,) = maintain.run(lake)
+        assert report.extra["unsettled"] == []
         assert lake.version(Layer.GOLD, PRODUCT) > settled
         assert told(lake.scan(Layer.GOLD, PRODUCT)).equals(before)  # any reader of the plain table sees it now
         assert gold(lake).equals(before)
-        assert lake.rows(Layer.GOLD, Standing(lake, PRODUCT).changes) == 0
+        assert lake.rows(Layer.SILVER, Standing(lake, PRODUCT).changes) == 0
+        for number_, today in enumerate((5, 6, 7)):  # several commits at once, one of them withdraws
+            batches.append(deliver(lake, "ps/extract", tmp_path / str(today), town.day(today)))
+            if number_ == 1:
+                retract.run(lake, "ps/extract", batch=batches[2])
+            resolve.run(lake, "person")
+        (report,) = desensitise.run(lake, PRODUCT)
+        assert (report.extra["since"], report.extra["commit"]) == (DAYS, DAYS + 3)
+        with another(lake, tmp_path / "anew") as anew:
+            desensitise.run(anew, PRODUCT)
+            assert gold(lake).equals(gold(anew))
+            assert kept_out(lake).equals(kept_out(anew))
 
 
 def test_a_small_table_is_whole_for_any_reader_after_every_change(tmp_path: Path, settings: Settings) -> None:
@@ -230,6 +243,139 @@ def test_gold_that_was_made_otherwise_is_made_anew(tmp_path: Path, settings: Set
             assert gold(lake).equals(gold(anew))
 
 
+def another_contract(root: Path, schemas: Path, *changes: tuple[str, str]) -> Settings:
+    """Give the lake's product another contract, until the next one."""
+    shutil.rmtree(root / "schemas", ignore_errors=True)
+    shutil.copytree(schemas, root / "schemas")
+    contract = root / "schemas" / "products" / "people.yaml"
+    text = contract.read_text(encoding="utf-8")
+    for old, new in changes:
+        assert old in text
+        text = text.replace(old, new)
+    contract.write_text(text, encoding="utf-8")
+    return Settings(schemas=root / "schemas", root=root)
+
+
+@pytest.mark.parametrize("large", [False, True])
+def test_a_contract_that_follows_no_more_and_then_does_again_shows_what_is_true_each_time(
+    tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch, large: bool
+) -> None:
+    if large:
+        monkeypatch.setattr(standing, "FILE_ROWS", 0)
+    town, root = City(6), at(settings, tmp_path / "lake").root
+    plain = ("withhold: {below: 5, of: [division, sex, birth]}\n", "")
+    joined = ("from: {register: person}", "from: {register: person, where: {name_source: not_null}}")
+    for today, changes in enumerate([[plain], [plain], [plain, joined], [plain], [plain]]):
+        with Lake.open(another_contract(root, settings.schemas, *changes)) as lake:
+            deliver(lake, "ps/extract", tmp_path / str(today), town.day(today))
+            resolve.run(lake, "person")
+            desensitise.run(lake, PRODUCT)
+            living = Ledger(lake, "person").scan_current().select(pl.len()).collect().item()
+            assert gold(lake).height == living
+            if large and today == 1:
+                assert lake.scan(Layer.GOLD, PRODUCT).collect().height < living
+            maintain.run(lake) if today == 2 else None
+            assert gold(lake).height == living
+
+
+def test_a_register_that_was_put_back_to_an_earlier_day_takes_gold_with_it(
+    tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(standing, "FILE_ROWS", 0)
+    town, root = City(7), at(settings, tmp_path / "lake").root
+    with Lake.open(Settings(schemas=settings.schemas, root=root)) as lake:
+        for today in range(3):
+            deliver(lake, "ps/extract", tmp_path / str(today), town.day(today))
+            resolve.run(lake, "person")
+            desensitise.run(lake, PRODUCT)
+            if today == 0:
+                shutil.copytree(root / "registers", tmp_path / "earlier")
+    shutil.rmtree(root / "registers")
+    shutil.copytree(tmp_path / "earlier", root / "registers")
+    for again in range(2):
+        with Lake.open(Settings(schemas=settings.schemas, root=root)) as lake:
+            if again:
+                resolve.run(lake, "person")
+            desensitise.run(lake, PRODUCT)
+            with another(lake, tmp_path / "anew") as anew:
+                desensitise.run(anew, PRODUCT)
+                assert gold(lake).equals(gold(anew))
+
+
+def test_a_table_that_somebody_emptied_is_noticed(tmp_path: Path, settings: Settings) -> None:
+    root = at(settings, tmp_path / "lake").root
+    with Lake.open(Settings(schemas=settings.schemas, root=root)) as lake:
+        deliver(lake, "ps/extract", tmp_path / "0", City(8).day(0))
+        resolve.run(lake, "person")
+        desensitise.run(lake, PRODUCT)
+        before = gold(lake)
+    for table in ("gold/products__people", "silver/products__people_withheld"):
+        shutil.rmtree(root / table)
+        with Lake.open(Settings(schemas=settings.schemas, root=root)) as lake:
+            assert desensitise.run(lake, PRODUCT)
+            assert gold(lake).equals(before)
+
+
+def test_nobody_of_a_small_group_is_ever_written_into_golds_folder(
+    tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(standing, "FILE_ROWS", 0)
+    people = [number("110105", date(1990, 1, 1), at_) for at_ in range(1, 13, 2)]  # six men of one age
+    here, there = {"division": "110105"}, {"division": "330106"}
+    with Lake.open(at(settings, tmp_path / "lake")) as lake:
+        deliver(lake, "ps/extract", tmp_path / "0", [(key, "2026-01-02", here) for key in people[:5]])
+        resolve.run(lake, "person")
+        desensitise.run(lake, PRODUCT)
+        assert gold(lake).height == 5
+        moves = [(key, "2026-01-03", there) for key in people[:2]]
+        deliver(lake, "ps/extract", tmp_path / "1", [*moves, (people[5], "2026-01-03", {**here, "name": "新"})])
+        resolve.run(lake, "person")
+        desensitise.run(lake, PRODUCT)
+        assert gold(lake).height == 0
+        maintain.run(lake)
+        assert lake.scan(Layer.GOLD, PRODUCT).collect().is_empty()
+        written = pl.concat([pl.read_parquet(file) for file in (tmp_path / "lake" / "gold").rglob("*.parquet")])
+        assert "新" not in written["name_initial"].to_list()
+
+
+def test_maintenance_goes_on_though_one_products_contract_changed_meanwhile(
+    tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(standing, "FILE_ROWS", 0)
+    town, root = City(9), at(settings, tmp_path / "lake").root
+    with Lake.open(another_contract(root, settings.schemas)) as lake:
+        for today in range(2):
+            deliver(lake, "ps/extract", tmp_path / str(today), town.day(today))
+            resolve.run(lake, "person")
+            desensitise.run(lake, PRODUCT)
+        before = gold(lake)
+    more = ("  province:", "  again: {from: sex, type: text, protect: keep}\n  province:")
+    with Lake.open(another_contract(root, settings.schemas, more)) as lake:
+        (report,) = maintain.run(lake)
+        assert report.extra["unsettled"] == []
+        assert gold(lake).equals(before)
+        desensitise.run(lake, PRODUCT)
+        assert "again" in gold(lake).columns
+
+
+def test_rows_cannot_be_withheld_where_children_are_counted_anew(tmp_path: Path, settings: Settings) -> None:
+    release = "release: {theme: 统计}\nunder_14: nobody in it is younger than that\nwithhold:"
+    with pytest.raises(ContractError, match="none can be withheld"):
+        load_catalogue(another_contract(tmp_path, settings.schemas, ("withhold:", release)).schemas)
+
+
+@pytest.mark.parametrize(("old", "new", "what"), [
+    ("of: [division", "of: [nothing", "is no field"),
+    ("  sex:      {type: text, protect: keep}", "  sex:      {type: text, protect: drop}", "is dropped before gold"),
+    ("from: {register: person}", "from: {dataset: ps/extract}", "only a product of one register"),
+])  # fmt: skip
+def test_what_cannot_be_withheld_is_refused_in_the_contract(
+    tmp_path: Path, settings: Settings, old: str, new: str, what: str
+) -> None:
+    with pytest.raises(ContractError, match=what):
+        load_catalogue(another_contract(tmp_path, settings.schemas, (old, new)).schemas)
+
+
 def test_an_identifier_among_what_comes_is_refused_and_gold_is_as_it_was(tmp_path: Path, settings: Settings) -> None:
     schemas = tmp_path / "schemas"
     shutil.copytree(settings.schemas, schemas)
@@ -250,6 +396,15 @@ def test_an_identifier_among_what_comes_is_refused_and_gold_is_as_it_was(tmp_pat
             desensitise.run(lake, PRODUCT)
         assert "13812345678" not in str(refused.value)
         assert gold(lake).equals(before)
+        for table in (Standing(lake, PRODUCT).changes, *Standing(lake, PRODUCT).withholding):
+            shutil.rmtree(root / table_path(Layer.SILVER, table), ignore_errors=True)
+        shutil.rmtree(root / "gold")
+    with Lake.open(Settings(schemas=schemas, root=root)) as lake:
+        with pytest.raises(ReleaseRefused, match="phone"):  # made anew, too, nothing of it is written
+            desensitise.run(lake, PRODUCT)
+        files = [*(root / "gold").rglob("*.parquet"), *(root / "silver").glob("products*/*.parquet")]
+        phones = [pl.read_parquet(file)["phone"].to_list() for file in files]
+        assert all("13812345678" not in some for some in phones)
 
 
 def follow(lake: Lake) -> None:
