@@ -225,6 +225,13 @@ class Aggregate(Model):
         return measures
 
 
+class Withhold(Model):
+    """Keep rows of small groups out of gold: of a product that follows a register."""
+
+    below: int = Field(ge=2, description="smaller groups are withheld")
+    of: tuple[Name, ...] = Field(min_length=1, description="fields whose values in gold make a group")
+
+
 class Privacy(Model):
     """Publish a table of counts and sums with noise: differential privacy for every person in it."""
 
@@ -262,6 +269,7 @@ class Contract(Model):
     entities: dict[Name, EntityLink] = Field(default_factory=dict)
     fields: dict[Name, ContractField] = Field(min_length=1)
     expect: tuple[Expectation, ...] = ()
+    withhold: Withhold | None = None
     aggregate: Aggregate | None = None
     release: Release | None = None
     examples: tuple[Example, ...] = ()

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from jobs.contract import COUNTED, GROUP_THRESHOLD, PEOPLE, Contract, Join, ProductSource
 from jobs.register import Register
 from jobs.rows.microaggregation import MICROAGGREGATE
+from jobs.rows.protection import protection_of
+from jobs.sets.following import follows
 
 if TYPE_CHECKING:
     from jobs.catalogue import Catalogue, Problem
@@ -29,6 +31,11 @@ def check_references(catalogue: Catalogue) -> list[Problem]:
         ]
     for contract in catalogue.contracts.values():
         document = catalogue.documents[contract.name]
+        problems += [
+            document.problem((), f"{contract.name} is the name of a table of {contract.name.removesuffix(end)}.")
+            for end in ("_changes", "_groups", "_withheld")
+            if contract.name.endswith(end) and contract.name.removesuffix(end) in catalogue.contracts
+        ]
         problems += [document.problem(*found) for found in _contract_problems(contract, catalogue)]
     return problems
 
@@ -76,6 +83,7 @@ def _contract_problems(contract: Contract, catalogue: Catalogue) -> Iterator[Fin
             what = "rows about people have a public key, by which they can be followed from release to release."
             yield ("release", "key"), what, "release.key: none."
     yield from _period_problems(contract, catalogue)
+    yield from _withhold_problems(contract, catalogue)
     if contract.is_product:
         yield from _product_problems(contract, catalogue)
     elif not (any(e.accepted for e in contract.examples) and any(e.rejected for e in contract.examples)):
@@ -143,6 +151,24 @@ def _keyed_problems(contract: Contract, role: str, register: Register, catalogue
     if contract.load.mode == "snapshot":
         what = "what the next snapshot lacks ends nothing in a keyed register."
         yield ("load", "mode"), what, "deliver changes, with load.deleted_when."
+
+
+def _withhold_problems(contract: Contract, catalogue: Catalogue) -> Iterator[Finding]:
+    if contract.withhold is None:
+        return
+    register = catalogue.registers.get(str(contract.from_.register_)) if contract.from_ else None
+    if not follows(contract, register):
+        what = "only a product of one register, without joins, sources or moments of values, can withhold rows."
+        yield ("withhold",), what, "join in another product, or leave withhold: out."
+    if contract.release and contract.aggregate is None and isinstance(contract.under_14, str):
+        what = "rows about children are counted anew every day, of all rows: none can be withheld."
+        yield ("withhold",), what, "leave withhold: out, or say by which law: under_14: {exempt: REASON}."
+    for name in contract.withhold.of:
+        field = contract.fields.get(name)
+        if field is None:
+            yield ("withhold", "of"), f"{name!r} is no field.", ""
+        elif field.type in catalogue.types and protection_of(field, catalogue.types) == "drop":
+            yield ("withhold", "of"), f"{name!r} is dropped before gold.", "name fields that gold holds."
 
 
 def _release_problems(contract: Contract) -> Iterator[Finding]:

@@ -23,6 +23,9 @@ class RegisterField(Model):
     )
     prefer: tuple[DatasetName, ...] = Field(default=(), description="most believed source first; the rest are equal")
     null: Literal["no_claim", "clears"] = "no_claim"
+    of_key: Literal["birth_date", "sex_code", "division_code"] | None = Field(
+        default=None, description="of a keyed register: what the citizen ID number says of it until a source does"
+    )
 
 
 class Clash(Model):
@@ -89,6 +92,17 @@ class Register(Model):
             raise ValueError("a keyed register (clash: none) has one kind of key")
         if not self.keyed and self.speaks != "every_row":
             raise ValueError("speaks: newest_row is for keyed registers (clash: none)")
+        return self
+
+    @property
+    def of_key(self) -> dict[str, str]:
+        """Return field: what the key itself says of it (GB 11643), of the fields that have it from there."""
+        return {name: field.of_key for name, field in self.fields.items() if field.of_key}
+
+    @model_validator(mode="after")
+    def _told_by_key(self) -> Register:
+        if self.of_key and not (self.keyed and self.kinds == ("resident_id",)):
+            raise ValueError("of_key is for a keyed register (clash: none) whose kind of key is resident_id")
         return self
 
     @model_validator(mode="after")

@@ -3,9 +3,10 @@
 The register is the keyed one of `schemas`, opened once for a data set with the data set's register; each run works on a
 copy of that lake whose data files are hard links. Measured is what a delivery costs: `ingest` lands, loads and conforms
 the extracts, departments side by side as a scheduler does; `merge` is one resolve of the register, claims and versions
-written and accounted for, so that there is no phase `resolve`. Before, the engine starts and a small batch goes through
-another lake, as in one that has run a day. After, the tables are written once more in the form of the peers, for the
-referee; that is no part of any phase. No export of the lake follows changes yet, so none is measured.
+written and accounted for, so that there is no phase `resolve`; `export` brings the desensitised product of `schemas` up
+to the register, small groups withheld. Before, the engine starts and a small batch goes through another lake, as in one
+that has run a day. After, the tables are written once more in the form of the peers, for the referee; that is no part
+of any phase. Pseudonyms are HMAC-SM3 of entity ids; only for the referee they become the peers' SHA-256 of the keys.
 """
 
 from __future__ import annotations
@@ -24,20 +25,32 @@ from jobs import layers
 from jobs.batch import StageReport
 from jobs.benchmark import tables
 from jobs.benchmark.measuring import START, Meter, main
-from jobs.benchmark.rules import BATCH_AT, DEPARTMENTS, EXPORTING, FIELDS, HISTORY, REASONS, REGISTER
+from jobs.benchmark.rules import (
+    BATCH_AT,
+    DEPARTMENTS,
+    EXPORT,
+    EXPORTING,
+    FIELDS,
+    HISTORY,
+    PSEUDONYM_PREFIX,
+    REASONS,
+    REGISTER,
+)
 from jobs.layers import Layer
-from jobs.privacy.keyring import secret
+from jobs.privacy.keyring import lake_key, secret
 from jobs.registers.keys import entity_ids
+from jobs.rows.pseudonymisation import pseudonyms
 from jobs.sets.tickets import REJECTED
 from jobs.settings import Settings
-from jobs.stages import conform, land, load, open_register, resolve
+from jobs.stages import conform, desensitise, land, load, open_register, resolve
 from jobs.storage import engine as server
 from jobs.storage.ledgers import Ledger
+from jobs.storage.standing import Standing
 from jobs.storage.tables import Lake
 
 SCHEMAS = Path(__file__).parent / "schemas"
-REGISTER_NAME, KIND = "person", "resident_id"
-WARM_ROWS = 5_000
+REGISTER_NAME, KIND, PRODUCT = "person", "resident_id", "products/people"
+WARM_ROWS, NAMED_ROWS = 5_000, 500_000
 ENGINE_ROWS = 20_000  # a batch of fewer rows is done in one process
 SOURCES = {f"{name}/extract": department.code for name, department in DEPARTMENTS.items()}
 ASKED = ("required", "length", "alphabet", "division", "calendar_date", "check_character")  # as `REASONS` are
@@ -50,7 +63,7 @@ def run(data: Path, out: Path, cores: int) -> None:
     # Whatever lake the user's settings are about, these are others.
     own = Settings(root=out / "engine", schemas=schemas, storage=None, raw=None, spark=None, engine_cores=cores)
     versions = {"delta": version("deltalake"), "polars": pl.__version__, "spark": version("pyspark")}
-    meter = Meter("lake", data, out, cores, versions, without=("resolve", EXPORTING))
+    meter = Meter("lake", data, out, cores, versions, without=("resolve",))
     try:
         with meter(START):
             engine = server.start(own)
@@ -75,9 +88,16 @@ def run(data: Path, out: Path, cores: int) -> None:
             with meter("merge"):
                 (report,) = resolve.run(lake, REGISTER_NAME)
             made: dict[str, int] = report.extra["versions"]  # type: ignore[assignment]
-            meter.counts |= {"register": int(str(report.extra["entities"])), "versions": sum(made.values())}
+            with meter(EXPORTING):
+                (shown,) = desensitise.run(lake, PRODUCT)
+            meter.counts |= {
+                "register": int(str(report.extra["entities"])), "versions": sum(made.values()),
+                "suppressed": shown.withheld, "changed": int(str(shown.extra["changed"])),
+                "since": int(str(shown.extra["since"])),
+            }
             log = layers.table_path(Layer.REGISTERS, f"{REGISTER_NAME}_versions")
-            meter.finish({"register": out / "lake" / log})
+            changes = layers.table_path(Layer.GOLD, Standing(lake, PRODUCT).changes)
+            meter.finish({"register": out / "lake" / log, EXPORTING: out / "lake" / changes})
             _for_the_referee(lake, data, out)
     finally:
         server.stop(own)
@@ -95,9 +115,13 @@ def declared(data: Path, folder: Path) -> Path:
 
 
 def opened(data: Path, at: Callable[[Path], Settings]) -> Path:
-    """Return a lake whose register holds the data set's, made when it is not there yet."""
+    """Return a lake whose register holds the data set's, and gold what it shows of it, made when it is not there yet.
+
+    One of another state of the code is not taken: gold would be made anew in the time of the export.
+    """
     files = sorted((data / "register").glob("*.parquet"))
-    told = [*(path.read_bytes() for path in sorted(SCHEMAS.rglob("*.yaml"))), *(file.name.encode() for file in files)]
+    declared = (path.read_bytes() for path in sorted(SCHEMAS.rglob("*.yaml")))
+    told = [server.fingerprint().encode(), *declared, *(file.name.encode() for file in files)]
     base = data / f"lake-{hashlib.sha256(b'|'.join(told)).hexdigest()[:8]}"
     if not base.exists():
         part = base.with_name(f"{base.name}.part")
@@ -107,6 +131,7 @@ def opened(data: Path, at: Callable[[Path], Settings]) -> Path:
             _as_register(pl.read_parquet(file)).write_parquet(part / "given" / file.name)
         with Lake.open(at(part)) as lake:
             open_register.run(lake, REGISTER_NAME, sorted((part / "given").glob("*.parquet")))
+            desensitise.run(lake, PRODUCT)
         shutil.rmtree(part / "given")
         part.replace(base)
     return base
@@ -126,18 +151,22 @@ def _as_register(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def warm_up(data: Path, folder: Path, at: Callable[[Path, int], Settings], pool: ProcessPoolExecutor) -> None:
-    """Let a small batch go all the way through another lake, in the same engine and by the same processes."""
-    given = folder / "given"
-    for name in DEPARTMENTS:
-        (given / name).mkdir(parents=True)
-        part = min((data / f"extract_{name}").glob("*.parquet"))
-        pl.scan_parquet(part).head(WARM_ROWS).collect().write_parquet(given / name / part.name)
-    files = {name: sorted((given / name).glob("*.parquet")) for name in DEPARTMENTS}
+    """Let two small batches go all the way through another lake, in the same engine and by the same processes."""
     settings = at(folder / "lake", 0)
-    list(pool.map(_taken, [settings] * len(files), files, files.values()))
     with Lake.open(settings) as lake:
-        resolve.run(lake, REGISTER_NAME)
+        for start in (0, WARM_ROWS):
+            files = {name: [_some(data, name, start, folder / str(start) / name)] for name in DEPARTMENTS}
+            list(pool.map(_taken, [settings] * len(files), files, files.values()))
+            resolve.run(lake, REGISTER_NAME)
+            desensitise.run(lake, PRODUCT)
     shutil.rmtree(folder)
+
+
+def _some(data: Path, department: str, start: int, folder: Path) -> Path:
+    folder.mkdir(parents=True)
+    part = min((data / f"extract_{department}").glob("*.parquet"))
+    pl.scan_parquet(part).slice(start, WARM_ROWS).collect().write_parquet(folder / part.name)
+    return folder / part.name
 
 
 def _taken(settings: Settings, name: str, files: list[Path]) -> StageReport:
@@ -157,15 +186,11 @@ def _for_the_referee(lake: Lake, data: Path, out: Path) -> None:
     def with_ids(rows: pl.DataFrame) -> pl.DataFrame:
         return rows.with_columns(entity_ids(pl.repeat(KIND, rows.height, eager=True), rows["id18"], key))
 
-    kept = ["id18", "sex", "birth", "version", "valid_from"]
+    kept = ["id18", "version", "valid_from"]
     known = with_ids(pl.read_parquet(data / "register" / "*.parquet", columns=kept))
     silver = [lake.scan(Layer.SILVER, dataset).select(id18="raw_id") for dataset in SOURCES]
     new = with_ids(pl.concat(silver).unique().collect().join(known, on="id18", how="anti"))
-    new = new.with_columns(
-        sex=pl.when(pl.col("id18").str.slice(16, 1).cast(pl.Int32) % 2 == 1).then(1).otherwise(2).cast(pl.Int32),
-        birth=pl.col("id18").str.slice(6, 8).str.to_date("%Y%m%d"), version=pl.lit(1, pl.Int32),
-        valid_from=pl.lit(BATCH_AT, pl.Int64),
-    )
+    new = new.with_columns(version=pl.lit(1, pl.Int32), valid_from=pl.lit(BATCH_AT, pl.Int64))
     before = _in_numbers(ledger.versions_log().scan().filter(pl.col("_commit") == open_register.FIRST))
     after = _in_numbers(ledger.versions_log().scan(after=open_register.FIRST)).collect()
     ids = pl.LazyFrame({"_entity_id": after["_entity_id"]})
@@ -185,10 +210,35 @@ def _for_the_referee(lake: Lake, data: Path, out: Path) -> None:
     everyone = pl.concat([counted.drop("_one"), new.select(known.columns)]).lazy()
     current.join(everyone, on="_entity_id").select(REGISTER).sink_parquet(out / "register" / "part.parquet")
     _rejected(lake).write_parquet(out / "quarantine.parquet")
+    names = out / "names"
+    names.mkdir()
+    for number, some in enumerate(pl.concat([known, new.select(known.columns)]).iter_slices(NAMED_ROWS)):
+        _named(lake, some).write_parquet(names / f"{number}.parquet")
+    _exported(lake, pl.scan_parquet(names)).sink_parquet(
+        pl.PartitionBy(out / EXPORTING, key="prov", include_key=False), mkdir=True
+    )
+    shutil.rmtree(names)
+
+
+def _named(lake: Lake, people: pl.DataFrame) -> pl.DataFrame:
+    """Return the lake's pseudonyms of people and the peers'."""
+    key = lake_key(lake.objects, "pseudonym").secret
+    theirs = [hashlib.sha256(f"{PSEUDONYM_PREFIX}{number}".encode()).hexdigest() for number in people["id18"]]
+    return pl.DataFrame({"person": pseudonyms(people["_entity_id"], key, "text"), "pid": theirs})
+
+
+def _exported(lake: Lake, names: pl.LazyFrame) -> pl.LazyFrame:
+    """Return what gold now shows, in the words of the peers."""
+    return Standing(lake, PRODUCT).rows().join(names, on="person").with_columns(
+        name=pl.col("name_initial") + "**", sex=pl.col("sex").cast(pl.Int32), prov=pl.col("province").str.slice(0, 2),
+        age_band=pl.col("birth_age_band").str.split("-").list.first().str.zfill(3), address=pl.col("address") + "****",
+    ).select(EXPORT)
 
 
 def _in_numbers(rows: pl.LazyFrame) -> pl.LazyFrame:
     return rows.with_columns(
+        pl.when(pl.col("division_source").is_not_null()).then("division").alias("division"),
+        pl.col("sex").cast(pl.Int32),
         *[pl.col(f"{field}_source").replace_strict(SOURCES, default=None, return_dtype=pl.Int32).alias(f"{field}_src")
           for field in FIELDS],
         *[pl.col(f"{field}_as_of").dt.epoch("s").alias(f"{field}_ts") for field in FIELDS],

@@ -15,6 +15,7 @@ from jobs.privacy.keyring import secret
 from jobs.privacy.scanner import resident_numbers
 from jobs.registers.keys import entity_ids
 from jobs.storage.ledgers import REGISTERS, Ledger
+from jobs.storage.standing import Standing
 from jobs.storage.tables import Lake
 
 PEOPLE, KIND = "person", "resident_id"
@@ -52,6 +53,7 @@ def written(lake: Lake, also: Iterable[Path] = ()) -> Iterator[Written]:
     for name in lake.catalogue.contracts:
         if lake.has(Layer.GOLD, name):
             yield from _columns("gold", slug(name), lake.scan(Layer.GOLD, name).collect())
+            yield from _columns("gold to be", slug(name), Standing(lake, name).parts()[1].collect())
     for zone in ZONES:
         yield from _files(zone.value, lake.objects.mirror(zone), lake.settings.home)
     for folder in LOGS:

@@ -10,7 +10,7 @@ import polars as pl
 
 from jobs.contract import Contract, TypeSpec
 from jobs.register import Register
-from jobs.registers.keys import KEYS, has_key, identified, keys_in
+from jobs.registers.keys import KEYS, has_key, identified, keys_in, told_by
 from jobs.registers.naming import NAMES, sounding, written
 from jobs.registers.nearness import near_marks
 from jobs.rows.casting import storage_type
@@ -33,6 +33,7 @@ ORIGIN: dict[str, Any] = {
     "_withdrawn": pl.Boolean,
 }
 
+OF_KEY = "_of_key"  # after a field's name: what the key itself says of it
 _JUDGED = ("_keys", "_evidence", "_alike", "_record")  # what only a conflict rule looks at
 
 
@@ -45,7 +46,8 @@ def claim_schema(register: Register, types: Mapping[str, TypeSpec]) -> dict[str,
     """Return a claim's columns: where it comes from, then the register's fields."""
     if register.keyed:
         origin = {name: kind for name, kind in ORIGIN.items() if name not in _JUDGED}
-        return {**origin, "_as_of": moment(register), **field_schema(register, types)}
+        own = {f"{name}{OF_KEY}": storage_type(register.fields[name].type, types) for name in register.of_key}
+        return {**origin, "_as_of": moment(register), **field_schema(register, types), **own}
     return {**ORIGIN, **field_schema(register, types)}
 
 
@@ -102,6 +104,7 @@ def claims(
                     (_said(speaking, link.fields[name]) if name in link.fields else pl.lit(None)).cast(kind).alias(name)
                     for name, kind in field_schema(register, types).items()
                 ],
+                *_told_by_key(speaking, contract, role, register),
             )
         )
     if not found:
@@ -117,6 +120,15 @@ def claims(
              for at, fields in enumerate(register.clash.alike)] or [pl.lit(None, pl.String)]
         ).list.drop_nulls().alias("_alike"),
     ).select(pl.col(name).cast(kind) for name, kind in wanted.items())
+
+
+def _told_by_key(rows: pl.DataFrame, contract: Contract, role: str, register: Register) -> list[pl.Series]:
+    """Return what each row's key itself says of the register's fields."""
+    if not register.of_key:
+        return []
+    texts = [key for _, key in keys_in(contract, role, register)]
+    numbers = rows.select(pl.coalesce(texts) if texts else pl.lit(None, pl.String)).to_series()
+    return [told_by(numbers, what).alias(f"{name}{OF_KEY}") for name, what in register.of_key.items()]
 
 
 def _as_of(rows: pl.DataFrame, contract: Contract, register: Register) -> pl.Expr:

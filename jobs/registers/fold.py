@@ -40,6 +40,20 @@ def register_schema(register: Register, types: Mapping[str, TypeSpec]) -> dict[s
     return {**STATE, **fields, "_claims": pl.Int64, "_held": HELD, "_became": pl.String, "_fingerprint": pl.String}
 
 
+def replaced_schema(register: Register, types: Mapping[str, TypeSpec]) -> dict[str, Any]:
+    """Return what is kept of a row that a version takes the place of: its state and values, without their origin."""
+    return {"_entity_id": pl.String, "_status": pl.String, **field_schema(register, types)}
+
+
+def replaced(changed: pl.DataFrame, current: pl.DataFrame, schema: Mapping[str, Any]) -> pl.DataFrame:
+    """Return what the current rows said of each changed one (`replaced_schema`); without status where there was none.
+
+    One row for each changed row, so that whoever reads both finds every version with what it took the place of.
+    """
+    known = current.select(list(schema))
+    return changed.select("_entity_id").join(known, on="_entity_id", how="left", maintain_order="left")
+
+
 def fold(
     claims: pl.DataFrame, register: Register, types: Mapping[str, TypeSpec], feeders: Mapping[str, Sequence[str]]
 ) -> pl.DataFrame:

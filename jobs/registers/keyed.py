@@ -18,7 +18,7 @@ import polars as pl
 
 from jobs.contract import TypeSpec
 from jobs.register import Register, RegisterField
-from jobs.registers.claims import claim_schema
+from jobs.registers.claims import OF_KEY, claim_schema
 from jobs.registers.fold import ACTIVE, ENDED, REMOVED, register_schema
 
 SPEAKER = ("_dataset", "_role")
@@ -112,7 +112,8 @@ def merged(current: pl.DataFrame, claims: pl.DataFrame, terms: Terms) -> pl.Data
     removed one counts as none. `claims` are claims that count (`counting`). Same columns, in any order.
     """
     known = current.filter(pl.col("_status") != REMOVED)
-    new = claims.select(_entity_id="_key_id", _kind="_kind").unique("_entity_id", keep="any")
+    own = {name: f"{name}{OF_KEY}" for name in terms.register.of_key}
+    new = claims.select(_entity_id="_key_id", _kind="_kind", **own).unique("_entity_id", keep="any")
     new = new.join(known, on="_entity_id", how="anti")
     rows = pl.concat([known, new], how="diagonal").with_columns(_changed=pl.col("_status").is_null())
     for said in _layers(claims, terms):
@@ -145,7 +146,8 @@ def merged_on(day: date, opening: pl.DataFrame, claims: pl.DataFrame, terms: Ter
     end = datetime.combine(day + timedelta(days=1), time(0), ZoneInfo("Asia/Shanghai")).astimezone(UTC)
     fields = list(terms.register.fields)
     rows = opening.with_columns(
-        pl.when(pl.col(f"{name}_as_of") < end).then(f"{name}{part}").alias(f"{name}{part}")
+        pl.when((pl.col(f"{name}_as_of") < end) | pl.col(f"{name}_source").is_null()).then(f"{name}{part}")
+        .alias(f"{name}{part}")
         for name in fields for part in ("", "_source", "_as_of")
     )
     rows = rows.filter(pl.any_horizontal(pl.col(f"{name}_source").is_not_null() for name in fields))

@@ -10,6 +10,8 @@ import pyarrow as pa
 
 from jobs.contract import Contract, EntityLink
 from jobs.register import Register
+from jobs.rows.identifiers import birth_date, sex
+from jobs.rows.identifiers.characters import matrix
 from jobs.rows.pseudonymisation import pseudonyms
 
 UNKEYED = "unkeyed"
@@ -88,6 +90,21 @@ def has_key(link: EntityLink) -> pl.Expr:
     return pl.any_horizontal([pl.col(name).is_not_null() for name in link.key])
 
 
+def told_by(numbers: pl.Series, what: str) -> pl.Series:
+    """Return what citizen ID numbers of 18 characters say of themselves, null for null (GB 11643).
+
+    `birth_date` (Date); `sex_code`: 1 male, 2 female (GB/T 2261.1, text); `division_code`: where it was first issued.
+    """
+    if what == "birth_date":
+        return birth_date(numbers)
+    if what == "sex_code":
+        return sex(numbers).replace_strict(_SEX_CODES, default=None, return_dtype=pl.String)
+    return numbers.str.slice(0, 6)
+
+
+_SEX_CODES = {"male": "1", "female": "2"}
+
+
 def entity_ids(kinds: pl.Series, keys: pl.Series, register_key: bytes) -> pl.Series:
     """Return `base32(HMAC-SM3(register key, "<kind>|<normalised key>")[:16])`, 26 characters, null for null."""
     ids = pl.Series("_entity_id", [None] * len(keys), pl.String)
@@ -102,4 +119,23 @@ def party_ids(key_id: str, parties: Sequence[str], register_key: bytes) -> list[
     return pseudonyms(texts, register_key, "party").to_list()
 
 
+def places(ids: pl.Series) -> pl.Series:
+    """Return whole numbers (Int64) in the order of ids, from their first 12 characters; nulls where some are no ids.
+
+    They are sorted faster than ids; where they are equal nothing is said of the ids.
+    """
+    whole = (ids.str.len_bytes() == ID_LENGTH).fill_null(value=False)
+    if not whole.all():
+        return pl.Series("place", [None] * len(ids), pl.Int64)
+    letters = matrix(ids, ID_LENGTH)
+    found = np.zeros(len(ids), dtype=np.int64)
+    for at in range(PLACE_LENGTH):
+        found = (found << 5) | _NUMBERS[letters[:, at]]
+    nothing = (found < 0).any()  # -1 has every bit, whatever comes after it
+    return pl.Series("place", [None] * len(ids), pl.Int64) if nothing else pl.Series("place", found)
+
+
+ID_LENGTH, PLACE_LENGTH = 26, 12  # characters of five bits each
 ALPHABET = "234567ABCDEFGHIJKLMNOPQRSTUVWXYZ"  # RFC 4648 base32 in bytewise order
+_NUMBERS = np.full(256, -1, dtype=np.int64)
+_NUMBERS[np.frombuffer(ALPHABET.encode(), dtype=np.uint8)] = np.arange(len(ALPHABET))

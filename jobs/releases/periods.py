@@ -14,12 +14,12 @@ from jobs import layers
 from jobs.catalogue import Catalogue
 from jobs.contract import Contract, Period
 from jobs.errors import LakeError, RequestError
-from jobs.layers import Layer
 from jobs.periods import rules
 from jobs.releases import inputs, listing
 from jobs.releases.listing import Released
 from jobs.rows.periods import end
 from jobs.rows.protection import gold_column, in_scope, protection_of
+from jobs.storage.standing import Standing
 from jobs.storage.translation import unexpected
 
 if TYPE_CHECKING:
@@ -135,7 +135,7 @@ def _reason(lake: Lake, one: Released, day: date) -> str:
 
 def _gold(lake: Lake, contract: Contract) -> pl.LazyFrame | None:
     try:
-        return lake.scan(Layer.GOLD, contract.name)
+        return Standing(lake, contract.name).rows()
     except RequestError:  # there is no gold table
         return None
 

@@ -41,6 +41,7 @@ def resolved(contract: Contract, catalogue: Catalogue) -> dict[str, Any]:
         "threshold": GROUP_THRESHOLD[release.mode] if release else None,
         "quasi_identifiers": list(contract.quasi_identifiers),
         "aggregate": contract.aggregate.model_dump(mode="json") if contract.aggregate else None,
+        **({"withhold": contract.withhold.model_dump(mode="json")} if contract.withhold else {}),
         **({"privacy": contract.privacy.model_dump(mode="json")} if contract.privacy else {}),
         "from": contract.from_.model_dump(mode="json") if contract.from_ else None,
         "deleted_when": {column: list(cells) for column, cells in contract.load.deleted_when.items()},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import date
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -45,6 +46,7 @@ class Method:
     suffix: str | None = None
     column: str | None = None
     takes_argument: bool = False
+    takes_day: bool = False
     whole: bool = False
 
 
@@ -58,9 +60,18 @@ def method_named(text: str) -> tuple[Method, int | None]:
         if colon:
             raise ContractError(f"the method {name} takes no argument.", remedy=f"write {name}.")
         return method, None
+    if method.takes_day and not _is_day(argument):
+        raise ContractError(f"the method {name} needs a day.", remedy=f"write {name}:20260101.")
     if not argument.isdecimal() or int(argument) == 0:
         raise ContractError(f"the method {name} needs a whole number.", remedy=f"write {name}:1000.")
     return method, int(argument)
+
+
+def _is_day(text: str) -> bool:
+    try:
+        return date.fromisoformat(text).strftime("%Y%m%d") == text
+    except ValueError:
+        return False
 
 
 def _keep(values: pl.Series, _context: Context) -> pl.Series:
@@ -186,6 +197,19 @@ def _division(digits: int) -> Callable[[pl.Series, Context], pl.Series]:
     return cut
 
 
+def _age_band(values: pl.Series, context: Context) -> pl.Series:
+    """Return the band of five years of the age on a day (YYYYMMDD) of those born on dates; before birth null."""
+    number = context.argument or 0
+    year, day = number // 10_000, number % 10_000
+    born = _day(values) if values.dtype.is_temporal() else values.cast(pl.String).str.to_date("%Y-%m-%d", strict=False)
+    age = year - born.dt.year() - (born.dt.month().cast(pl.Int32) * 100 + born.dt.day() > day).cast(pl.Int32)
+    return _band(age.set((age < 0).fill_null(value=False), None), 5)
+
+
+def _beginning(values: pl.Series, context: Context) -> pl.Series:
+    return values.str.slice(0, context.argument or 1)
+
+
 def _initial(values: pl.Series, _context: Context) -> pl.Series:
     return values.str.slice(0, 1)
 
@@ -220,6 +244,12 @@ METHODS: dict[str, Method] = {
     "county": Method(_division(6), "the county", _TEXT),
     "city": Method(_division(4), "the city (prefecture)", _TEXT),
     "province": Method(_division(2), "the province", _TEXT),
+    "age_band": Method(
+        _age_band, "a band of five years of age on the day given (YYYYMMDD)", _TEXT, "_age_band", takes_argument=True,
+        takes_day=True,
+    ),
+    "beginning": Method(_beginning, "as many characters of the beginning as the number given", _TEXT,
+                        takes_argument=True),
     "initial": Method(_initial, "the first character", _TEXT, "_initial"),
     "industry": Method(
         _industry, "the industry's letter (GB/T 4754) read from the words", _TEXT, column="industry_code"

@@ -10,11 +10,13 @@ from jobs.contract import ContractField, ProductSource
 
 
 def joined(
-    root: pl.LazyFrame, others: Sequence[pl.LazyFrame], source: ProductSource, fields: Mapping[str, ContractField]
+    root: pl.LazyFrame, others: Sequence[pl.LazyFrame], source: ProductSource, fields: Mapping[str, ContractField],
+    *, also: Sequence[str] = (),
 ) -> pl.LazyFrame:
     """Return the rows of a product: `root` as `where` keeps it, each of `source.join` to its frame of `others`.
 
-    Columns: the product's fields. A key without a value meets nothing; a filter compares values as text.
+    Columns: `also` of the root's, then the product's fields. A key without a value meets nothing; a filter compares
+    values as text.
     """
     rows = root.filter(*[_condition(column, wanted) for column, wanted in source.where.items()])
     for join, other in zip(source.join, others, strict=True):
@@ -22,7 +24,7 @@ def joined(
         columns = [pl.col(theirs).alias(alias) for theirs, alias in keys.items()]
         other = other.select(*columns, *[pl.col(theirs).alias(new) for new, theirs in join.columns.items()])
         rows = rows.join(other, left_on=list(join.on), right_on=[keys[name] for name in join.on.values()], how=join.how)
-    return rows.select(pl.col(field.from_ or name).alias(name) for name, field in fields.items())
+    return rows.select(*also, *(pl.col(field.from_ or name).alias(name) for name, field in fields.items()))
 
 
 def _condition(column: str, wanted: tuple[str, ...] | str) -> pl.Expr:

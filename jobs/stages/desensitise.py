@@ -24,12 +24,14 @@ from jobs.rows.protection import gold_schema, in_scope, protect, protection_of
 from jobs.sets.deduplication import current
 from jobs.sets.products import joined
 from jobs.sets.runs import accepted
+from jobs.stages import following
 from jobs.stages.conform import silver_table
 from jobs.storage.batch_tables import LEFT, BatchTable, Writer, in_buckets, scan_files, slices
 from jobs.storage.ledgers import REGISTERS, Ledger
 from jobs.storage.locations import Location
 from jobs.storage.scanning import files
 from jobs.storage.spreading import spread
+from jobs.storage.standing import NOT_FOLLOWING
 from jobs.storage.tables import Lake
 
 BUCKET_ROWS = 250_000  # rows that meet in one task, at most about
@@ -49,9 +51,16 @@ def run(lake: Lake, name: str) -> list[StageReport]:
         last = lake.last_report("desensitise", name, done[-1]["batch"]).extra if done else {}
         key = _key(lake, contract, str(last.get("key_id") or ""))
         state = _state(lake, contract, key)
-        if not state or (done and done[-1]["batch"] == state and lake.has(Layer.GOLD, name)):
-            return []
-        return [_rebuild(lake, contract, state, key)]
+        known = bool(done) and done[-1]["batch"] == state and lake.has(Layer.GOLD, name)
+        if following.possible(lake, contract):
+            known = known and following.up_to_date(lake, contract, key)
+            return [] if not state or known else [following.follow(lake, contract, state, key)]
+        if contract.withhold:
+            raise ReleaseRefused(
+                "rows are to be withheld of a product that follows no register.", dataset=name, layer=Layer.GOLD,
+                remedy="see `lake check`.",
+            )
+        return [] if not state or known else [_rebuild(lake, contract, state, key)]
 
 
 def _key(lake: Lake, contract: Contract, last: str) -> Key | None:
@@ -73,13 +82,16 @@ def _state(lake: Lake, contract: Contract, key: Key | None) -> str:
 
     versions = []
     for layer, table in _tables(contract):
-        if not lake.has(layer, table):
+        known = lake.table(layer, table)
+        if known is None:
             return ""
-        versions.append(f"{layer}.{table}@{lake.version(layer, table)}")
+        versions.append(f"{layer}.{table}@{known.metadata().id}:{known.version()}")  # one made anew is another table
     if key is not None:
         versions.append(f"key@{key.id}")
     if minors.claims_none(contract, lake.catalogue):
         versions.append(minors.COUNTED)  # gold of before was not counted
+    if following.possible(lake, contract):
+        versions.append(str(following.how_made(lake, contract, key)))
     return sha256("|".join([*versions, contract.model_dump_json()]).encode()).hexdigest()[:16]
 
 
@@ -110,13 +122,9 @@ def _rebuild(lake: Lake, contract: Contract, state: str, key: Key | None) -> Sta
         gold_rows = writer.scan()
         found = scan(gold_rows.collect())
         if found:
-            where = ", ".join(f"{one.column} ({one.kind}, {one.count} rows)" for one in found)
-            raise ReleaseRefused(
-                "gold would hold identifiers; it is as it was.", dataset=contract.name, layer=Layer.GOLD, where=where,
-                remedy="protect: the fields these columns come from.",
-            )
+            raise following.refused(contract, found)
         note = {"state": state, "key_id": key.id if key else ""}
-        lake.overwrite(Layer.GOLD, contract.name, gold_rows, gold, note=note)
+        lake.overwrite(Layer.GOLD, contract.name, gold_rows, gold, note=note, marks=NOT_FOLLOWING)
     report = StageReport(
         "desensitise", contract.name, state, delivered=count, accepted=count, seconds=time.monotonic() - started,
         extra={

@@ -11,18 +11,23 @@ import polars as pl
 
 from jobs import layers
 from jobs.batch import StageReport
+from jobs.contract import Contract
+from jobs.errors import LakeError
 from jobs.layers import Layer
 from jobs.quality import docs
 from jobs.registers.linkage import linkage
+from jobs.stages import following
 from jobs.storage.batch_tables import FILE_ROWS
 from jobs.storage.court import Court
 from jobs.storage.ledgers import LOGS, REGISTERS, Ledger, newest
 from jobs.storage.logs import intervals
 from jobs.storage.objects import Store
+from jobs.storage.standing import Standing
 from jobs.storage.tables import STAGING, Lake
 
 LEFTOVER_AGE = timedelta(days=1)  # older than any task may run
-_ORDERED = {"claims": "_key_id", "versions": "_entity_id", "marks": "mark"}  # a register's logs
+# A register's logs, and the id by which their files are sorted.
+_ORDERED = {"claims": "_key_id", "versions": "_entity_id", "replaced": "_entity_id", "marks": "mark"}
 RETENTION_HOURS = 168  # Delta's own floor: readers of the last week's versions are safe
 
 
@@ -32,15 +37,17 @@ def run(lake: Lake) -> list[StageReport]:
     Nothing that a table, a register's log or an approved release rests on is removed.
     """
     started = time.monotonic()
+    unsettled = [contract.name for contract in lake.catalogue.products() if not _settled(lake, contract)]
     tables = _tables(lake)
-    for layer, name in tables:
-        _compact(lake, layer, name)
+    for layer, name, lease in tables:
+        _compact(lake, layer, name, lease)
     snapshots = {name: _snapshot(lake, name) for name in lake.catalogue.registers}
     report = StageReport(
         "maintain", "lake", datetime.now(UTC).date().isoformat(),
         extra={
             "tables": len(tables),
             "snapshots": snapshots,
+            "unsettled": unsettled,
             "leftovers": _clear_leftovers(lake),
             "data_docs": docs.build(lake),
             "linkage": {name: _linkage(lake, name) for name in lake.catalogue.registers},
@@ -51,28 +58,46 @@ def run(lake: Lake) -> list[StageReport]:
     return [report]
 
 
-def _tables(lake: Lake) -> list[tuple[Layer, str]]:
-    """Return every table there is."""
-    found: list[tuple[Layer, str]] = [(Layer.OPS, "runs")]
+def _settled(lake: Lake, contract: Contract) -> bool:
+    """Settle a product's gold, and drop what it withheld before it no longer does; tell whether that was possible."""
+    if not lake.has(Layer.GOLD, contract.name):
+        _sweep(lake, layers.table_path(Layer.GOLD, contract.name))
+        return True
+    with lake.writing(f"gold.{layers.slug(contract.name)}"):
+        for name in () if contract.withhold else Standing(lake, contract.name).withholding:
+            lake.objects.remove(layers.table_path(Layer.SILVER, name))
+        try:
+            following.settle(lake, contract)
+        except LakeError:  # the next desensitise makes it anew; other tables do not wait for it
+            return False
+    return True
+
+
+def _tables(lake: Lake) -> list[tuple[Layer, str, str]]:
+    """Return every table there is, with the lease of whoever writes it."""
+    found = [(Layer.OPS, "runs", "ops.runs")]
     for contract in lake.catalogue.contracts.values():
-        kinds = (Layer.GOLD,) if contract.is_product else (Layer.BRONZE, Layer.SILVER, Layer.QUARANTINE, Layer.GOLD)
-        found += [(layer, contract.name) for layer in kinds]
+        slug, standing = layers.slug(contract.name), Standing(lake, contract.name)
+        found.append((Layer.GOLD, contract.name, f"gold.{slug}"))
+        if contract.is_product:
+            found += [(Layer.SILVER, name, f"gold.{slug}") for name in (standing.changes, *standing.withholding)]
+        else:  # conform writes both silver and quarantine
+            found += [(Layer.BRONZE, contract.name, f"bronze.{slug}"), (Layer.SILVER, contract.name, f"silver.{slug}"),
+                      (Layer.QUARANTINE, contract.name, f"silver.{slug}")]
     for register in lake.catalogue.registers:
-        found += [(REGISTERS, f"{register}{suffix}") for suffix in ("", *LOGS)]
-    return [(layer, name) for layer, name in found if lake.has(layer, name)]
+        found += [(REGISTERS, f"{register}{suffix}", f"registers.{register}") for suffix in ("", *LOGS)]
+    return [(layer, name, lease) for layer, name, lease in found if lake.has(layer, name)]
 
 
-def _compact(lake: Lake, layer: Layer, name: str) -> None:
+def _compact(lake: Lake, layer: Layer, name: str, lease: str) -> None:
     """Join small files where there are many, and drop files no version of the last week needs."""
-    register, _, part = name.partition("_")
-    shared = layer is REGISTERS and register in lake.catalogue.registers  # a register's tables share one lease
+    sorted_by = _ORDERED.get(name.rpartition("_")[2]) if layer is REGISTERS else None
     fragmented, expired = lake.fragmented(layer, name), lake.expired_files(layer, name, RETENTION_HOURS)
     if not fragmented and not expired:
         return
-    writer = Layer.SILVER if layer is Layer.QUARANTINE else layer  # conform writes both, under one lease
-    with lake.writing(f"{writer}.{layers.slug(register if shared else name)}"):
+    with lake.writing(lease):
         if fragmented:
-            lake.compact(layer, name, by=_ORDERED.get(part) if shared else None)
+            lake.compact(layer, name, by=sorted_by)
         if expired:
             lake.vacuum(layer, name, RETENTION_HOURS)
 

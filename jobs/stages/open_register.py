@@ -15,7 +15,7 @@ from jobs.errors import RequestError, SourceError
 from jobs.privacy.keyring import secret
 from jobs.registers.fold import ACTIVE, register_schema
 from jobs.registers.keyed import Terms
-from jobs.registers.keys import entity_ids
+from jobs.registers.keys import entity_ids, told_by
 from jobs.storage.batch_tables import FILE_ROWS
 from jobs.storage.identification import Work
 from jobs.storage.ledgers import OPENING, OPENS, Commit, Ledger
@@ -32,9 +32,10 @@ def run(lake: Lake, register: str, files: Sequence[Path]) -> StageReport:
     """Fill a keyed register that has no commit yet from Parquet files; what was delivered then counts on top.
 
     A row has the register's key under its kind's name, its fields, and for each value `<field>_source` (a dataset that
-    speaks about the field) and `<field>_as_of`. An opening that was interrupted is finished by the same files. Raises
-    RequestError for a register that is not keyed or not empty, SourceError for a column that is missing, a key that is
-    empty or there twice, a value of another type or of unknown origin.
+    speaks about the field) and `<field>_as_of`; what no dataset speaks about is read from the key. An opening that was
+    interrupted is finished by the same files. Raises RequestError for a register that is not keyed or not empty,
+    SourceError for a column that is missing, a key that is empty or there twice, a value of another type or of unknown
+    origin.
     """
     started = time.monotonic()
     declared = lake.catalogue.registers.get(register)
@@ -98,7 +99,9 @@ def _checked(file: Path, lake: Lake, register: str) -> int:
         names = scanned.collect_schema().names()
         rows = int(scanned.select(pl.len()).collect().item())
     declared = lake.catalogue.registers[register]
-    wanted = [*declared.kinds, *(f"{name}{part}" for name in declared.fields for part in ("", "_source", "_as_of"))]
+    spoken = {field for fields in lake.terms(register).says.values() for field in fields}
+    fields = [name for name in declared.fields if name in spoken or name not in declared.of_key]
+    wanted = [*declared.kinds, *(f"{name}{part}" for name in fields for part in ("", "_source", "_as_of"))]
     if missing := [name for name in wanted if name not in names]:
         what = f"there is no column {', '.join(missing)}."
         raise SourceError(what, dataset=register, where=file.name, remedy="add it; it may be empty but for the key.")
@@ -113,6 +116,10 @@ def _place(file: tuple[int, str], *, work: Work, register_key: bytes, terms: Ter
         rows = pl.read_parquet(path)
     rows = _typed(rows, work, name)
     _check(rows, terms, name)
+    rows = rows.with_columns(
+        pl.coalesce(field, told_by(rows[kind], what).cast(rows.schema[field])).alias(field)
+        for field, what in work.register.of_key.items()
+    )
     ids = entity_ids(pl.repeat(kind, rows.height, eager=True), rows[kind], register_key)
     rows = rows.with_columns(
         ids, pl.lit(kind).alias("_kind"), pl.lit(ACTIVE).alias("_status"), pl.lit(None).alias("_standing_as_of")
@@ -128,8 +135,11 @@ def _typed(rows: pl.DataFrame, work: Work, file: str) -> pl.DataFrame:
     wanted = {kind: pl.String, **{
         name: stored for name, stored in register_schema(work.register, work.types).items() if not name.startswith("_")
     }}
-    typed = rows.select(pl.col(name).cast(stored, strict=False) for name, stored in wanted.items())
-    for name in wanted:
+    typed = rows.select(
+        (pl.col(name) if name in rows.columns else pl.lit(None)).cast(stored, strict=False).alias(name)
+        for name, stored in wanted.items()
+    )
+    for name in set(wanted) & set(rows.columns):
         if wrong := typed[name].null_count() - rows[name].null_count():
             what = f"{wrong} values of {name} are no {typed[name].dtype}."
             raise SourceError(what, dataset=work.register.name, where=file, remedy="write them as the register does.")

@@ -38,6 +38,7 @@ from jobs.releases import (
 )
 from jobs.releases.inputs import Inputs
 from jobs.releases.signing import Signer
+from jobs.storage.standing import Standing
 from jobs.storage.tables import Lake
 
 
@@ -270,12 +271,12 @@ def _approval(lake: Lake, contract: Contract, approved_by: str, triggered_by: st
 
 def _draft(lake: Lake, contract: Contract, day: date | None = None) -> tuple[build.Draft, pl.DataFrame, dict[str, Any]]:
     """Return the draft, the gold rows it was made from, and which they are: version and desensitise's state."""
-    name = contract.name
+    name, standing = contract.name, Standing(lake, contract.name)
     try:
         while True:
-            version = lake.version(Layer.GOLD, name)
-            rows = lake.scan(Layer.GOLD, name).collect()
-            if lake.version(Layer.GOLD, name) == version:
+            version = standing.versions()
+            rows = standing.rows().collect()
+            if standing.versions() == version:
                 break
     except RequestError:
         raise ReleaseRefused(
@@ -284,7 +285,7 @@ def _draft(lake: Lake, contract: Contract, day: date | None = None) -> tuple[bui
     timed = contract.release is not None and contract.release.period is not None
     made = build.draft(rows.lazy(), contract, lake.catalogue, (day or periods.today()) if timed else None)
     states = [row["batch"] for row in lake.judged("desensitise", name).values() if row["outcome"] == "done"]
-    return made, rows, {"version": version, "state": states[-1] if states else None}
+    return made, rows, {"version": version[0], "state": states[-1] if states else None}
 
 
 def _inputs(lake: Lake, made: build.Draft, version: str, breaking: list[str], now: datetime) -> Inputs:

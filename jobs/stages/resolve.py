@@ -35,10 +35,10 @@ from jobs.stages.conform import silver_table
 from jobs.storage import identification as tasks
 from jobs.storage.batch_tables import FILE_ROWS
 from jobs.storage.court import Court, case_changes, map_changes
-from jobs.storage.identification import Delivered, Work
-from jobs.storage.keyed import CLAIMS, VERSIONS, WRITTEN, Tables, merge
+from jobs.storage.identification import REPLACED, VERSIONS, Delivered, Work
+from jobs.storage.keyed import CLAIMS, WRITTEN, Tables, merge
 from jobs.storage.ledgers import REGISTERS, RULES, Claims, Commit, Ledger
-from jobs.storage.logs import PART, intervals
+from jobs.storage.logs import NAMED, PART, intervals
 from jobs.storage.spreading import COUNT, spread
 from jobs.storage.tables import Lake
 
@@ -156,11 +156,11 @@ def _merge(step: Step) -> int:
     claims = ledger.claims_in_force(work.number)
     for name, rows in _fewer(step, claims).items():
         work.put(rows.select("_key_id").unique().collect(engine="streaming"), "less", name)
-    tables = Tables(claims, ledger.versions_log(), ledger.snapshot_log(), ledger.opening)
+    tables = Tables(claims, ledger.versions_log(), ledger.replaced_log(), ledger.snapshot_log(), ledger.opening)
     task = partial(merge, work=work, terms=lake.terms(ledger.register), tables=tables)
     written = step.spread(task, work.parts, WRITTEN)
     lake.check_lease()
-    for name, log in ((CLAIMS, claims.log), (VERSIONS, tables.versions)):
+    for name, log in ((CLAIMS, claims.log), (REPLACED, tables.replaced), (VERSIONS, tables.versions)):
         log.commit(written.filter(pl.col("log") == name).select(list(PART)), work.number)
     return int(written["grown"].sum())
 
@@ -281,11 +281,14 @@ def _write_versions(step: Step, court: Court, claims: Claims, keys: pl.DataFrame
     tasks.affected(work, ids.to_frame(), court.id_map(work.number - 1), after)
     told = rulings(in_force(decided))
     step.spread(partial(tasks.place, work=work, claims=claims, rulings=told, id_map=after), work.parts, COUNT)
-    log, snapshot, feeders = ledger.versions_log(), ledger.snapshot_log(), lake.feeders(ledger.register)
-    task = partial(tasks.version, work=work, versions=log, snapshot=snapshot, id_map=after, feeders=feeders)
-    parts = step.spread(task, work.parts, PART)
+    log, gone, feeders = ledger.versions_log(), ledger.replaced_log(), lake.feeders(ledger.register)
+    task = partial(
+        tasks.version, work=work, versions=log, gone=gone, snapshot=ledger.snapshot_log(), id_map=after, feeders=feeders
+    )
+    written = step.spread(task, work.parts, NAMED)
     lake.check_lease()
-    log.commit(parts, work.number)
+    for name, one in ((REPLACED, gone), (VERSIONS, log)):
+        one.commit(written.filter(pl.col("log") == name).select(list(PART)), work.number)
 
 
 def _entities(lake: Lake, register: str, number: int) -> int:

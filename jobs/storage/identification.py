@@ -18,7 +18,7 @@ from jobs.register import Register
 from jobs.registers.assertions import SCHEMA, Ruling
 from jobs.registers.claims import claims as claims_of
 from jobs.registers.claims import needed, once
-from jobs.registers.fold import REMOVED, changes, placed_schema, register_schema
+from jobs.registers.fold import REMOVED, changes, placed_schema, register_schema, replaced, replaced_schema
 from jobs.registers.judging import judge
 from jobs.registers.nearness import MARKS, near, neighbours, sharing
 from jobs.registers.reopening import contradictions
@@ -30,6 +30,7 @@ from jobs.storage.logs import GROUP_ROWS, Interval, Log
 
 Rulings = Mapping[str, Ruling]
 Types = Mapping[str, TypeSpec]
+VERSIONS, REPLACED = "versions", "replaced"
 FACTS = ("_key_id", "_kind", "_as_of", "_batch_id", "_alike")
 KEY = {"_key_id": pl.String}
 RECORD = {"_key_id": pl.String, "_record": pl.String}
@@ -198,12 +199,13 @@ def place(part: Interval, *, work: Work, claims: Claims, rulings: Rulings, id_ma
 
 
 def version(
-    part: Interval, *, work: Work, versions: Log, snapshot: Log, id_map: pl.DataFrame,
+    part: Interval, *, work: Work, versions: Log, gone: Log, snapshot: Log, id_map: pl.DataFrame,
     feeders: Mapping[str, Sequence[str]],
 ) -> pl.DataFrame:
-    """Write new versions of one interval's entities whose fold differs from the register's row (`PART`).
+    """Write new versions of one interval's entities whose fold differs from the register's row, and what they replace.
 
-    A row of an entity that is no more says what it became, where it became something.
+    Returns `NAMED`, of the logs `VERSIONS` and `REPLACED`. A row of an entity that is no more says what it became,
+    where it became something.
     """
     schema = placed_schema(work.register, work.types)
     rows = work.found(f"placed-{part.low}", schema).collect()
@@ -217,4 +219,7 @@ def version(
     changed = changed.join(became, on="_entity_id", how="left").with_columns(
         pl.when(pl.col("_status") == REMOVED).then("_to").alias("_became")
     )
-    return versions.write(changed.select(*columns, pl.lit(work.number, pl.Int64).alias("_commit")))
+    before = replaced(changed, current, replaced_schema(work.register, work.types))
+    return pl.concat([
+        versions.written(changed.select(columns), VERSIONS, work.number), gone.written(before, REPLACED, work.number)
+    ])

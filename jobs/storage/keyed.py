@@ -12,14 +12,14 @@ from typing import Any
 import polars as pl
 
 from jobs.registers.claims import fresh_schema
-from jobs.registers.fold import REMOVED
+from jobs.registers.fold import REMOVED, replaced, replaced_schema
 from jobs.registers.keyed import Terms, counting, merged, refolded
-from jobs.storage.identification import Work
+from jobs.storage.identification import REPLACED, VERSIONS, Work
 from jobs.storage.ledgers import Claims, newest
-from jobs.storage.logs import PART, Interval, Log
+from jobs.storage.logs import NAMED, Interval, Log
 
-WRITTEN: dict[str, Any] = {"log": pl.String, "grown": pl.Int64, **PART}  # `grown` by entities, told once a task
-CLAIMS, VERSIONS = "claims", "versions"
+WRITTEN: dict[str, Any] = {"grown": pl.Int64, **NAMED}  # `grown` by entities, told once a task
+CLAIMS = "claims"
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,7 @@ class Tables:
 
     claims: Claims
     versions: Log
+    replaced: Log
     snapshot: Log
     opening: int
 
@@ -68,10 +69,10 @@ def merge(part: Interval, *, work: Work, terms: Terms, tables: Tables) -> pl.Dat
     living = pl.col("_status") != REMOVED
     made = changed.filter(living & ~pl.col("_entity_id").is_in(known.implode())).height
     grown = made - changed.filter(~living).height
-    stamp = pl.lit(work.number, pl.Int64).alias("_commit")
-    written = [
-        log.write(rows.with_columns(stamp)).with_columns(pl.lit(name).alias("log"), pl.lit(0, pl.Int64).alias("grown"))
-        for name, log, rows in ((CLAIMS, tables.claims.log, fresh), (VERSIONS, tables.versions, changed))
-    ]
-    found = pl.concat(written).select(list(WRITTEN))
-    return found.with_columns(grown=pl.when(pl.int_range(pl.len()) == 0).then(grown).otherwise(0).cast(pl.Int64))
+    gone = replaced(changed, pl.concat([current, before]), replaced_schema(work.register, work.types))
+    written = pl.concat([
+        tables.claims.log.written(fresh, CLAIMS, work.number), tables.versions.written(changed, VERSIONS, work.number),
+        tables.replaced.written(gone, REPLACED, work.number),
+    ])
+    told = pl.when(pl.int_range(pl.len()) == 0).then(grown).otherwise(0).cast(pl.Int64).alias("grown")
+    return written.select(told, *NAMED)

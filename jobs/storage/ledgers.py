@@ -1,9 +1,10 @@
 """A register as stored: an append-only log of versions, a snapshot for reading, and the commits that made them.
 
 `<register>_versions` is the log, `<register>` the snapshot; what is true now is the newest row of each entity in
-either. `<register>_claims` is a log too: a claim stays when its delivery is withdrawn, but is not in force any more,
-because the commits say which batches are. So is `<register>_marks`, the index by which near keys are found. A commit is
-planned before any table changes and done after all have: whoever finds a planned commit finishes exactly that one.
+either. `<register>_replaced` keeps for each version what it took the place of, so that what is made from a register can
+follow its changes. `<register>_claims` is a log too: a claim stays when its delivery is withdrawn, but is not in force
+any more, because the commits say which batches are. So is `<register>_marks`, the index by which near keys are found. A
+commit is planned before any table changes and done after all have: whoever finds a planned commit finishes exactly it.
 """
 
 from __future__ import annotations
@@ -20,14 +21,14 @@ from jobs import layers
 from jobs.layers import Layer
 from jobs.register import Register
 from jobs.registers.claims import SNAPSHOTS, claim_schema, corrected, standing, with_absences
-from jobs.registers.fold import ACTIVE, CONTESTED, ENDED, REMOVED, register_schema
+from jobs.registers.fold import ACTIVE, CONTESTED, ENDED, REMOVED, register_schema, replaced_schema
 from jobs.registers.nearness import MARKS
 from jobs.storage.growing import Growing
 from jobs.storage.logs import EVERYWHERE, Interval, Log
 from jobs.storage.tables import Lake
 
 REGISTERS = Layer.REGISTERS
-LOGS = ("_versions", "_claims", "_marks", "_assertions", "_id_changes", "_cases", "_decisions")
+LOGS = ("_versions", "_replaced", "_claims", "_marks", "_assertions", "_id_changes", "_cases", "_decisions")
 COMMITS = {
     "commit": pl.Int64(), **dict.fromkeys(("state", "add", "remove", "decisions"), pl.String()),
     "recorded_at": pl.Datetime("us", "UTC"),
@@ -179,6 +180,11 @@ class Ledger:
     def _log(self, table: str) -> Log:
         schema = {"_commit": pl.Int64, **register_schema(self._register, self.lake.catalogue.types)}
         return Log.open(self.lake.folder(REGISTERS, table), schema, "_entity_id")
+
+    def replaced_log(self) -> Log:
+        """Return the log of what versions replaced as it stands: for each version of a commit one row."""
+        schema = {"_commit": pl.Int64, **replaced_schema(self._register, self.lake.catalogue.types)}
+        return Log.open(self.lake.folder(REGISTERS, f"{self.register}_replaced"), schema, "_entity_id")
 
     def claims_log(self) -> Log:
         """Return the log of claims as it stands: every claim that ever entered, with the commit it came by."""

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from jobs.errors import StorageError
-from jobs.registers.keys import ALPHABET
+from jobs.registers.keys import ALPHABET, places
 from jobs.storage.batch_tables import FILE_ROWS, repeating
 from jobs.storage.frames import arrow_schema, to_arrow
 from jobs.storage.locations import Location
@@ -31,6 +31,9 @@ PART: dict[str, Any] = {
     "path": pl.String, "size": pl.Int64, "rows": pl.Int64, "low": pl.String, "high": pl.String, "first": pl.Int64,
     "last": pl.Int64,
 }
+
+
+NAMED: dict[str, Any] = {"log": pl.String, **PART}  # what a task tells that writes into several logs
 
 
 @dataclass(frozen=True)
@@ -121,7 +124,9 @@ class Log:
         """Write rows into the table's folder, sorted, as files that do not count yet; return them as `PART`."""
         import pyarrow.parquet as pq
 
-        ordered = rows.select(pl.col(name).cast(kind) for name, kind in self.schema.items()).sort(self.by)
+        typed = rows.select(pl.col(name).cast(kind) for name, kind in self.schema.items())
+        place = places(typed[self.by])
+        ordered = typed.sort(self.by) if place.null_count() else typed[place.arg_sort()]
         parts = []
         for chunk in ordered.iter_slices(FILE_ROWS):
             name = f"part-{uuid.uuid4().hex}.zstd.parquet"
@@ -132,9 +137,14 @@ class Log:
                     use_dictionary=repeating(table), write_statistics=[self.by, "_commit"],
                 )
                 size = sink.tell()
-            parts.append((name, size, chunk.height, chunk[self.by][0], chunk[self.by][-1],
+            parts.append((name, size, chunk.height, chunk[self.by].min(), chunk[self.by].max(),
                           chunk["_commit"].min(), chunk["_commit"].max()))
         return pl.DataFrame(parts, schema=PART, orient="row")
+
+    def written(self, rows: pl.DataFrame, name: str, number: int) -> pl.DataFrame:
+        """Write rows as those of a commit, as `write` does; return them as `NAMED`."""
+        parts = self.write(rows.with_columns(pl.lit(number, pl.Int64).alias("_commit")))
+        return parts.select(pl.lit(name).alias("log"), *PART)
 
     def commit(self, parts: pl.DataFrame, number: int) -> None:
         """Append written files as one commit of the register; one that is there already is left as it is."""

@@ -150,6 +150,11 @@ class Lake:
             return 0
         return int(found.filter(pl.col(f"partition.{BATCH}") == batch)["num_records"].sum())
 
+    def rows(self, layer: Layer, name: str) -> int:
+        """Return how many rows a table holds, as its log says; 0 where there is none."""
+        found = files(self.folder(layer, name)) if self.has(layer, name) else pl.DataFrame()
+        return 0 if found.is_empty() else int(found["num_records"].sum())
+
     def much(self, rows: int) -> bool:
         """Tell whether a step over so many rows goes to the engine's workers; a small one is done in its process."""
         return rows > self.settings.engine_rows
@@ -240,17 +245,19 @@ class Lake:
             table.replace(batch, files)
 
     def overwrite(
-        self, layer: Layer, name: str, rows: pl.LazyFrame, schema: Mapping[str, Any], *, note: Mapping[str, str]
+        self, layer: Layer, name: str, rows: pl.LazyFrame, schema: Mapping[str, Any], *,
+        note: Mapping[str, str] | None = None, marks: Mapping[str, int] | None = None,
     ) -> None:
-        """Replace a whole table, schema included, in one commit."""
-        from deltalake import CommitProperties, write_deltalake
+        """Replace a whole table, schema included, in one commit, which keeps the marks (Delta's transactions)."""
+        from deltalake import CommitProperties, Transaction, write_deltalake
 
         self.check_lease()
-        folder = self.folder(layer, name)
+        folder, kept = self.folder(layer, name), [Transaction(*one) for one in (marks or {}).items()]
         with storage_errors(folder.label):
             write_deltalake(
                 folder.uri, to_arrow(rows.collect(), schema), mode="overwrite", schema_mode="overwrite",
-                commit_properties=CommitProperties(custom_metadata=dict(note)), storage_options=folder.options,
+                commit_properties=CommitProperties(custom_metadata=dict(note or {}), app_transactions=kept),
+                storage_options=folder.options,
             )
 
     def append(

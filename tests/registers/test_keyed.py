@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from jobs.catalogue import load_catalogue
 from jobs.register import Register
-from jobs.registers.claims import claim_schema
+from jobs.registers.claims import OF_KEY, claim_schema
 from jobs.registers.fold import ACTIVE, ENDED, REMOVED
 from jobs.registers.keyed import Terms, counting, merged, merged_on, refolded
 from jobs.settings import PROJECT
@@ -187,3 +187,38 @@ def test_a_value_of_the_opening_that_is_younger_than_a_day_was_not_so_then() -> 
         "owner_as_of": DAYS[0], "use": "r", "use_source": LEAD, "use_as_of": DAYS[2],
     }], schema=TERMS.schema)  # fmt: skip
     assert merged_on(date(2026, 1, 2), opened, frame([]), TERMS).select("owner", "use").rows() == [("p", None)]
+
+
+def test_what_the_key_says_holds_until_a_source_says_something_else() -> None:
+    fields = {
+        "born": {"type": "date", "title": TITLE, "of_key": "birth_date"},
+        "sex": {"type": "text", "title": TITLE, "of_key": "sex_code"},
+        "place": {"type": "text", "title": TITLE, "of_key": "division_code"},
+    }
+    register = Register.model_validate({**REGISTER.model_dump(by_alias=True), "fields": fields})
+    terms = Terms(register, TYPES, {(LEAD, "it"): ("place",), (OTHER, "it"): ()}, frozenset())
+
+    def claim(speaker: str, day: int, place: str | None) -> dict[str, Any]:
+        own = dict(zip(("born", "sex", "place"), (date(1949, 12, 31), "2", "110105"), strict=True))
+        return {
+            "_key_id": "A", "_kind": "resident_id", "_dataset": speaker, "_role": "it", "_batch_id": "b",
+            "_as_of": DAYS[day], "_withdrawn": False, "place": place,
+            **{f"{name}{OF_KEY}": value for name, value in own.items()},
+        }
+
+    def said(*found: dict[str, Any]) -> pl.DataFrame:
+        return pl.DataFrame(found, schema=claim_schema(register, TYPES))
+
+    first = merged(terms.nobody(), said(claim(OTHER, 2, None)), terms)
+    assert first.select("born", "sex", "place", "place_source").row(0) == (date(1949, 12, 31), "2", "110105", None)
+    later = merged(first, said(claim(LEAD, 0, "330106")), terms)
+    assert later.select("born", "sex", "place", "place_source").row(0) == (date(1949, 12, 31), "2", "330106", LEAD)
+    assert refolded(terms.nobody(), said(claim(OTHER, 2, None)), later, terms)["place"].to_list() == ["110105"]
+    on_the_day = merged_on(DAYS[1].date(), terms.nobody(), said(claim(LEAD, 2, "330106"), claim(OTHER, 0, None)), terms)
+    assert on_the_day["place"].to_list() == ["110105"]
+
+
+def test_only_a_citizen_id_number_says_something_itself() -> None:
+    of_key = {"fields": {"born": {"type": "date", "title": TITLE, "of_key": "birth_date"}}}
+    with pytest.raises(ValueError, match="of_key is for a keyed register"):
+        Register.model_validate({**REGISTER.model_dump(by_alias=True), **of_key, "kinds": ["credit_code"]})

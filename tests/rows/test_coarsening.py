@@ -56,6 +56,16 @@ def test_divisions_are_cut_to_city_and_province():
     assert made("province", ["330185"]) == ["330000"]
 
 
+def test_an_age_is_that_on_the_day_given_birthday_included():
+    born = [date(1990, 5, 1), date(1990, 5, 2), date(2026, 5, 2), date(1925, 1, 1), None]
+    assert made("age_band:20260501", born, pl.Date) == ["35-39", "35-39", None, "100-104", None]
+    assert made("age_band:20250501", born[:2], pl.Date) == ["35-39", "30-34"]
+
+
+def test_the_beginning_of_a_text_is_as_long_as_asked():
+    assert made("beginning:3", ["浙江省杭州市", "浙", None]) == ["浙江省", "浙", None]
+
+
 def test_amounts_are_rounded_down_and_banded():
     amounts = [Decimal("4999.9900"), Decimal(5000), Decimal(0), None]
     money = pl.Decimal(24, 4)
@@ -71,7 +81,7 @@ def test_large_amounts_keep_their_magnitude():
 
 
 def test_an_unknown_method_or_argument_is_the_contracts_fault():
-    for text in ("no_such_method", "round", "round:0", "round:x", "year:5"):
+    for text in ("no_such_method", "round", "round:0", "round:x", "year:5", "age_band:10", "age_band:20260230"):
         with pytest.raises(ContractError):
             method_named(text)
 

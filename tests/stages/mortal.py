@@ -20,6 +20,7 @@ from jobs.storage.court import Court
 from jobs.storage.ledgers import Ledger
 from jobs.storage.logs import Log
 from jobs.storage.objects import Folder
+from jobs.storage.standing import Standing
 from jobs.storage.tables import Lake
 from tests.forks import forked
 
@@ -29,6 +30,7 @@ DURABLE = (
     (Lake, ("overwrite", "record")),
     (BatchTable, ("replace",)),
     (Writer, ("write",)),
+    (Standing, ("replace", "append", "put", "pass_to", "withhold", "forget")),
     (Ledger, ("write_commit",)),
     (Log, ("write", "commit")),
     (Court, ("write",)),

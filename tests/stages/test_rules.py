@@ -13,7 +13,7 @@ from jobs.stages import conform, land, load, open_register, resolve, retract
 from jobs.storage.ledgers import Ledger
 from jobs.storage.tables import Lake
 from jobs.synthesis import city
-from tests.stages import test_keyed as keyed
+from tests.stages import keyed_lake as keyed
 from tests.stages.mortal import KILLED, live
 from tests.stages.states import state
 from tests.stages.test_keyed import settings  # noqa: F401 (a fixture)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from jobs.errors import StorageError
 from jobs.layers import Layer
-from jobs.registers.keys import ALPHABET
+from jobs.registers.keys import ALPHABET, places
 from jobs.storage.locations import Location
 from jobs.storage.logs import Log, intervals
 from jobs.storage.scanning import files, scan_delta
@@ -34,6 +34,19 @@ def rows(keys: list[str], commit: int, says: str = "x") -> pl.DataFrame:
 
 def opened(folder: Location) -> Log:
     return Log.open(folder, SCHEMA, "id")
+
+
+@given(st.lists(st.text(ALPHABET, min_size=26, max_size=26), max_size=20))
+def test_the_places_of_ids_have_their_order(keys: list[str]) -> None:
+    given_ = pl.Series("id", keys, pl.String)
+    found = given_.to_frame().with_columns(places(given_))
+    for one, other in pairwise(found.sort("id").iter_rows()):
+        assert one[1] < other[1] or one[0][:12] == other[0][:12]
+
+
+def test_what_is_no_id_has_no_place() -> None:
+    assert places(pl.Series(["A" * 26, "short", None])).to_list() == [None] * 3
+    assert places(pl.Series(["A" * 26, "1" * 26])).to_list() == [None] * 2
 
 
 @given(st.integers(1, 1024), st.text(ALPHABET, min_size=26, max_size=26))
