@@ -142,9 +142,10 @@ def withdrawing(dataset: str, versions: str, reason: str) -> str:
         raise AirflowException(f"withdraw {dataset}: {unexpected(error)}") from None  # its text may quote a cell
     if not found:
         raise AirflowSkipException("these versions are withdrawn already.")
+    none = {True: "已损坏，无法得知 · damaged: nobody can tell", False: "仅变更文件 · changes only"}
     lines = ["| 版本 · version | 移除的行 · rows removed | 移除的文件 · files removed |", "|---|---|---|"]
     lines += [
-        f"| {one['version']} | {'仅变更文件 · changes only' if one['rows'] is None else one['rows']} | {one['files']} |"
+        f"| {one['version']} | {one['rows'] if one['rows'] is not None else none[one['damaged']]} | {one['files']} |"
         for one in found
     ]
     return "\n".join([f"**{dataset}**", "", f"原因 · reason: {' '.join(reason.split())}", "", *lines])

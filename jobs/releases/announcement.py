@@ -32,10 +32,10 @@ def enter(lake: Lake) -> None:
         sweep(lake)
         signer = Signer.open(lake.objects, lake.settings.signature)
         key = {"algorithm": signer.algorithm, "public_key": signer.public.hex(), "fingerprint": signer.fingerprint}
-        for zone, releases, damaged in _zones(lake):
-            log.append(lake.objects, zone, releases, signer)
+        for zone, releases, damaged, remains in _zones(lake):
+            log.append(lake.objects, zone, releases, signer, _known(remains))
             address, mode = layers.zone_address(lake.settings.portal, zone), layers.mode(zone)
-            files = portal_files(releases, address, _known(damaged), mode)
+            files = portal_files(releases, address, _known([*damaged, *remains]), mode)
             _write(lake, zone, {"key.json": json_bytes(key), **files})
             nothing = news_files([], address, mode=mode)
             _write(lake, zone, {
@@ -50,9 +50,9 @@ def announce(lake: Lake) -> list[Damaged]:
     """
     found: list[Damaged] = []
     with lake.writing("open"):
-        for zone, releases, damaged in _zones(lake):
+        for zone, releases, damaged, remains in _zones(lake):
             address = layers.zone_address(lake.settings.portal, zone)
-            _write(lake, zone, news_files(releases, address, _known(damaged), layers.mode(zone)))
+            _write(lake, zone, news_files(releases, address, _known([*damaged, *remains]), layers.mode(zone)))
             if zone is not Layer.OPEN:
                 lake.objects.remove(f"{zone}/{SITE_MAP}")  # earlier code made one
             found += damaged
@@ -66,12 +66,14 @@ def sweep(lake: Lake) -> None:
             lake.objects.remove(left)
 
 
-def _zones(lake: Lake) -> Iterator[tuple[Layer, Sequence[Released], Sequence[Damaged]]]:
+def _zones(lake: Lake) -> Iterator[tuple[Layer, Sequence[Released], Sequence[Damaged], Sequence[Damaged]]]:
+    """Yield each zone with its releases, its damaged versions, and those that were withdrawn damaged."""
     for zone in layers.ZONES:
         damaged: list[Damaged] = []
-        releases = listing.everything(lake.objects, zone, damaged)
-        if releases or damaged or zone is Layer.OPEN:  # the publisher is known by the key that lies open
-            yield zone, releases, damaged
+        remains: list[Damaged] = []
+        releases = listing.everything(lake.objects, zone, damaged, remains)
+        if releases or damaged or remains or zone is Layer.OPEN:  # the publisher is known by the key that lies open
+            yield zone, releases, damaged, remains
 
 
 def _known(damaged: Sequence[Damaged]) -> list[Damaged]:

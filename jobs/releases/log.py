@@ -18,6 +18,7 @@ from jobs.releases.verify import read_log
 from jobs.storage.objects import Store
 
 if TYPE_CHECKING:
+    from jobs.releases.damage import Damaged
     from jobs.releases.listing import Released
 
 FIRST = "0" * 64
@@ -25,13 +26,16 @@ FIRST = "0" * 64
 
 @dataclass
 class Told:
-    """Hold what a zone's log knows: `released`: (dataset, version) → when; `withdrawn`: (dataset, version)."""
+    """Hold what a zone's log knows of (dataset, version): when `released`, its manifest's `digests`, `withdrawn`."""
 
     released: dict[tuple[str, str], str] = field(default_factory=dict)
+    digests: dict[tuple[str, str], str] = field(default_factory=dict)
     withdrawn: set[tuple[str, str]] = field(default_factory=set)
 
 
-def append(objects: Store, zone: Layer, releases: Sequence[Released], signer: Signer) -> list[dict[str, Any]]:
+def append(
+    objects: Store, zone: Layer, releases: Sequence[Released], signer: Signer, remains: Sequence[Damaged] = ()
+) -> list[dict[str, Any]]:
     """Append what happened in a zone since and return its whole log, oldest first; nothing new changes nothing.
 
     Raises jobs.releases.verify.Broken when somebody changed a line.
@@ -40,7 +44,8 @@ def append(objects: Store, zone: Layer, releases: Sequence[Released], signer: Si
     lines = objects.read(log).splitlines() if objects.exists(log) else []
     entries = read_log(objects.mirror(log)) if lines else []
     known = {_identity(entry) for entry in entries}
-    for event in sorted(events(releases), key=lambda one: (one["at"], one["kind"], one["dataset"], one["version"])):
+    happened = events(releases, remains)
+    for event in sorted(happened, key=lambda one: (one["at"], one["kind"], one["dataset"], one["version"])):
         if _identity(event) in known:
             continue
         before = hashlib.sha256(lines[-1]).hexdigest() if lines else FIRST
@@ -72,6 +77,7 @@ def told(objects: Store, zone: Layer) -> Told:
             about = str(entry["dataset"]), str(entry["version"])
             if entry["kind"] == "release":
                 found.released[about] = str(entry["at"])
+                found.digests[about] = str(entry["manifest_sha256"])
             elif entry["kind"] == "withdrawal":
                 found.withdrawn.add(about)
         except (ValueError, KeyError, TypeError):
@@ -79,8 +85,11 @@ def told(objects: Store, zone: Layer) -> Told:
     return found
 
 
-def events(releases: Sequence[Released]) -> list[dict[str, Any]]:
-    """Return every release and every withdrawal that the folders know of, in no order."""
+def events(releases: Sequence[Released], remains: Sequence[Damaged] = ()) -> list[dict[str, Any]]:
+    """Return every release and every withdrawal that the folders know of, in no order.
+
+    `remains`: versions that were withdrawn damaged, of which the log knows when they were released.
+    """
     found: list[dict[str, Any]] = []
     for one in releases:
         about = {"dataset": one.dataset, "version": one.version, "manifest_sha256": one.manifest_sha256}
@@ -89,6 +98,10 @@ def events(releases: Sequence[Released]) -> list[dict[str, Any]]:
             {"kind": "withdrawal", "at": said["at"], "reason": said["reason"], **about}
             for said in one.withdrawals if one.version in said["versions"]
         ]
+    for gone in remains:
+        about = {"dataset": str(gone.dataset), "version": gone.version, "manifest_sha256": gone.manifest_sha256}
+        found.append({"kind": "release", "at": gone.told_at, **about})
+        found += [{"kind": "withdrawal", "at": said["at"], "reason": said["reason"], **about} for said in gone.said]
     return found
 
 

@@ -6,39 +6,48 @@ Manifests, signatures and attestations stay, so that the chain can still be chec
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
+from itertools import count
 from pathlib import PurePosixPath
 from typing import Any
 
+from jobs import layers
 from jobs.errors import RequestError
 from jobs.layers import Layer
 from jobs.releases import inputs, listing
+from jobs.releases.damage import STATEMENTS, Damaged
 from jobs.releases.listing import Released
 from jobs.releases.manifest import canonical
 from jobs.releases.signing import Signer
-from jobs.releases.verify import KEPT, WITHDRAWAL
+from jobs.releases.verify import KEPT, PAGES, WITHDRAWAL
+from jobs.releases.versions import version_key
 from jobs.storage.objects import Store
+
+Version = Released | Damaged
 
 
 def withdraw(
     objects: Store, dataset: str, versions: Sequence[str], *, reason: str, by: str, now: datetime, signer: Signer
-) -> list[Released]:
+) -> list[Version]:
     """Withdraw versions of a dataset and return all releases it touched, as they are then.
 
     A statement is written before anything is removed: killed in between, `finish` goes on. A version that was
-    withdrawn already is left as it is; so is a damaged one, whose changes go when it is mended (see `unsaid`).
-    Raises RequestError for a version that is not there, or without a reason.
+    withdrawn already is left as it is. A damaged one goes as far as it is there: everything but what stays of its
+    signed files; a statement that is damaged gives its place to the new one. Damaged ones that are not named stay as
+    they are, and changes in them go when they are mended (see `unsaid`). Raises RequestError for a version that is not
+    there, or without a reason.
     """
     reason, by = " ".join(reason.split()), " ".join(by.split())
     if not reason or not by:
         raise RequestError("a withdrawal says why and by whom.", dataset=dataset, layer=Layer.OPEN)
-    chosen = [listing.version(objects, dataset, version) for version in dict.fromkeys(versions)]
+    sound, chosen = _chosen(objects, dataset, versions)
     gone = [one.version for one in chosen]
+    there: list[Version] = [*sound, *(one for one in chosen if isinstance(one, Damaged))]
     touched = []
     # Newest first: changes from a version are stated gone before itself is, so that after a kill it is still asked for.
-    for one in reversed(listing.versions(objects, dataset, [])):
-        files = _files(one, gone)
+    for one in sorted(there, key=lambda one: version_key(one.version), reverse=True):
+        files = _files(objects, one, gone)
         if not files:
             continue
         at = now.isoformat(timespec="seconds").replace("+00:00", "Z")
@@ -49,47 +58,66 @@ def withdraw(
         }
         sealed = canonical({"statement": statement, "signature": signer.sign(canonical(statement))})
         # Written elsewhere and moved in, so that a kill leaves nothing in the release that is not a statement.
-        draft = PurePosixPath("ops", "releases", f"withdrawal-{one.manifest_sha256}.json")
+        draft = PurePosixPath("ops", "releases", f"withdrawal-{layers.slug(dataset)}-{one.version}.json")
         objects.write(draft, sealed)
-        objects.move(draft, one.path / f"withdrawal-{len(one.withdrawals) + 1}.json")
+        objects.move(draft, one.path / f"withdrawal-{_number(objects, one)}.json")
         touched.append(one.version)
     finish(objects, dataset)
-    return [listing.version(objects, dataset, version) for version in reversed(touched)]
+    remains: list[Damaged] = []
+    left: list[Version] = [*listing.versions(objects, dataset, [], remains), *remains]
+    return sorted((one for one in left if one.version in touched), key=lambda one: version_key(one.version))
 
 
 def foreseen(objects: Store, dataset: str, versions: Sequence[str]) -> list[dict[str, Any]]:
     """Return what withdrawing versions would remove, by release: version, rows and files; nothing is removed.
 
-    `rows`: those of a version that goes itself, None where only changes from one go. Raises RequestError for a version
-    that is not there.
+    `rows`: those of a version that goes itself, None where only changes from one go. `damaged`: it goes itself, and
+    nobody can tell how many rows it has. Raises RequestError for a version that is not there.
     """
-    chosen = [listing.version(objects, dataset, version) for version in dict.fromkeys(versions)]
+    sound, chosen = _chosen(objects, dataset, versions)
     gone = [one.version for one in chosen]
-    return [
-        {"version": one.version, "rows": one.manifest["rows"] if one.version in gone else None, "files": len(files)}
-        for one in listing.versions(objects, dataset, []) if (files := _files(one, gone))
+    found: list[dict[str, Any]] = [
+        {
+            "version": one.version, "rows": one.manifest["rows"] if one.version in gone else None, "files": len(files),
+            "damaged": False,
+        }
+        for one in sound if (files := _files(objects, one, gone))
     ]
+    found += [
+        {"version": one.version, "rows": None, "files": len(_files(objects, one, gone)), "damaged": True}
+        for one in chosen if isinstance(one, Damaged)
+    ]
+    return sorted(found, key=lambda one: version_key(one["version"]))
 
 
 def unsaid(objects: Store, dataset: str) -> dict[str, tuple[str, str]]:
-    """Return withdrawn version → its reason and by whom, where changes from it are out still.
+    """Return withdrawn version → its reason and by whom, where changes from it, or rows of its own, are out still.
 
-    They are in a version that was damaged when it was withdrawn and has been put back since.
+    They are in a version that was damaged when it, or the one they start from, was withdrawn and has been put back
+    since.
     """
-    there = listing.versions(objects, dataset, [])
+    remains: list[Damaged] = []
+    there = listing.versions(objects, dataset, [], remains)
+    gone = {one.version: one.withdrawals for one in there if one.withdrawn}
+    gone |= {one.version: tuple(one.said) for one in remains}
     return {
-        one.version: (said["reason"], said["by"])
-        for one in there if one.withdrawn and any(_files(other, [one.version]) for other in there)
-        for said in one.withdrawals if one.version in said["versions"]
+        version: (said["reason"], said["by"])
+        for version, statements in gone.items() if any(_files(objects, other, [version]) for other in there)
+        for said in statements if version in said["versions"]
     }
 
 
 def finish(objects: Store, dataset: str) -> None:
     """Remove what statements of withdrawal took away and an interrupted run left."""
-    for one in listing.versions(objects, dataset, []):
-        for path in one.gone:
+    remains: list[Damaged] = []
+    there: list[tuple[Version, Iterable[str]]] = [
+        (one, one.gone) for one in listing.versions(objects, dataset, [], remains)
+    ]
+    there += [(one, {path for said in one.withdrawals.values() for path in said["files"]}) for one in remains]
+    for one, gone in there:
+        for path in gone:
             objects.remove(one.path / path)
-        above = {folder for path in one.gone for folder in PurePosixPath(path).parents if folder.name}
+        above = {folder for path in gone for folder in PurePosixPath(path).parents if folder.name}
         for folder in sorted(above, reverse=True):
             if not objects.names(one.path / folder):
                 objects.remove(one.path / folder)
@@ -97,9 +125,41 @@ def finish(objects: Store, dataset: str) -> None:
             inputs.forget(objects, dataset, one.version)
 
 
-def _files(one: Released, gone: Sequence[str]) -> list[str]:
-    """Return the files of a release that hold rows of withdrawn versions: all of its own, or changes from them."""
+def _chosen(objects: Store, dataset: str, versions: Sequence[str]) -> tuple[list[Released], list[Version]]:
+    """Return a dataset's sound releases, and those named, sound or damaged; what was withdrawn damaged is left out."""
+    damaged: list[Damaged] = []
+    remains: list[Damaged] = []
+    sound = listing.versions(objects, dataset, damaged, remains)
+    done = {one.version for one in remains}
+    lost = {one.version: one for one in damaged}
+    wanted = [version for version in dict.fromkeys(versions) if version not in done]
+    return sound, [lost[one] if one in lost else listing.version(objects, dataset, one) for one in wanted]
+
+
+def _files(objects: Store, one: Version, gone: Sequence[str]) -> list[str]:
+    """Return the files of a release that hold rows of withdrawn versions: all of its own, or changes from them.
+
+    Of a damaged version all that is there, what its manifest lists where that can be read, and its data wherever that
+    may be, so that it is gone too from a folder that is put back.
+    """
+    if isinstance(one, Damaged):
+        there = {path.relative_to(one.path).as_posix() for path in objects.states(one.path)} | set(one.listed)
+        stem = str(one.dataset).rpartition("/")[2]
+        left = {path for path in there if path not in (*KEPT, *PAGES) and not PurePosixPath(path).match(STATEMENTS)}
+        return sorted(left | {f"{stem}.csv", f"{stem}.parquet"})
     listed = [said["path"] for said in one.manifest["files"] if said["path"] not in one.gone]
     if one.version in gone:
         return [path for path in listed if path not in KEPT]
     return [path for path in listed if any(path.startswith(f"changes/from-{version}/") for version in gone)]
+
+
+def _number(objects: Store, one: Version) -> int:
+    """Return the number of a release's next statement; damaged ones make room: what they said cannot be read."""
+    if isinstance(one, Released):
+        return len(one.withdrawals) + 1
+    sound = {f"withdrawal-{number}.json" for number in one.withdrawals}
+    number = next(number for number in count(1) if number not in one.withdrawals)
+    for name in objects.names(one.path, STATEMENTS):
+        if name.name not in {*sound, f"withdrawal-{number}.json"}:
+            objects.remove(name)
+    return number

@@ -104,7 +104,7 @@ def run(
     return [report]
 
 
-def withdraw(lake: Lake, name: str, versions: Sequence[str], *, reason: str, by: str) -> list[listing.Released]:
+def withdraw(lake: Lake, name: str, versions: Sequence[str], *, reason: str, by: str) -> list[withdrawal.Version]:
     """Withdraw released versions, tell the world, and return the releases that were touched.
 
     Raises RequestError for a version that is not there, or without a reason; nothing is withdrawn then.
@@ -114,7 +114,7 @@ def withdraw(lake: Lake, name: str, versions: Sequence[str], *, reason: str, by:
     return touched
 
 
-def take_back(lake: Lake, name: str, versions: Sequence[str], *, reason: str, by: str) -> list[listing.Released]:
+def take_back(lake: Lake, name: str, versions: Sequence[str], *, reason: str, by: str) -> list[withdrawal.Version]:
     """Withdraw released versions as `withdraw` does, and leave it to the caller to tell the world."""
     with lake.writing(f"open.{layers.slug(name)}"):
         signer, now = Signer.open(lake.objects, lake.settings.signature), datetime.now(UTC)
@@ -293,6 +293,8 @@ def _inputs(lake: Lake, made: build.Draft, version: str, breaking: list[str], no
     zone = _zone(made.contract)
     before = [one for one in listing.versions(lake.objects, name) if one.zone is zone]
     windows, restart = history.windows(before, now, made.documents, zone)
+    if gone := listing.withdrawn_last(lake.objects, name, zone):
+        windows, restart = {}, f"version {gone} was withdrawn"
     if pseudonyms.columns(made.contract) and windows:
         windows, restart = {}, pseudonyms.NEVER_THE_SAME
     delivered = inputs.sources(lake, made.contract)
