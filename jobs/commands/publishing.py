@@ -112,12 +112,14 @@ def releases(json: AsJson = False) -> None:
     Example: lake releases
     """
     from jobs.errors import LakeError, together
-    from jobs.releases import listing
+    from jobs.releases import listing, withdrawal
     from jobs.storage.tables import Lake
 
     with Lake.open() as lake:
         damaged: list[LakeError] = []
         rows = listing.releases(lake, damaged)
+        for name in dict.fromkeys(row["dataset"] for row in rows):
+            damaged += withdrawal.unstated(lake.objects, name)
     if json:
         emit(rows)
     elif rows:

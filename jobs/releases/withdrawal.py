@@ -13,7 +13,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from jobs import layers
-from jobs.errors import RequestError
+from jobs.errors import RequestError, StorageError
 from jobs.layers import Layer
 from jobs.releases import inputs, listing
 from jobs.releases.damage import STATEMENTS, Damaged
@@ -91,20 +91,47 @@ def foreseen(objects: Store, dataset: str, versions: Sequence[str]) -> list[dict
 
 
 def unsaid(objects: Store, dataset: str) -> dict[str, tuple[str, str]]:
-    """Return withdrawn version → its reason and by whom, where changes from it, or rows of its own, are out still.
+    """Return withdrawn version → its reason and by whom, where changes from it, or rows of its own, are out unsaid.
 
     They are in a version that was damaged when it, or the one they start from, was withdrawn and has been put back
-    since.
+    since; or that lost its statement, of which the one of the withdrawn version still tells.
     """
+    return {
+        gone: (said["reason"], said["by"])
+        for gone, statements, holders in _out(objects, dataset) if holders
+        for said in statements if gone in said["versions"]
+    }
+
+
+def unstated(objects: Store, dataset: str) -> list[StorageError]:
+    """Return an error for each version that holds what was withdrawn without a statement that says so."""
+    return [
+        StorageError(
+            f"version {one.version} has no statement that what it holds of version {gone}, which was withdrawn, is "
+            "withdrawn too: it was lost, or the version was put back.",
+            dataset=dataset, layer=one.path.parts[0], where=str(one.path),
+            remedy="`lake portal build` signs it anew and removes what is there.",
+        )
+        for gone, _, holders in _out(objects, dataset) for one in holders
+    ]
+
+
+def mend(objects: Store, dataset: str, now: datetime, signer: Signer) -> None:
+    """Withdraw again what is out unsaid, for the reason and by whom it was withdrawn."""
+    for version, (reason, by) in unsaid(objects, dataset).items():
+        withdraw(objects, dataset, [version], reason=reason, by=by, now=now, signer=signer)
+
+
+def _out(objects: Store, dataset: str) -> list[tuple[str, Sequence[dict[str, Any]], list[Released]]]:
+    """Return each withdrawn version with its statements and the versions that hold rows of it unsaid."""
     remains: list[Damaged] = []
     there = listing.versions(objects, dataset, [], remains)
-    gone = {one.version: one.withdrawals for one in there if one.withdrawn}
-    gone |= {one.version: tuple(one.said) for one in remains}
-    return {
-        version: (said["reason"], said["by"])
-        for version, statements in gone.items() if any(_files(objects, other, [version]) for other in there)
-        for said in statements if version in said["versions"]
-    }
+    gone: dict[str, Sequence[dict[str, Any]]] = {one.version: one.withdrawals for one in there if one.withdrawn}
+    gone |= {one.version: one.said for one in remains}
+    return [
+        (version, statements, [one for one in there if _files(objects, one, [version])])
+        for version, statements in gone.items()
+    ]
 
 
 def finish(objects: Store, dataset: str) -> None:

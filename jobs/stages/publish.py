@@ -62,6 +62,8 @@ def run(
             for left in lake.objects.unfinished(layers.release_path(name, zone=zone)):
                 lake.objects.remove(left)  # a killed run's, and the lease says it is nobody else's
         withdrawal.finish(lake.objects, name)
+        if withdrawal.unsaid(lake.objects, name):  # before all of it is told again
+            withdrawal.mend(lake.objects, name, datetime.now(UTC), Signer.open(lake.objects, lake.settings.signature))
         pseudonyms.check(lake.objects, contract)
         made, rows, gold = _draft(lake, contract, day)
         if young := _young(lake, contract, gold):

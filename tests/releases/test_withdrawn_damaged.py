@@ -12,6 +12,7 @@ from jobs.portal.build import build
 from jobs.releases import announcement, listing
 from jobs.releases.verify import read_log, verify
 from jobs.stages import expire, publish
+from tests.releases.conftest import put_gold, visits
 from tests.releases.test_damaged_releases import (  # noqa: F401 (the lake is asked for by name)
     COUNTED,
     DAMAGE,
@@ -145,3 +146,44 @@ def test_the_command_withdraws_a_damaged_version_and_ends_well(lake):  # noqa: F
     done = call(lake, *words)
     assert (done.returncode, [one["status"] for one in json.loads(done.stdout)]) == (0, ["withdrawn"]), done.stderr
     assert "已撤回" in (open_(lake) / SLUG / "1.0.1/index.html").read_text()
+
+
+def test_a_lost_statement_that_withdrew_changes_alone_is_named_and_signed_anew_before_anything_is_told(lake):  # noqa: F811
+    kept = open_(lake) / SLUG / "1.0.1/changes"
+    before = {path.name: path.read_bytes() for path in (kept / "from-1.0.0").iterdir()}
+    withdraw(lake, "1.0.0")
+    folder = open_(lake) / SLUG / "1.0.1"
+    assert not kept.exists()
+    (folder / "withdrawal-1.json").unlink()
+    (kept / "from-1.0.0").mkdir(parents=True)
+    for name, data in before.items():  # as somebody would who wants them back
+        (kept / "from-1.0.0" / name).write_bytes(data)
+    listed = call(lake, "releases", "--json")
+    words = " ".join(listed.stderr.split())
+    assert listed.returncode == 1
+    for word in (f"open/{SLUG}/1.0.1", "1.0.1 has no statement", "version 1.0.0", "Remedy: `lake portal build`"):
+        assert word in words, words
+    put_gold(lake, visits(county=90), NAME)
+    publish.run(lake, NAME, approved_by="officer")
+    (said,) = listing.version(lake.objects, NAME, "1.0.1").withdrawals
+    assert (said["versions"], said["reason"], said["by"]) == (["1.0.0"], "a wrong file", "officer@city.example")
+    assert not kept.exists()
+    assert verify(folder, log=open_(lake) / "log.jsonl").problems == []
+    index = {one["name"]: one for one in json.loads((open_(lake) / "index.json").read_text())["datasets"]}
+    assert {one["version"]: one["changes"] for one in index[NAME]["versions"] if one["version"] == "1.0.1"} == {
+        "1.0.1": {}
+    }
+    assert call(lake, "releases", "--json").returncode == 0
+
+
+@pytest.mark.parametrize("who", ["expiry", "the site"])
+def test_expiry_and_the_site_sign_a_lost_statement_of_changes_anew(lake, who):  # noqa: F811
+    withdraw(lake, "1.0.0")
+    folder = open_(lake) / SLUG / "1.0.1"
+    (folder / "withdrawal-1.json").unlink()
+    assert verify(folder).problems != []
+    if who == "expiry":
+        expire.run(lake)
+    else:
+        assert tasks.site()["errors"] == []
+    assert verify(folder).problems == []
