@@ -82,7 +82,8 @@ def releases(lake: Lake, errors: list[LakeError] | None = None) -> list[dict[str
     """Return every release by dataset and version: zone, rows, smallest group, share kept, day, status, folder.
 
     Of a damaged one, whose status says so, no more is known than its zone, its folder and, by the log, its day; what is
-    wrong with it is one of `errors`. One that was withdrawn damaged is withdrawn, and no error.
+    wrong with it is one of `errors`, as is what is wrong with a zone's log. One that was withdrawn damaged is withdrawn
+    and no error.
     """
     damaged: list[Damaged] = []
     remains: list[Damaged] = []
@@ -111,6 +112,7 @@ def releases(lake: Lake, errors: list[LakeError] | None = None) -> list[dict[str
     ]
     if errors is not None:
         errors += damaged
+        errors += filter(None, (log.problem(lake.objects, zone) for zone in layers.ZONES))
     return sorted(rows, key=lambda row: (row["dataset"], version_key(row["version"])))
 
 
