@@ -10,10 +10,12 @@ from typing import Any
 from jobs import layers
 from jobs.errors import StorageError
 from jobs.layers import Layer
-from jobs.releases.verify import ATTESTATION, MANIFEST
+from jobs.releases.signing import Publisher
+from jobs.releases.verify import ATTESTATION, MANIFEST, SIGNATURE, canonical
 from jobs.storage.objects import Store
 
 STATEMENTS = "withdrawal-*.json"
+UNSIGNED = "is not what the publisher signed"
 _UNKNOWN = "0" * 64
 
 
@@ -66,8 +68,8 @@ def damage(path: PurePosixPath, what: str) -> Damaged:
     )
 
 
-def document(objects: Store, path: PurePosixPath, key: str) -> tuple[dict[str, Any], str]:
-    """Return a JSON object that has a key, and its SHA-256; raise Damaged for anything else."""
+def document(objects: Store, path: PurePosixPath, *keys: str) -> tuple[dict[str, Any], bytes]:
+    """Return a JSON object that has some keys, and its bytes; raise Damaged for anything else."""
     try:
         data = objects.read(path)
         found = json.loads(data)
@@ -77,13 +79,22 @@ def document(objects: Store, path: PurePosixPath, key: str) -> tuple[dict[str, A
         raise damage(path, f"cannot be read ({type(error).__name__})") from None
     except (ValueError, RecursionError):
         raise damage(path, "is cut or is no JSON") from None
-    if not isinstance(found, dict) or key not in found:
+    if not isinstance(found, dict) or not found.keys() >= set(keys):
         raise damage(path, "is not what was written")
-    return found, sha256(data).hexdigest()
+    return found, data
 
 
-def statements(objects: Store, path: PurePosixPath, digest: str) -> list[dict[str, Any]]:
-    """Return a version's statements of withdrawal in their order; raise Damaged where one is missing or is another's.
+def signature(objects: Store, path: PurePosixPath) -> dict[str, Any]:
+    """Return the signatures over a version's manifest and attestation, and the key; raise Damaged without them."""
+    return document(objects, path / SIGNATURE, "public_key", "manifest", "attestation")[0]
+
+
+def statements(
+    objects: Store, path: PurePosixPath, digest: str, publisher: Publisher, public: str
+) -> list[dict[str, Any]]:
+    """Return a version's statements of withdrawal in their order.
+
+    Raises Damaged where one is missing, is another version's, or is not signed by the publisher with the key `public`.
 
     They are numbered from 1: of the last ones only the log can tell that they are missing.
     """
@@ -93,21 +104,24 @@ def statements(objects: Store, path: PurePosixPath, digest: str) -> list[dict[st
         name = path / f"withdrawal-{number}.json"
         if name.name not in named:
             raise damage(name, "is missing")
-        found.append(_statement(objects, name, digest))
+        found.append(_statement(objects, name, digest, publisher, public))
     return found
 
 
-def _statement(objects: Store, name: PurePosixPath, digest: str) -> dict[str, Any]:
-    statement = document(objects, name, "statement")[0]["statement"]
+def _statement(objects: Store, name: PurePosixPath, digest: str, publisher: Publisher, public: str) -> dict[str, Any]:
+    sealed, _ = document(objects, name, "statement", "signature")
+    statement = sealed["statement"]
     if not isinstance(statement, dict) or not statement.keys() >= {"files", "versions", "reason", "by", "at"}:
         raise damage(name, "is not what was written")
     if statement.get("manifest_sha256") != digest:
         raise damage(name, "is not what was written: it is about another manifest")
+    if not publisher.signed(public, canonical(statement), sealed["signature"]):
+        raise damage(name, UNSIGNED)
     return statement
 
 
-def remaining(objects: Store, broken: Damaged, digest: str | None) -> None:
-    """Tell a damaged version which manifest it had, `digest` by the log, and which statements about it can be read."""
+def remaining(objects: Store, broken: Damaged, digest: str | None, publisher: Publisher) -> None:
+    """Tell a damaged version which manifest it had, `digest` by the log, and which statements about it hold."""
     broken.manifest_sha256 = digest or _attested(objects, broken.path)
     found = {}
     for name in objects.names(broken.path, STATEMENTS):
@@ -115,7 +129,7 @@ def remaining(objects: Store, broken: Damaged, digest: str | None) -> None:
         if not number.isdecimal():
             continue
         try:
-            found[int(number)] = _statement(objects, name, broken.manifest_sha256)
+            found[int(number)] = _statement(objects, name, broken.manifest_sha256, publisher, "")
         except Damaged:
             continue
     broken.withdrawals = dict(sorted(found.items()))

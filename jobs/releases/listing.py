@@ -1,15 +1,16 @@
 """What was released: read from the releases themselves, which never change.
 
-A version of which a signed file is missing, is no document, or does not fit the others and the zone's log is damaged:
-it is named, never left out in silence, and whatever is about others goes on without it. One that was withdrawn all the
-same is what remains of it: its number, its folder, its statements. Signatures are not looked at here:
-`jobs.releases.verify` does.
+A version of which a signed file is missing, is no document, does not fit the others and the zone's log, or is not what
+the publisher signed is damaged: it is named, never left out in silence, and whatever is about others goes on without
+it. One that was withdrawn all the same is what remains of it: its number, its folder, its statements. Of the other
+files nothing is looked at here: `jobs.releases.verify` does.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from hashlib import sha256
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
@@ -17,8 +18,9 @@ from jobs import layers
 from jobs.errors import LakeError, RequestError
 from jobs.layers import Layer
 from jobs.releases import log
+from jobs.releases.damage import UNSIGNED, damage, document, remaining, signature, statements
 from jobs.releases.damage import Damaged as Damaged
-from jobs.releases.damage import damage, document, remaining, statements
+from jobs.releases.signing import Publisher
 from jobs.releases.verify import ATTESTATION, KEPT, MANIFEST, VERSION
 from jobs.releases.versions import version_key
 from jobs.storage.objects import Store
@@ -124,11 +126,10 @@ def everything(
     What lies there and is not of the zone's mode is not among them: nothing but its folder ever tells of it. A damaged
     version is one of the errors `damaged`; without that list it is raised. `remains` gets those withdrawn damaged.
     """
-    known = log.told(objects, zone)
+    place = _Place.of(objects, zone)
     names = {folder.name for folder in objects.names(zone.value)}
-    names |= {layers.slug(dataset) for dataset, _ in known.released}
-    slugs = sorted(names)
-    there = [one for name in slugs for one in _in(objects, zone, layers.dataset_of(name), known, damaged, remains)]
+    names |= {layers.slug(dataset) for dataset, _ in place.known.released}
+    there = [one for name in sorted(names) for one in _in(place, layers.dataset_of(name), damaged, remains)]
     return [one for one in there if layers.zone(one.manifest["risk"]["mode"]) is zone]
 
 
@@ -140,9 +141,7 @@ def versions(
     A damaged version is one of the errors `damaged`; without that list it is raised. `remains` gets those withdrawn
     damaged.
     """
-    found = [
-        one for zone in layers.ZONES for one in _in(objects, zone, dataset, log.told(objects, zone), damaged, remains)
-    ]
+    found = [one for zone in layers.ZONES for one in _in(_Place.of(objects, zone), dataset, damaged, remains)]
     return sorted(found, key=lambda one: version_key(one.version))
 
 
@@ -181,18 +180,32 @@ def version(objects: Store, dataset: str, wanted: str) -> Released:
     raise RequestError(f"there is no version {wanted}.", dataset=dataset, layer=Layer.OPEN, remedy=f"there: {there}.")
 
 
+@dataclass(frozen=True)
+class _Place:
+    """Hold a zone with what its log knows and who signs in it."""
+
+    objects: Store
+    zone: Layer
+    known: log.Told
+    publisher: Publisher
+
+    @classmethod
+    def of(cls, objects: Store, zone: Layer) -> _Place:
+        return cls(objects, zone, log.told(objects, zone), Publisher(objects))
+
+
 def _in(
-    objects: Store, zone: Layer, dataset: str, known: log.Told, damaged: list[Damaged] | None,
-    remains: list[Damaged] | None,
+    place: _Place, dataset: str, damaged: list[Damaged] | None, remains: list[Damaged] | None
 ) -> list[Released]:
     """Return a dataset's releases in a zone; what the zone's log knows must be there, and withdrawn what it says."""
-    folder, found = layers.release_path(dataset, zone=zone), []
+    objects, known = place.objects, place.known
+    folder, found = layers.release_path(dataset, zone=place.zone), []
     there = {path.name for path in objects.names(folder) if VERSION.match(path.name)}
     told = {version: at for (name, version), at in known.released.items() if name == dataset and VERSION.match(version)}
     for version in sorted(there | set(told), key=version_key):
         try:
             if version in told or objects.exists(folder / version / MANIFEST) or _lost(objects, folder / version):
-                one = _read(objects, folder / version)
+                one = _read(place, folder / version)
                 if (dataset, version) in known.withdrawn and not _said(one):
                     number = len(one.withdrawals) + 1
                     lost = damage(one.path / f"withdrawal-{number}.json", "is missing: the log says it was withdrawn")
@@ -201,7 +214,7 @@ def _in(
                 found.append(one)
         except Damaged as error:
             error.told_at = told.get(version, "")
-            remaining(objects, error, known.digests.get((dataset, version)))
+            remaining(objects, error, known.digests.get((dataset, version)), place.publisher)
             if error.withdrawn:
                 if remains is not None:
                     remains.append(error)
@@ -212,13 +225,20 @@ def _in(
     return found
 
 
-def _read(objects: Store, path: PurePosixPath) -> Released:
-    manifest, digest = document(objects, path / MANIFEST, "risk")
-    attestation, _ = document(objects, path / ATTESTATION, "released_at")
+def _read(place: _Place, path: PurePosixPath) -> Released:
+    objects, publisher = place.objects, place.publisher
+    manifest, written = document(objects, path / MANIFEST, "risk")
+    attestation, attested = document(objects, path / ATTESTATION, "released_at")
+    digest = sha256(written).hexdigest()
     if digest != attestation.get("manifest_sha256"):
         raise damage(path / MANIFEST, "is not what was written: its digest is another")
+    seal = signature(objects, path)
+    public = str(seal["public_key"])
+    for name, data, part in ((MANIFEST, written, "manifest"), (ATTESTATION, attested, "attestation")):
+        if not publisher.signed(public, data, seal[part]):
+            raise damage(path / name, UNSIGNED)
     try:
-        said = statements(objects, path, digest)
+        said = statements(objects, path, digest, publisher, public)
     except Damaged as error:
         error.listed = tuple(one["path"] for one in manifest["files"])
         raise

@@ -22,6 +22,7 @@ from jobs.stages import expire, publish
 from jobs.storage.tables import Lake
 from tests.releases.conftest import PUBLIC_VISITS, put_gold, visits, write_contract, write_schemas
 from tests.releases.test_verbs import call
+from tests.releases.test_verify import reseal
 
 NAME, SLUG, COUNTED = "health/visits", "health__visits", "products/headcount"
 DAMAGE = {
@@ -33,6 +34,10 @@ DAMAGE = {
     "a cut attestation": ("attestation.json", lambda folder: cut(folder / "attestation.json")),
     "a cut statement": ("withdrawal-1.json", lambda folder: (folder / "withdrawal-1.json").write_bytes(b"{")),
     "no folder": ("manifest.json", shutil.rmtree),
+    "an altered attestation": (
+        "attestation.json", lambda folder: swap(folder / "attestation.json", "officer", "nobody!")),
+    "no signatures": ("manifest.sig", lambda folder: (folder / "manifest.sig").unlink()),
+    "all signed by somebody else": ("manifest.json", lambda folder: reseal(folder, Signer.of(b"7" * 32))),
 }
 
 
@@ -42,6 +47,12 @@ def cut(path):
 
 def alter(path):
     path.write_bytes(path.read_bytes().replace(b'"rows":', b'"rows":1'))
+
+
+def swap(path, said, other):
+    data = path.read_bytes()
+    assert said.encode() in data
+    path.write_bytes(data.replace(said.encode(), other.encode()))
 
 
 @pytest.fixture
@@ -72,6 +83,8 @@ LOST = {
     "the second of two": ("1.0.1", "withdrawal-2.json", lambda folder: (folder / "withdrawal-2.json").unlink()),
     "another version's": ("1.0.1", "withdrawal-1.json", lambda folder: shutil.copy(
         folder.parent / "1.0.0/withdrawal-1.json", folder / "withdrawal-1.json")),
+    "what it says of itself": ("1.0.1", "withdrawal-2.json", lambda folder: swap(
+        folder / "withdrawal-2.json", "a wrong file", "nothing new!")),
     "no statement at all": ("1.0.1", "withdrawal-1.json", lambda folder: (folder / "withdrawal-1.json").write_text(
         '{"statement":[]}')),
 }  # fmt: skip
@@ -250,7 +263,7 @@ def test_what_lies_open_by_mistake_and_is_damaged_is_told_to_nobody_but_who_keep
 
 LOGS = {
     "a changed line": ("log.jsonl", lambda log, _: log.write_bytes(
-        log.read_bytes().replace(b'"1.0.0"', b'"1.0.9"', 1))),
+        log.read_bytes().replace(b'"at":"20', b'"at":"19', 1))),
     "no lines any more": ("log.jsonl", lambda log, _: log.write_bytes(b"")),
     "no log any more": ("log.jsonl", lambda log, _: log.unlink()),
     "the last line cut off": ("log.jsonl", lambda log, _: log.write_bytes(
