@@ -49,13 +49,18 @@ class Damaged(StorageError):  # noqa: N818 (it is a version that is so)
 
     @property
     def said(self) -> list[dict[str, Any]]:
-        """Return the statements of withdrawal that name the version itself."""
-        return [said for said in self.withdrawals.values() if self.version in said["versions"]]
+        """Return the statements by which the version itself was withdrawn, damaged as it is."""
+        return [said for said in self.withdrawals.values() if self.version in said["versions"] and said.get("damaged")]
 
     @property
     def withdrawn(self) -> bool:
-        """Tell whether the version was withdrawn, damaged as it is; not where it is a statement that is damaged."""
-        return bool(self.said) and not PurePosixPath(str(self.where)).match(STATEMENTS)
+        """Tell whether the version was withdrawn, damaged as it is: neither before it was, nor where a statement is."""
+        return bool(self.said) and not self.unstated
+
+    @property
+    def unstated(self) -> bool:
+        """Tell whether it is a statement of withdrawal that is damaged or missing."""
+        return PurePosixPath(str(self.where)).match(STATEMENTS)
 
 
 def damage(path: PurePosixPath, what: str) -> Damaged:

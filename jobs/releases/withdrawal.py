@@ -55,6 +55,7 @@ def withdraw(
             "format": WITHDRAWAL, "dataset": dataset, "manifest_sha256": one.manifest_sha256,
             "versions": [other.version for other in chosen if other.zone is one.zone],  # no other zone is told of
             "files": files, "reason": reason, "by": by, "at": at,
+            **({"damaged": True} if isinstance(one, Damaged) and not one.unstated else {}),
         }
         sealed = canonical({"statement": statement, "signature": signer.sign(canonical(statement))})
         # Written elsewhere and moved in, so that a kill leaves nothing in the release that is not a statement.

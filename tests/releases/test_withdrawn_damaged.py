@@ -118,6 +118,16 @@ def test_a_statement_that_is_cut_or_lost_is_made_anew_by_withdrawing_again(lake)
         said = sorted(folder.glob("withdrawal-*.json"))
 
 
+def test_a_manifest_that_is_damaged_after_its_version_was_withdrawn_is_named_and_can_be_given_up(lake):  # noqa: F811
+    withdraw(lake, "1.0.1")
+    cut(open_(lake) / SLUG / "1.0.1/manifest.json")
+    with pytest.raises(listing.Damaged, match="manifest"):
+        publish.run(lake, NAME, approved_by="officer")
+    withdraw(lake, "1.0.1")
+    assert statuses(lake)[NAME, "1.0.1"] == "withdrawn"
+    assert publish.run(lake, NAME, approved_by="officer")[0].batch == "2.0.0"
+
+
 def test_where_nothing_else_is_left_of_a_dataset_its_pages_and_its_pointer_say_so(lake):  # noqa: F811
     for version in ("1.0.0", "1.0.1"):
         cut(open_(lake) / SLUG / version / "manifest.json")
