@@ -19,7 +19,7 @@ from jobs.releases.history import Past
 from jobs.releases.inputs import Inputs
 from jobs.releases.manifest import SUMS, seal, sm3
 from jobs.releases.metadata import documents
-from jobs.releases.metadata.entry import DataFile, entry_of
+from jobs.releases.metadata.entry import LICENCE_FILE, DataFile, entry_of
 from jobs.releases.signing import Signer
 from jobs.storage.objects import Store
 
@@ -90,7 +90,7 @@ def assemble(folder: Path, recipe: Recipe, attested: Mapping[str, Any], signer: 
         "changes.json": formats.json_bytes(changes),
         "README.md": cards.card_en(entry, risk, quality, changes).encode(),
         "README.zh.md": cards.card_zh(entry, risk, quality, changes).encode(),
-        "LICENCE.txt": f"{entry.licence_name}\n{entry.licence_url}\nSPDX: {entry.licence}\n".encode(),
+        LICENCE_FILE: entry.licence_text.encode(),
         "verify.py": Path(verify.__file__).read_bytes(),
         **documents(entry, codes),
     }
