@@ -79,21 +79,16 @@ def previewed(name: str) -> dict[str, Any]:
     """
     from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
 
-    from jobs import layers
-    from jobs.privacy.risk.page import page as risk_page
+    from jobs.releases import risk_pages
     from jobs.releases.briefing import briefing
     from jobs.stages import publish
     from jobs.storage.tables import Lake
     from jobs.storage.translation import unexpected
 
-    page = ""
     try:
         with Lake.open() as lake:
             found: dict[str, Any] = publish.preview(lake, name)
-            if found["risk_report"]:
-                path = layers.risk_page_path(name)
-                lake.objects.write(path, risk_page(found["risk_report"], f"{name} {found['version']}").encode())
-                page = lake.objects.address(path)
+            page = risk_pages.write(lake.objects, found)
     except FINAL as error:
         raise AirflowFailException(str(error)) from None
     except LakeError as error:

@@ -7,6 +7,8 @@ import os
 import re
 import subprocess
 import sys
+import time
+from datetime import timedelta
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -81,7 +83,7 @@ def test_the_approver_reads_the_difference_its_reasons_risk_attack_and_what_wait
     assert any("not attacked: there is no register of people yet" in line for line in lines)
     assert any("held back | 0 组 · groups" in line for line in lines)
     page = Path(re.search(r"The whole report with charts: `(.+)`", seen["report"])[1])
-    assert page == second.objects.local("ops/risk/health__visits.html")
+    assert page.parent == second.objects.local("ops/risk/health__visits")
     measured = seen["risk_report"]
     assert f"prosecutor, 最大 · highest | {measured['prosecutor']['max']:.4g} |" in seen["report"]
     assert measured["k"] == seen["smallest_group"]
@@ -91,6 +93,34 @@ def test_the_approver_reads_the_difference_its_reasons_risk_attack_and_what_wait
     assert "<svg" in html
     assert "PERSON" not in seen["report"] + html
     assert _there(second) == ["1.0.0"]
+
+
+def page_of(seen):
+    return Path(re.search(r"The whole report with charts: `(.+)`", seen["report"])[1])
+
+
+def test_the_page_an_officer_was_shown_stays_as_it_was_when_other_rows_are_previewed(second):
+    first = tasks.previewed(NAME)
+    page, shown = page_of(first), page_of(first).read_bytes()
+    put_gold(second, visits(county=50))
+    other = page_of(tasks.previewed(NAME))
+    assert other != page
+    assert (page.read_bytes(), other.read_bytes() == shown) == (shown, False)
+    put_gold(second, visits(county=40))
+    assert page_of(tasks.previewed(NAME)) == page  # the same rows under the same terms
+
+
+def test_pages_are_removed_when_no_approval_can_wait_for_them_any_more(second):
+    pages = []
+    for county in (40, 50):
+        put_gold(second, visits(county=county))
+        pages.append(page_of(tasks.previewed(NAME)))
+    for page, days in zip(pages, (32, 8), strict=True):
+        then = time.time() - timedelta(days=days).total_seconds()
+        os.utime(page, (then, then))
+    put_gold(second, visits(county=60))
+    tasks.previewed(NAME)
+    assert [page.exists() for page in pages] == [False, True]
 
 
 def test_the_first_release_is_shown_as_a_snapshot_and_terms_nobody_approved_as_such(lake):
