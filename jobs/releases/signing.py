@@ -79,8 +79,7 @@ class Publisher:
     """
 
     def __init__(self, objects: Store) -> None:
-        seed = objects.own.read(KEY) if objects.own.exists(KEY) else b""
-        self._seed = seed if len(seed) == SEED_BYTES else b""
+        self._seed = _seed(objects)
         self._known: dict[bytes, bool] = {}
         self._open = "" if self._seed else _open_key(objects)
 
@@ -123,6 +122,15 @@ class Publisher:
 @lru_cache(maxsize=512)  # in plain Python one takes milliseconds, and what lies there is looked at again and again
 def _by_sm2(public: bytes, message: bytes, signature: bytes) -> bool:
     return signed_by(public, message, signature)
+
+
+def _seed(objects: Store) -> bytes:
+    """Return the publisher's seed, nothing where it is not here, damaged, or not for whoever only looks to read."""
+    try:
+        seed = objects.own.read(KEY)
+    except (OSError, StorageError):
+        return b""
+    return seed if len(seed) == SEED_BYTES else b""
 
 
 def _open_key(objects: Store) -> str:

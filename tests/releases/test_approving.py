@@ -22,6 +22,8 @@ from jobs.layers import Layer
 from jobs.operation import tasks
 from jobs.releases import approvals, listing
 from jobs.releases.briefing import briefing
+from jobs.releases.manifest import canonical
+from jobs.releases.signing import Signer
 from jobs.settings import PROJECT
 from jobs.stages import publish
 from tests.releases.conftest import PUBLIC_VISITS, VISITS, put_gold, visits, write_contract
@@ -209,7 +211,8 @@ def test_a_failure_nobody_foresaw_is_retried_and_quotes_no_cell(second, airflow_
     last = listing.latest(second.objects, NAME)
     words = dict.fromkeys(("reason", "by", "at"), "张三丰")
     said = {**words, "versions": 1, "files": [["张三丰"]], "manifest_sha256": last.manifest_sha256}
-    second.objects.write(last.path / "withdrawal-1.json", json.dumps({"statement": said}).encode())
+    sealed = {"statement": said, "signature": Signer.open(second.objects).sign(canonical(said))}
+    second.objects.write(last.path / "withdrawal-1.json", json.dumps(sealed).encode())
     for task, said in (
         (tasks.announced, "feed: unexpected"),
         (lambda: tasks.withdrawing(NAME, "1.0.0", "a wrong file"), f"withdraw {NAME}: unexpected"),

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from jobs.catalogue import load_catalogue
 from jobs.errors import StorageError
 from jobs.releases import approvals
-from jobs.releases.signing import KEY, PUBLIC, Signer, Sm2Key
+from jobs.releases.signing import KEY, PUBLIC, Publisher, Signer, Sm2Key
 from jobs.releases.verify import signed_by, sm2_challenge, verify
 from jobs.settings import Settings
 from jobs.stages import publish
@@ -38,6 +38,25 @@ def test_a_key_that_is_gone_is_not_made_anew_once_readers_know_it(tmp_path: Path
     with pytest.raises(StorageError, match="key is not here"):
         Signer.open(store)
     assert not store.exists(KEY)
+
+
+@pytest.mark.parametrize("algorithm", ["Ed25519", "SM2"])
+@pytest.mark.parametrize("held", ["the key", "the open key", "the open key, and no right to the other"])
+def test_the_publisher_is_known_by_its_own_key_else_by_the_one_that_lies_open(tmp_path, algorithm, held) -> None:
+    store, other = Folder(tmp_path), Signer.of(b"7" * 32, algorithm)
+    signer = Signer.open(store, algorithm)
+    store.write(PUBLIC, json.dumps({"algorithm": algorithm, "public_key": signer.public.hex()}).encode())
+    if held != "the key":
+        store.remove(KEY)
+    if held.endswith("right to the other"):
+        store.local(KEY).mkdir()  # reading it fails as it does for who may not
+    publisher, message = Publisher(store), b"what was released"
+    for public in (signer.public.hex(), ""):  # a statement of withdrawal does not name its key
+        assert publisher.signed(public, message, signer.sign(message))
+        assert not publisher.signed(public, message + b"!", signer.sign(message))
+        assert not publisher.signed(public, message, other.sign(message))
+    assert not publisher.signed(other.public.hex(), message, other.sign(message))
+    assert not publisher.signed("no hex", message, ["no text"])
 
 
 def test_sm2_gives_the_signature_of_its_standards_example() -> None:
