@@ -20,13 +20,13 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from jobs.errors import StorageError
 from jobs.layers import Layer
-from jobs.releases.verify import SM2_BASE, SM2_ORDER, signed_by, sm2_challenge, sm2_times
+from jobs.releases import sm2
+from jobs.releases.verify import SM2_BASE, SM2_ORDER, sm2_challenge, sm2_times
 from jobs.storage.objects import Store
 
 KEY = "keys/signing.key"
 PUBLIC = f"{Layer.OPEN}/key.json"
 SEED_BYTES = 32
-_SM2_PUBLIC = 64  # bytes: both coordinates
 
 Algorithm = Literal["Ed25519", "SM2"]
 
@@ -99,7 +99,7 @@ class Publisher:
             self._known[key] = self._is(key)
         if not self._known[key]:
             return False
-        if len(key) == _SM2_PUBLIC:
+        if len(key) == sm2.PUBLIC_BYTES:
             return _by_sm2(key, message, seal)
         try:
             Ed25519PublicKey.from_public_bytes(key).verify(seal, message)
@@ -115,13 +115,13 @@ class Publisher:
 
     def _is(self, public: bytes) -> bool:
         if self._seed:
-            return Signer.of(self._seed, "SM2" if len(public) == _SM2_PUBLIC else "Ed25519").public == public
+            return Signer.of(self._seed, "SM2" if len(public) == sm2.PUBLIC_BYTES else "Ed25519").public == public
         return not self._open or self._open == public.hex()
 
 
 @lru_cache(maxsize=512)  # in plain Python one takes milliseconds, and what lies there is looked at again and again
 def _by_sm2(public: bytes, message: bytes, signature: bytes) -> bool:
-    return signed_by(public, message, signature)
+    return sm2.signed_by(public, message, signature)
 
 
 def _seed(objects: Store) -> bytes:

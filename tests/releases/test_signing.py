@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from jobs.catalogue import load_catalogue
 from jobs.errors import StorageError
-from jobs.releases import approvals
+from jobs.releases import approvals, sm2
 from jobs.releases.signing import KEY, PUBLIC, Publisher, Signer, Sm2Key
 from jobs.releases.verify import signed_by, sm2_challenge, verify
 from jobs.settings import Settings
@@ -74,6 +74,12 @@ def test_sm2_gives_the_signature_of_its_standards_example() -> None:
         "b1b6aa29df212fd8763182bc0d421ca1bb9038fd1f7f42d4840b69c485bbc1aa"
     )
     assert signed_by(key.public, b"message digest", signature)
+    assert sm2.signed_by(key.public, b"message digest", signature)
+    for public, seal in (
+        (key.public, b""), (key.public[:32], signature), (bytes(64), signature), (key.public, bytes(64)),
+        (key.public, signature[:32] + bytes(32)), (key.public, b"\xff" * 64), (key.public[32:] * 2, signature),
+    ):
+        assert not sm2.signed_by(public, b"message digest", seal)
 
 
 @settings(max_examples=10, deadline=None)
@@ -82,12 +88,13 @@ def test_an_sm2_signature_is_of_one_message_and_one_key(seed: bytes, message: by
     signer = Signer.of(seed, "SM2")
     signature = bytes.fromhex(signer.sign(message))
     assert signer.sign(message) == signature.hex()
-    assert signed_by(signer.public, message, signature)
     altered = bytearray(signature)
     altered[bit // 8] ^= 1 << bit % 8
-    assert not signed_by(signer.public, message, bytes(altered))
-    assert not signed_by(signer.public, message + b"x", signature)
-    assert not signed_by(Signer.of(seed[::-1] + b"x", "SM2").public, message, signature)
+    for check in (signed_by, sm2.signed_by):  # the readers' program, and what lists releases
+        assert check(signer.public, message, signature)
+        assert not check(signer.public, message, bytes(altered))
+        assert not check(signer.public, message + b"x", signature)
+        assert not check(Signer.of(seed[::-1] + b"x", "SM2").public, message, signature)
     assert repr(signer) == f"Signer({signer.fingerprint})"
 
 
