@@ -15,6 +15,7 @@ from jobs.releases.verify import ATTESTATION, MANIFEST, SIGNATURE, canonical
 from jobs.storage.objects import Store
 
 STATEMENTS = "withdrawal-*.json"
+LEFT = "manifest.damaged.json"  # what was left of the manifest of a version that was withdrawn damaged
 UNSIGNED = "is not what the publisher signed"
 _UNKNOWN = "0" * 64
 
@@ -146,7 +147,9 @@ def _attested(objects: Store, path: PurePosixPath) -> str:
         return str(document(objects, path / ATTESTATION, "manifest_sha256")[0]["manifest_sha256"])
     except Damaged:
         pass
-    try:
-        return sha256(objects.read(path / MANIFEST)).hexdigest()
-    except OSError:
-        return _UNKNOWN
+    for name in (MANIFEST, LEFT):
+        try:
+            return sha256(objects.read(path / name)).hexdigest()
+        except OSError:
+            continue
+    return _UNKNOWN

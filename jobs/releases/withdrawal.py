@@ -16,11 +16,11 @@ from jobs import layers
 from jobs.errors import RequestError, StorageError
 from jobs.layers import Layer
 from jobs.releases import inputs, listing
-from jobs.releases.damage import STATEMENTS, Damaged
+from jobs.releases.damage import LEFT, STATEMENTS, Damaged
 from jobs.releases.listing import Released
 from jobs.releases.manifest import canonical
 from jobs.releases.signing import Signer
-from jobs.releases.verify import KEPT, PAGES, WITHDRAWAL
+from jobs.releases.verify import KEPT, MANIFEST, PAGES, WITHDRAWAL
 from jobs.releases.versions import version_key
 from jobs.storage.objects import Store
 
@@ -43,7 +43,7 @@ def withdraw(
         raise RequestError("a withdrawal says why and by whom.", dataset=dataset, layer=Layer.OPEN)
     sound, chosen = _chosen(objects, dataset, versions)
     gone = [one.version for one in chosen]
-    there: list[Version] = [*sound, *(one for one in chosen if isinstance(one, Damaged))]
+    there: list[Version] = [*sound, *_lost(chosen)]
     touched = []
     # Newest first: changes from a version are stated gone before itself is, so that after a kill it is still asked for.
     for one in sorted(there, key=lambda one: version_key(one.version), reverse=True):
@@ -86,7 +86,7 @@ def foreseen(objects: Store, dataset: str, versions: Sequence[str]) -> list[dict
     ]
     found += [
         {"version": one.version, "rows": None, "files": len(_files(objects, one, gone)), "damaged": True}
-        for one in chosen if isinstance(one, Damaged)
+        for one in _lost(chosen)
     ]
     return sorted(found, key=lambda one: version_key(one["version"]))
 
@@ -136,7 +136,11 @@ def _out(objects: Store, dataset: str) -> list[tuple[str, Sequence[dict[str, Any
 
 
 def finish(objects: Store, dataset: str) -> None:
-    """Remove what statements of withdrawal took away and an interrupted run left."""
+    """Remove what statements of withdrawal took away and an interrupted run left.
+
+    What is left of a manifest that is not what was written gets another name, so that nobody takes it for one: neither
+    a program nor the check of the version that follows.
+    """
     remains: list[Damaged] = []
     there: list[tuple[Version, Iterable[str]]] = [
         (one, one.gone) for one in listing.versions(objects, dataset, [], remains)
@@ -151,17 +155,25 @@ def finish(objects: Store, dataset: str) -> None:
                 objects.remove(one.path / folder)
         if one.withdrawn:
             inputs.forget(objects, dataset, one.version)
+            if isinstance(one, Released):
+                objects.remove(one.path / LEFT)  # it was put back
+            elif PurePosixPath(str(one.where)).name == MANIFEST and objects.exists(one.path / MANIFEST):
+                objects.move(one.path / MANIFEST, one.path / LEFT)
 
 
 def _chosen(objects: Store, dataset: str, versions: Sequence[str]) -> tuple[list[Released], list[Version]]:
-    """Return a dataset's sound releases, and those named, sound or damaged; what was withdrawn damaged is left out."""
+    """Return a dataset's sound releases, and those named, be they sound, damaged or withdrawn damaged."""
     damaged: list[Damaged] = []
     remains: list[Damaged] = []
     sound = listing.versions(objects, dataset, damaged, remains)
-    done = {one.version for one in remains}
-    lost = {one.version: one for one in damaged}
-    wanted = [version for version in dict.fromkeys(versions) if version not in done]
+    lost = {one.version: one for one in (*damaged, *remains)}
+    wanted = dict.fromkeys(versions)
     return sound, [lost[one] if one in lost else listing.version(objects, dataset, one) for one in wanted]
+
+
+def _lost(chosen: Sequence[Version]) -> list[Damaged]:
+    """Return the damaged versions that are still to be withdrawn."""
+    return [one for one in chosen if isinstance(one, Damaged) and not one.withdrawn]
 
 
 def _files(objects: Store, one: Version, gone: Sequence[str]) -> list[str]:
@@ -173,8 +185,8 @@ def _files(objects: Store, one: Version, gone: Sequence[str]) -> list[str]:
     if isinstance(one, Damaged):
         there = {path.relative_to(one.path).as_posix() for path in objects.states(one.path)} | set(one.listed)
         stem = str(one.dataset).rpartition("/")[2]
-        left = {path for path in there if path not in (*KEPT, *PAGES) and not PurePosixPath(path).match(STATEMENTS)}
-        return sorted(left | {f"{stem}.csv", f"{stem}.parquet"})
+        kept = {*KEPT, *PAGES, LEFT, *(path for path in there if PurePosixPath(path).match(STATEMENTS))}
+        return sorted(there - kept | {f"{stem}.csv", f"{stem}.parquet"})
     listed = [said["path"] for said in one.manifest["files"] if said["path"] not in one.gone]
     if one.version in gone:
         return [path for path in listed if path not in KEPT]
