@@ -10,8 +10,11 @@ import pytest
 from jobs.operation import tasks
 from jobs.portal.build import build
 from jobs.releases import announcement, listing, withdrawal
+from jobs.releases.signing import KEY
 from jobs.releases.verify import read_log, verify
+from jobs.settings import Settings
 from jobs.stages import expire, publish
+from jobs.storage.tables import Lake
 from tests.releases.conftest import put_gold, visits
 from tests.releases.test_damaged_releases import (  # noqa: F401 (the lake is asked for by name)
     COUNTED,
@@ -206,3 +209,19 @@ def test_expiry_and_the_site_sign_a_lost_statement_of_changes_anew(lake, who, st
         assert tasks.site()["errors"] == []
     assert verify(folder).problems == []
     assert withdrawal.unstated(lake.objects, NAME) == []
+
+
+@pytest.mark.minio
+def test_in_a_bucket_a_version_that_lost_its_manifest_is_withdrawn_as_in_a_folder(lake, bucket_lake, tmp_path):  # noqa: F811
+    names_there = sorted(path for path in open_(lake).rglob("*") if path.is_file() and path.suffix != ".html")
+    with Lake.open(Settings(root=tmp_path / "machine", schemas=lake.settings.schemas)) as found:
+        found.objects.own.create(KEY, lake.objects.own.read(KEY), mode=0o600)
+        for path in names_there:
+            found.objects.write(f"open/{path.relative_to(open_(lake))}", path.read_bytes())
+        found.objects.write(f"open/{SLUG}/1.0.1/manifest.json", b"{cut")
+        publish.withdraw(found, NAME, ["1.0.1"], reason="a wrong file", by="officer@city.example")
+        folder = f"open/{SLUG}/1.0.1"
+        left = {str(name).removeprefix(f"{folder}/") for name in found.objects.states(folder)}
+        assert left == {"manifest.damaged.json", "manifest.sig", "attestation.json", "verify.py", "withdrawal-1.json"}
+        assert statuses(found)[NAME, "1.0.1"] == "withdrawn"
+        assert json.loads(found.objects.read("open/log.jsonl").splitlines()[-1])["kind"] == "withdrawal"
