@@ -74,6 +74,8 @@ def assemble(folder: Path, recipe: Recipe, attested: Mapping[str, Any], signer: 
     (folder / "dictionary.csv").write_bytes(formats.csv_bytes(describe.dictionary(made.columns)))
     changes = _write_changes(folder, recipe)
     risk, quality = {**privacy(made), "attack": inputs.attack}, list(inputs.quality)
+    if inputs.under_14 is not None:
+        risk["under_14"] = dict(inputs.under_14)
     entry = entry_of(
         made.contract, made.columns, version=inputs.version, portal=inputs.portal, data_date=inputs.data_date,
         rows=made.table.height, previous=inputs.previous["version"] if inputs.previous else None,

@@ -88,6 +88,7 @@ def run(
                 _inputs(lake, made, version, breaking, now), attack=attacked, against=against.against,
                 takedown=against.takedown, draw=drawn, pseudonym_key=made.pseudonym_key,
                 day=made.day.isoformat() if made.day else "", scope=terms.scope(contract, lake.catalogue),
+                under_14=minors.statement(contract, lake.catalogue, _counted(lake, contract, gold)),
             )
             inputs.keep(lake.objects, name, decided, rows)
             signed = {
@@ -173,6 +174,7 @@ def preview(lake: Lake, name: str, *, day: date | None = None) -> dict[str, Any]
         "utility_floor": contract.release.utility_floor,
         "risk": measured["gb_t_42460"]["r"],
         "risk_allowed": measured["gb_t_42460"]["threshold"],
+        "under_14": minors.told(contract, lake.catalogue, _counted(lake, contract, gold)),
         "attack": attack,
         "epsilon": epsilon.price(lake.objects, contract),
         "held_back": held.get("groups_held", 0),
@@ -341,9 +343,13 @@ def _too_little(made: build.Draft) -> ReleaseRefused | None:
 
 def _young(lake: Lake, contract: Contract, gold: dict[str, Any]) -> ReleaseRefused | None:
     """Return the refusal of a release whose gold rows speak of children though the contract says that none does."""
+    return minors.refusal(contract, lake.catalogue, _counted(lake, contract, gold))
+
+
+def _counted(lake: Lake, contract: Contract, gold: dict[str, Any]) -> dict[str, Any]:
+    """Return what was counted of the rows in gold as they were made."""
     known = gold["state"] is not None
-    counted = lake.last_report("desensitise", contract.name, gold["state"]).extra if known else {}
-    return minors.refusal(contract, lake.catalogue, counted)
+    return dict(lake.last_report("desensitise", contract.name, gold["state"]).extra) if known else {}
 
 
 def _attacked(lake: Lake, made: build.Draft, started: float, gold: dict[str, Any]) -> dict[str, Any] | None:
