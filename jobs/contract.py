@@ -23,6 +23,7 @@ Special = Literal["biometric", "religion", "identity", "health", "finance", "whe
 PEOPLE = "person"  # the register of people
 
 # The 20 open-data domains of the plan (发改高技〔2017〕1449号 §三(一)4), in its order.
+OPEN_LICENCES = ("CC-BY", "CC0", "ODBL", "ODC-", "PDDL")  # how names of licences begin that let anybody pass on
 THEMES = (
     "企业登记", "信用", "交通", "医疗", "卫生", "就业", "社保", "地理", "文化", "教育",
     "科技", "知识产权", "自然资源", "农业", "林业", "环境", "安监", "质量", "统计", "气象",
@@ -148,7 +149,7 @@ class Release(Model):
     """State the terms under which a dataset is opened."""
 
     key: Literal["none"] | tuple[Name, ...] = "none"
-    licence: str = "CC-BY-4.0"
+    licence: str = Field(default="CC-BY-4.0", description="of data that is not public, its terms of use by default")
     theme: str
     mode: Mode = "public"
     sensitive: tuple[Name, ...] = ()
@@ -163,6 +164,20 @@ class Release(Model):
     def unused(self) -> set[str]:
         """Return the words the language got later that say nothing here: they count in no fingerprint of before."""
         return {"period"} if self.period is None else set()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _terms_of_use(cls, said: Any) -> Any:
+        """Give data that not everybody may have its own terms where the contract names none."""
+        if isinstance(said, dict) and "licence" not in said and said.get("mode", "public") != "public":
+            return {**said, "licence": f"LicenseRef-{said['mode']}-use"}
+        return said
+
+    @model_validator(mode="after")
+    def _licence_of_mode(self) -> Release:
+        if self.mode != "public" and self.licence.upper().startswith(OPEN_LICENCES):
+            raise ValueError(f"licence: {self.licence} lets everybody have it; mode: {self.mode} has terms of its own")
+        return self
 
     @field_validator("theme")
     @classmethod

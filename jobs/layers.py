@@ -75,9 +75,12 @@ def release_path(dataset: str, version: str = "", zone: Layer = Layer.OPEN) -> P
     return PurePosixPath(zone, slug(dataset), version)
 
 
-def risk_page_path(dataset: str) -> PurePosixPath:
-    """Return where the page lies that shows who approves a release the risk of its rows."""
-    return PurePosixPath(Layer.OPS, "risk", f"{slug(dataset)}.html")
+RISK_PAGES = PurePosixPath(Layer.OPS, "risk")
+
+
+def risk_page_path(dataset: str, content: str) -> PurePosixPath:
+    """Return where the page lies that shows who approves a release the risk of its rows, which `content` names."""
+    return RISK_PAGES / slug(dataset) / f"{content}.html"
 
 
 # Delta refuses these in column names; a department's header may well have them.

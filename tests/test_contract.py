@@ -7,9 +7,10 @@ import shutil
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from jobs.catalogue import load_catalogue, read_catalogue, read_document, read_types
-from jobs.contract import json_schema
+from jobs.contract import Release, json_schema
 from jobs.errors import ContractError, RequestError
 from jobs.references import check_references
 from jobs.settings import PROJECT
@@ -34,6 +35,21 @@ def _spoil(schemas: Path, file: str, old: str, new: str) -> None:
 def _problems(schemas: Path) -> list[str]:
     catalogue, problems = read_catalogue(schemas)
     return [str(problem) for problem in problems + check_references(catalogue)]
+
+
+def test_data_that_not_everybody_may_have_is_under_terms_of_its_own_and_under_no_open_licence() -> None:
+    def licence(**said: str) -> str:
+        return Release.model_validate({"theme": "卫生", **said}).licence
+
+    assert licence() == licence(mode="public") == "CC-BY-4.0"
+    assert licence(mode="controlled") == "LicenseRef-controlled-use"
+    assert licence(mode="enclave") == "LicenseRef-enclave-use"
+    assert licence(mode="controlled", licence="https://city.example/terms") == "https://city.example/terms"
+    for name in ("CC-BY-4.0", "CC0-1.0", "ODbL-1.0"):
+        assert licence(mode="public", licence=name) == name
+        for mode in ("controlled", "enclave"):
+            with pytest.raises(ValidationError, match=f"{name} lets everybody have it"):
+                licence(mode=mode, licence=name)
 
 
 DEATHS = "civil_affairs/deaths.yaml"

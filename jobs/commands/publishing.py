@@ -112,12 +112,14 @@ def releases(json: AsJson = False) -> None:
     Example: lake releases
     """
     from jobs.errors import LakeError, together
-    from jobs.releases import listing
+    from jobs.releases import listing, withdrawal
     from jobs.storage.tables import Lake
 
     with Lake.open() as lake:
         damaged: list[LakeError] = []
         rows = listing.releases(lake, damaged)
+        for name in dict.fromkeys(row["dataset"] for row in rows):
+            damaged += withdrawal.unstated(lake.objects, name)
     if json:
         emit(rows)
     elif rows:
@@ -166,6 +168,8 @@ def withdraw(
 ) -> None:
     """Withdraw released versions whole, by a signed statement: data and changes that hold it go, the site says why.
 
+    Also a damaged version; what is left of its signed files stays.
+
     Example: lake withdraw products/population 1.0.0 --reason "a wrong source file" --by dpo@city.example
     """
     from jobs.errors import RequestError
@@ -183,7 +187,10 @@ def withdraw(
     with Lake.open() as lake:
         with progress(f"withdrawing {name}"):
             touched = publish.withdraw(lake, name, versions, reason=reason, by=by)
-        rows = [{"version": one.version, "status": said[one.withdrawn], "path": one.address} for one in touched]
+        rows = [
+            {"version": one.version, "status": said[one.withdrawn], "path": lake.objects.address(one.path)}
+            for one in touched
+        ]
         if json:
             emit(rows)
         elif rows:

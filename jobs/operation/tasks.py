@@ -79,21 +79,16 @@ def previewed(name: str) -> dict[str, Any]:
     """
     from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
 
-    from jobs import layers
-    from jobs.privacy.risk.page import page as risk_page
+    from jobs.releases import risk_pages
     from jobs.releases.briefing import briefing
     from jobs.stages import publish
     from jobs.storage.tables import Lake
     from jobs.storage.translation import unexpected
 
-    page = ""
     try:
         with Lake.open() as lake:
             found: dict[str, Any] = publish.preview(lake, name)
-            if found["risk_report"]:
-                path = layers.risk_page_path(name)
-                lake.objects.write(path, risk_page(found["risk_report"], f"{name} {found['version']}").encode())
-                page = lake.objects.address(path)
+            page = risk_pages.write(lake.objects, found)
     except FINAL as error:
         raise AirflowFailException(str(error)) from None
     except LakeError as error:
@@ -142,9 +137,10 @@ def withdrawing(dataset: str, versions: str, reason: str) -> str:
         raise AirflowException(f"withdraw {dataset}: {unexpected(error)}") from None  # its text may quote a cell
     if not found:
         raise AirflowSkipException("these versions are withdrawn already.")
+    none = {True: "已损坏，无法得知 · damaged: nobody can tell", False: "仅变更文件 · changes only"}
     lines = ["| 版本 · version | 移除的行 · rows removed | 移除的文件 · files removed |", "|---|---|---|"]
     lines += [
-        f"| {one['version']} | {'仅变更文件 · changes only' if one['rows'] is None else one['rows']} | {one['files']} |"
+        f"| {one['version']} | {one['rows'] if one['rows'] is not None else none[one['damaged']]} | {one['files']} |"
         for one in found
     ]
     return "\n".join([f"**{dataset}**", "", f"原因 · reason: {' '.join(reason.split())}", "", *lines])

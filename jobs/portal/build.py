@@ -16,7 +16,7 @@ from jobs.errors import StorageError
 from jobs.layers import Layer
 from jobs.portal import datasets
 from jobs.portal.datasets import View
-from jobs.portal.pages import FILES, Site, dataset_pages, page_names, shared_pages
+from jobs.portal.pages import FILES, Site, dataset_pages, gone_pages, page_names, shared_pages
 from jobs.portal.scorecard import score_card
 from jobs.releases import announcement, listing, log, origin
 from jobs.releases.formats import json_bytes
@@ -45,10 +45,14 @@ def build(lake: Lake) -> dict[str, Any]:
     with lake.writing("open"):
         announcement.sweep(lake)
         damaged: list[listing.Damaged] = []
-        releases = listing.everything(lake.objects, Layer.OPEN, damaged)
-        errors = [str(one) for one in damaged]
+        remains: list[listing.Damaged] = []
+        releases = listing.everything(lake.objects, Layer.OPEN, damaged, remains)
+        errors, gone = [str(one) for one in damaged], [one for one in remains if one.told_at]
         views = [
-            datasets.view(list(found), [one.version for one in damaged if one.told_at and one.dataset == name])
+            datasets.view(
+                list(found), [one.version for one in damaged if one.told_at and one.dataset == name],
+                [one for one in gone if one.dataset == name],
+            )
             for name, found in groupby(releases, key=lambda one: one.dataset)
         ]
         assets = front_end()
@@ -63,7 +67,10 @@ def build(lake: Lake) -> dict[str, Any]:
             except (OSError, pl.exceptions.PolarsError) as error:
                 del marks[one.slug]  # the next build looks at it again
                 errors.append(str(_unreadable(one, error)))
-        card = score_card(lake.runs(), _cycles(lake), log.events(releases))
+        there = {one.entry.dataset for one in views}
+        for name, alone in groupby(gone, key=lambda one: one.dataset):
+            files |= {} if name in there else gone_pages(list(alone), site)
+        card = score_card(lake.runs(), _cycles(lake), log.events(releases, gone))
         files["scores.json"] = json_bytes(card)
         files |= shared_pages(views, card, site)
         ordered = sorted(files, key=lambda name: lake.objects.exists(f"{Layer.OPEN}/{name}"))
@@ -116,7 +123,8 @@ def _marks(lake: Lake, views: list[View], site: Site) -> dict[str, str]:
 
 
 def _own(one: View) -> list[object]:
-    return [*([v.manifest_sha256, v.withdrawals] for v in one.versions), *one.damaged]
+    gone = ([v.version, v.said] for v in one.gone)
+    return [*([v.manifest_sha256, v.withdrawals] for v in one.versions), *one.damaged, *gone]
 
 
 def _unreadable(one: View, error: Exception) -> StorageError:

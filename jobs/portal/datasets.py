@@ -15,6 +15,7 @@ from jobs.contract import Text
 from jobs.layers import slug
 from jobs.portal import charts
 from jobs.portal.profile import Profile, counts, plottable, profile
+from jobs.releases.damage import Damaged
 from jobs.releases.listing import Released
 from jobs.releases.metadata.croissant import schema_org
 from jobs.releases.metadata.departments import department
@@ -31,13 +32,15 @@ Labels = dict[str, dict[str, Text]]
 class View:
     """Hold a dataset's versions, oldest first, and its newest one on offer (None when all are withdrawn).
 
-    What that one holds is read when it is first asked for. `damaged`: versions that cannot be read now.
+    What that one holds is read when it is first asked for. `damaged`: versions that cannot be read now; `gone`: those
+    of them that were withdrawn.
     """
 
     versions: tuple[Released, ...]
     latest: Released | None
     entry: Entry
     damaged: tuple[str, ...] = ()
+    gone: tuple[Damaged, ...] = ()
 
     @cached_property
     def table(self) -> pl.DataFrame:
@@ -138,10 +141,10 @@ class View:
         return found
 
 
-def view(versions: Sequence[Released], damaged: Sequence[str] = ()) -> View:
+def view(versions: Sequence[Released], damaged: Sequence[str] = (), gone: Sequence[Damaged] = ()) -> View:
     """Look at a dataset's releases, oldest first and at least one; withdrawn data is not looked for."""
     latest = newest(versions)
-    return View(tuple(versions), latest, Entry.of((latest or versions[-1]).manifest), tuple(damaged))
+    return View(tuple(versions), latest, Entry.of((latest or versions[-1]).manifest), tuple(damaged), tuple(gone))
 
 
 def statements(one: Released) -> list[dict[str, Any]]:

@@ -11,10 +11,12 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from jobs.contract import THEMES, Text
+from jobs.layers import slug
 from jobs.portal.charts import spark
 from jobs.portal.datasets import FIRST_ROWS, View, quality, statements
 from jobs.portal.snippets import snippets
 from jobs.portal.words import LANGUAGES, breaking_zh, words
+from jobs.releases.damage import Damaged
 from jobs.releases.metadata.departments import department
 from jobs.releases.metadata.entry import THEMES_EN, Entry
 
@@ -88,6 +90,8 @@ def dataset_pages(one: View, site: Site) -> dict[str, bytes]:
             name, entry = f"{one.slug}/{version.version}/index", Entry.of(version.manifest)
             made[f"{name}{render.end}"] = render("version.html", name, view=one, one=version, entry=entry)
     for render in renderers:
+        made |= _tombstones(one.gone, render.said(one.entry.title), render)
+    for render in renderers:
         made[f"{one.slug}/index{render.end}"] = render(
             "dataset.html", f"{one.slug}/index", view=one, plots=one.plots(render.language, render.plot_titles),
             rows=one.table.head(FIRST_ROWS).iter_rows(named=True), snippets=snippets(one.entry),
@@ -96,9 +100,30 @@ def dataset_pages(one: View, site: Site) -> dict[str, bytes]:
     return made
 
 
+def gone_pages(gone: Sequence[Damaged], site: Site) -> dict[str, bytes]:
+    """Return file name → page of a dataset of which nothing but versions that were withdrawn damaged is left."""
+    made: dict[str, bytes] = {}
+    for render in [_Renderer(language, site) for language in LANGUAGES]:
+        dataset = str(gone[0].dataset)
+        made |= _tombstones(gone, dataset, render)
+        name = f"{slug(dataset)}/index"
+        made[f"{name}{render.end}"] = render("gone.html", name, title=dataset, gone=gone, version="")
+    return made
+
+
+def _tombstones(gone: Sequence[Damaged], title: str, render: _Renderer) -> dict[str, bytes]:
+    """Return file name → page of each version that was withdrawn damaged: when and why."""
+    names = {f"{slug(str(one.dataset))}/{one.version}/index": one for one in gone}
+    return {
+        f"{name}{render.end}": render("gone.html", name, title=title, gone=[one], version=one.version)
+        for name, one in names.items()
+    }
+
+
 def page_names(one: View) -> list[str]:
     """Return the names of a dataset's pages."""
-    folders = [one.slug, *(f"{one.slug}/{version.version}" for version in one.versions)]
+    versions = [*(version.version for version in one.versions), *(gone.version for gone in one.gone)]
+    folders = [one.slug, *(f"{one.slug}/{version}" for version in versions)]
     return [f"{folder}/index{_end(language)}" for folder in folders for language in LANGUAGES]
 
 

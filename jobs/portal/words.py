@@ -25,6 +25,7 @@ _BREAKING = {
     r"the column (?P<name>\w+) is gone": "字段 {name} 已删除",
     r"the column (?P<name>\w+) has another (?P<fact>[\w ]+)": "字段 {name} 的{fact}有变更",
     r"the (?P<fact>\w+) is another": "{fact}有变更",
+    r"version (?P<name>[0-9.]+) was withdrawn damaged": "版本 {name} 已损坏并撤回，无法判断有何变更",
 }
 _FACTS_ZH = {
     "type": "类型", "stored type": "存储类型", "derivation": "处理方式", "code list": "代码表", "key": "主键",
@@ -79,6 +80,11 @@ _WORDS: dict[str, tuple[str, str]] = {
     ),
     "damaged": (
         "下列版本暂时无法读取，其文件正待恢复", "These versions cannot be read now; their files wait to be put back",
+    ),
+    "withdrawn_damaged": (
+        "撤回时其文件已经损坏，仅存者予以保留。已下载者请停止使用并删除。",
+        "Its files were damaged by then; what was left of those that say what it was stays. Whoever downloaded it "
+        "should stop using it and delete it.",
     ),
     "statement": ("撤回声明", "Statement of withdrawal"),
     "withdrawn_versions": ("涉及版本", "Versions"),

@@ -8,13 +8,16 @@ new, nothing is written.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from jobs import layers
+from jobs.errors import StorageError
 from jobs.layers import Layer
 from jobs.releases import listing, log
 from jobs.releases.formats import json_bytes
 from jobs.releases.listing import Damaged, Released
+from jobs.releases.log import DamagedLog
 from jobs.releases.metadata.portal import SITE_MAP, news_files, portal_files
 from jobs.releases.signing import Signer
 
@@ -26,16 +29,18 @@ def enter(lake: Lake) -> None:
     """Bring each zone's log, key, index, catalogue and latest versions up to date.
 
     Until something is announced, the feed and the site map, which the site leads to, are there and empty. A damaged
-    version stops nothing: it is told as such where the log knows it, and `announce` names it to who keeps the lake.
+    version stops nothing: it is told as such where the log knows it, and `announce` names it to who keeps the lake. Nor
+    does a damaged log: it stays as it is.
     """
     with lake.writing("open"):
         sweep(lake)
         signer = Signer.open(lake.objects, lake.settings.signature)
         key = {"algorithm": signer.algorithm, "public_key": signer.public.hex(), "fingerprint": signer.fingerprint}
-        for zone, releases, damaged in _zones(lake):
-            log.append(lake.objects, zone, releases, signer)
+        for zone, releases, damaged, remains in _zones(lake):
+            with suppress(DamagedLog):  # `announce` names it
+                log.append(lake.objects, zone, releases, signer, _known(remains))
             address, mode = layers.zone_address(lake.settings.portal, zone), layers.mode(zone)
-            files = portal_files(releases, address, _known(damaged), mode)
+            files = portal_files(releases, address, _known([*damaged, *remains]), mode)
             _write(lake, zone, {"key.json": json_bytes(key), **files})
             nothing = news_files([], address, mode=mode)
             _write(lake, zone, {
@@ -43,19 +48,21 @@ def enter(lake: Lake) -> None:
             })
 
 
-def announce(lake: Lake) -> list[Damaged]:
+def announce(lake: Lake) -> list[StorageError]:
     """Bring each zone's feed and site map up to date, last: by then what they lead to is there.
 
-    Returns the damaged versions of all zones, each an error that names its file and the remedy.
+    Returns the damaged versions and logs of all zones, each an error that names its file and the remedy.
     """
-    found: list[Damaged] = []
+    found: list[StorageError] = []
     with lake.writing("open"):
-        for zone, releases, damaged in _zones(lake):
+        for zone, releases, damaged, remains in _zones(lake):
             address = layers.zone_address(lake.settings.portal, zone)
-            _write(lake, zone, news_files(releases, address, _known(damaged), layers.mode(zone)))
+            _write(lake, zone, news_files(releases, address, _known([*damaged, *remains]), layers.mode(zone)))
             if zone is not Layer.OPEN:
                 lake.objects.remove(f"{zone}/{SITE_MAP}")  # earlier code made one
             found += damaged
+            if lost := log.problem(lake.objects, zone):
+                found.append(lost)
     return found
 
 
@@ -66,12 +73,14 @@ def sweep(lake: Lake) -> None:
             lake.objects.remove(left)
 
 
-def _zones(lake: Lake) -> Iterator[tuple[Layer, Sequence[Released], Sequence[Damaged]]]:
+def _zones(lake: Lake) -> Iterator[tuple[Layer, Sequence[Released], Sequence[Damaged], Sequence[Damaged]]]:
+    """Yield each zone with its releases, its damaged versions, and those that were withdrawn damaged."""
     for zone in layers.ZONES:
         damaged: list[Damaged] = []
-        releases = listing.everything(lake.objects, zone, damaged)
-        if releases or damaged or zone is Layer.OPEN:  # the publisher is known by the key that lies open
-            yield zone, releases, damaged
+        remains: list[Damaged] = []
+        releases = listing.everything(lake.objects, zone, damaged, remains)
+        if releases or damaged or remains or zone is Layer.OPEN:  # the publisher is known by the key that lies open
+            yield zone, releases, damaged, remains
 
 
 def _known(damaged: Sequence[Damaged]) -> list[Damaged]:

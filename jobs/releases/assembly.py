@@ -19,7 +19,7 @@ from jobs.releases.history import Past
 from jobs.releases.inputs import Inputs
 from jobs.releases.manifest import SUMS, seal, sm3
 from jobs.releases.metadata import documents
-from jobs.releases.metadata.entry import DataFile, entry_of
+from jobs.releases.metadata.entry import LICENCE_FILE, DataFile, entry_of
 from jobs.releases.signing import Signer
 from jobs.storage.objects import Store
 
@@ -74,6 +74,8 @@ def assemble(folder: Path, recipe: Recipe, attested: Mapping[str, Any], signer: 
     (folder / "dictionary.csv").write_bytes(formats.csv_bytes(describe.dictionary(made.columns)))
     changes = _write_changes(folder, recipe)
     risk, quality = {**privacy(made), "attack": inputs.attack}, list(inputs.quality)
+    if inputs.under_14 is not None:
+        risk["under_14"] = dict(inputs.under_14)
     entry = entry_of(
         made.contract, made.columns, version=inputs.version, portal=inputs.portal, data_date=inputs.data_date,
         rows=made.table.height, previous=inputs.previous["version"] if inputs.previous else None,
@@ -90,7 +92,7 @@ def assemble(folder: Path, recipe: Recipe, attested: Mapping[str, Any], signer: 
         "changes.json": formats.json_bytes(changes),
         "README.md": cards.card_en(entry, risk, quality, changes).encode(),
         "README.zh.md": cards.card_zh(entry, risk, quality, changes).encode(),
-        "LICENCE.txt": f"{entry.licence_name}\n{entry.licence_url}\nSPDX: {entry.licence}\n".encode(),
+        LICENCE_FILE: entry.licence_text.encode(),
         "verify.py": Path(verify.__file__).read_bytes(),
         **documents(entry, codes),
     }

@@ -46,6 +46,7 @@ def briefing(found: Mapping[str, Any], page: str = "") -> str:
             "重标识风险 · risk (GB/T 42460)": f"R = {found['risk']} (≤ {found['risk_allowed']})",
         }
     facts |= {
+        **_children(found["under_14"]),
         "攻击结果 · attack": found["attack"],
         "暂缓的变更 · held back": f"{found['held_back']:,} 组 · groups ({found['rows_held_back']:,} 行 · rows), "
                                f"整组不发布 · left out whole {found['taken_down']:,}",
@@ -57,6 +58,18 @@ def briefing(found: Mapping[str, Any], page: str = "") -> str:
     lines += [f"| {key} | {_cell(said)} |" for key, said in facts.items()]
     lines += ["", *[f"**不兼容变更 · breaking:** {what}" for what in found["breaking"]], *_changes(found), ""]
     return "\n".join([*lines, *_quality(found["quality"]), "", *_risk(found["risk_report"], page)]) + "\n"
+
+
+def _children(counted: Mapping[str, Any] | None) -> dict[str, str]:
+    """Return what the claim that nobody is a child was checked against; nothing where it is not made."""
+    if counted is None:
+        return {}
+    unknown = f"{counted['age_unknown']:,}"
+    unknown = f"**{unknown}**" if counted["age_unknown"] else unknown
+    return {
+        "不满十四周岁 · under 14": f"{counted['claim']} 年龄已核对 · ages checked: {counted['age_known']:,} 行 · rows, "
+                              f"年龄不详 · age unknown: {unknown} 行 · rows",
+    }
 
 
 def _risk(measured: Mapping[str, Any] | None, page: str) -> list[str]:

@@ -22,7 +22,7 @@ def card_en(
         f"| data as of | {entry.data_date} |", f"| rows | {entry.rows} |",
         f"| theme | {entry.theme_number} {entry.theme_en} |",
         f"| updated | {CYCLES[entry.cycle].text.en} |",
-        f"| licence | [{entry.licence_name}]({entry.licence_url}) |",
+        f"| {'licence' if entry.mode == 'public' else 'terms of use'} | [{entry.licence_name}]({entry.licence_url}) |",
         f"| publisher | {entry.publisher.en} |", f"| contact, corrections | {entry.contact} |",
         f"| made from | {'; '.join(one.en for one in entry.spoken_sources)} |",
         *([f"| public until | {entry.shown_until}; withdrawn from that day |"] if entry.shown_until else []), "",
@@ -41,7 +41,7 @@ def card_en(
         ], "",
         "Rejected rows by rule: `quality.json`.", "",
         "## Risk", "",
-        *_risk_en(risk), *_held_en(risk), *_attacked_en(risk), "", "## How to check", "",
+        *_risk_en(risk), *_children_en(risk), *_held_en(risk), *_attacked_en(risk), "", "## How to check", "",
         "`python verify.py . --key FINGERPRINT`: the fingerprint of the publisher's key is on its site, in `key.json`.",
         "", "## How to cite", "",
         f"{entry.publisher.en}: {entry.title.en}, version {entry.version}, data of {entry.data_date}. {entry.address}",
@@ -60,7 +60,7 @@ def card_zh(
         f"| 行数 | {entry.rows} |",
         f"| {'开放领域' if entry.mode == 'public' else '领域'} | {entry.theme_number} {entry.theme} |",
         f"| 更新周期 | {CYCLES[entry.cycle].text.zh} |",
-        f"| 许可协议 | [{entry.licence}]({entry.licence_url}) |",
+        f"| {'许可协议' if entry.mode == 'public' else '使用条款'} | [{entry.licence_named.zh}]({entry.licence_url}) |",
         f"| 数据提供方 | {entry.publisher.zh} |", f"| 联系与纠错 | {entry.contact} |",
         f"| 来源 | {'；'.join(one.zh for one in entry.spoken_sources)} |",
         *([f"| 公示至 | {entry.shown_until}（自该日起撤回本版本） |"] if entry.shown_until else []), "",
@@ -78,7 +78,7 @@ def card_zh(
         ], "",
         "按规则统计的拒收行数见 `quality.json`。", "",
         "## 风险", "",
-        *_risk_zh(risk), *_held_zh(risk), *_attacked_zh(risk), "",
+        *_risk_zh(risk), *_children_zh(risk), *_held_zh(risk), *_attacked_zh(risk), "",
         "## 如何核验", "", "`python verify.py . --key 指纹`：发布方公钥指纹见其网站的 `key.json`。", "",
         "## 如何引用", "",
         f"{entry.publisher.zh}：{entry.title.zh}，版本 {entry.version}，数据截至 {entry.data_date}。{entry.address}",
@@ -181,6 +181,29 @@ def _held_zh(risk: Mapping[str, Any]) -> list[str]:
     return ["", f"相邻版本之间，每组变化不少于 {held['least_change']} 行，否则暂不更新："
             f"{held['groups_held']} 组保持上一版，"
             f"{held['groups_taken_down']} 组因须撤下其中的行，或因每次发布使用各自的假名，而整组不发布。"]
+
+
+def _children_en(risk: Mapping[str, Any]) -> list[str]:
+    """Return why nobody in it is a child under 14, and for how many rows nobody could check it."""
+    if not risk.get("under_14"):
+        return []
+    said = risk["under_14"]
+    return [
+        "", f"No row is about a child under 14: {said['claim']} In {said['age_unknown']} rows (before any was left "
+        "out) the age of somebody is not known; for them this is all that says so. In all others it was checked.",
+    ]
+
+
+def _children_zh(risk: Mapping[str, Any]) -> list[str]:
+    """Return the same in Chinese."""
+    if not risk.get("under_14"):
+        return []
+    said = risk["under_14"]
+    few = said["age_unknown"].replace("fewer than ", "少于 ")
+    return [
+        "", f"不含不满十四周岁未成年人的数据，理由：{said['claim']} 其中 {few} 行（剔除前）有人年龄不详，"
+        "仅以此理由为据；其余各行均已核对年龄。",
+    ]
 
 
 def _attacked_en(risk: Mapping[str, Any]) -> list[str]:

@@ -41,6 +41,7 @@ class Inputs:
     `holding.Comparison`. `id_changes`: what the registers said that day of the organisations' identifiers it shows.
     `draw`: the noise in the ledger of ε, empty where there is none. `pseudonym_key`: id of the release's own key.
     `day`: that on which rows had to be in their time in public (ISO 8601), empty in versions made before there was one.
+    `under_14`: what it says of children (`minors.statement`), None where it claims nothing and in earlier versions.
     `scope`: what decided which gold rows it is made from (see `terms.scope`), None in versions made before it was kept.
     """
 
@@ -60,6 +61,7 @@ class Inputs:
     draw: str = ""
     pseudonym_key: str = ""
     day: str = ""
+    under_14: Mapping[str, str] | None = None
     scope: Mapping[str, Any] | None = None
 
     @property

@@ -1,13 +1,13 @@
 """What was released: read from the releases themselves, which never change.
 
-A version of which a signed file is missing, is no document, or does not fit the others and the zone's log is damaged:
-it is named, never left out in silence, and whatever is about others goes on without it. Signatures are not looked at
-here: `jobs.releases.verify` does.
+A version of which a signed file is missing, is no document, does not fit the others and the zone's log, or is not what
+the publisher signed is damaged: it is named, never left out in silence, and whatever is about others goes on without
+it. One that was withdrawn all the same is what remains of it: its number, its folder, its statements. Of the other
+files nothing is looked at here: `jobs.releases.verify` does.
 """
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
@@ -15,34 +15,18 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from jobs import layers
-from jobs.errors import LakeError, RequestError, StorageError
+from jobs.errors import LakeError, RequestError
 from jobs.layers import Layer
 from jobs.releases import log
+from jobs.releases.damage import UNSIGNED, damage, document, remaining, signature, statements
+from jobs.releases.damage import Damaged as Damaged
+from jobs.releases.signing import Publisher
 from jobs.releases.verify import ATTESTATION, KEPT, MANIFEST, VERSION
 from jobs.releases.versions import version_key
 from jobs.storage.objects import Store
 
 if TYPE_CHECKING:
     from jobs.storage.tables import Lake
-
-
-class Damaged(StorageError):  # noqa: N818 (it is a version that is so)
-    """A version cannot be read: a file of it is missing or not what was written. `where` is that file's path.
-
-    `told_at`: when it was released, by its zone's log; empty where the log does not know it.
-    """
-
-    told_at = ""
-
-    @property
-    def path(self) -> PurePosixPath:
-        """Return the version's folder."""
-        return PurePosixPath(*PurePosixPath(str(self.where)).parts[:3])
-
-    @property
-    def version(self) -> str:
-        """Return the version."""
-        return self.path.name
 
 
 @dataclass(frozen=True)
@@ -100,10 +84,12 @@ def releases(lake: Lake, errors: list[LakeError] | None = None) -> list[dict[str
     """Return every release by dataset and version: zone, rows, smallest group, share kept, day, status, folder.
 
     Of a damaged one, whose status says so, no more is known than its zone, its folder and, by the log, its day; what is
-    wrong with it is one of `errors`.
+    wrong with it is one of `errors`, as is what is wrong with a zone's log. One that was withdrawn damaged is withdrawn
+    and no error.
     """
     damaged: list[Damaged] = []
-    found = [one for zone in layers.ZONES for one in everything(lake.objects, zone, damaged)]
+    remains: list[Damaged] = []
+    found = [one for zone in layers.ZONES for one in everything(lake.objects, zone, damaged, remains)]
     rows: list[dict[str, Any]] = [
         {
             "dataset": one.dataset,
@@ -121,38 +107,54 @@ def releases(lake: Lake, errors: list[LakeError] | None = None) -> list[dict[str
     rows += [
         {
             "dataset": one.dataset, "version": one.version, "zone": one.layer, "rows": None, "smallest_group": None,
-            "kept_share": None, "released_on": one.told_at[:10], "status": "damaged",
-            "path": lake.objects.address(one.path),
+            "kept_share": None, "released_on": one.told_at[:10],
+            "status": "withdrawn" if one.withdrawn else "damaged", "path": lake.objects.address(one.path),
         }
-        for one in damaged
+        for one in (*damaged, *remains)
     ]
     if errors is not None:
         errors += damaged
+        errors += filter(None, (log.problem(lake.objects, zone) for zone in layers.ZONES))
     return sorted(rows, key=lambda row: (row["dataset"], version_key(row["version"])))
 
 
-def everything(objects: Store, zone: Layer, damaged: list[Damaged] | None = None) -> list[Released]:
+def everything(
+    objects: Store, zone: Layer, damaged: list[Damaged] | None = None, remains: list[Damaged] | None = None
+) -> list[Released]:
     """Return every release of every dataset in a zone, by dataset and version.
 
     What lies there and is not of the zone's mode is not among them: nothing but its folder ever tells of it. A damaged
-    version is one of the errors `damaged`; without that list it is raised.
+    version is one of the errors `damaged`; without that list it is raised. `remains` gets those withdrawn damaged.
     """
-    known = log.told(objects, zone)
+    place = _Place.of(objects, zone)
     names = {folder.name for folder in objects.names(zone.value)}
-    names |= {layers.slug(dataset) for dataset, _ in known.released}
-    there = [one for name in sorted(names) for one in _in(objects, zone, layers.dataset_of(name), known, damaged)]
+    names |= {layers.slug(dataset) for dataset, _ in place.known.released}
+    there = [one for name in sorted(names) for one in _in(place, layers.dataset_of(name), damaged, remains)]
     return [one for one in there if layers.zone(one.manifest["risk"]["mode"]) is zone]
 
 
-def versions(objects: Store, dataset: str, damaged: list[Damaged] | None = None) -> list[Released]:
+def versions(
+    objects: Store, dataset: str, damaged: list[Damaged] | None = None, remains: list[Damaged] | None = None
+) -> list[Released]:
     """Return a dataset's releases in all zones, oldest version first: they are numbered together.
 
-    A damaged version is one of the errors `damaged`; without that list it is raised.
+    A damaged version is one of the errors `damaged`; without that list it is raised. `remains` gets those withdrawn
+    damaged.
     """
-    found = [
-        one for zone in layers.ZONES for one in _in(objects, zone, dataset, log.told(objects, zone), damaged)
-    ]
+    found = [one for zone in layers.ZONES for one in _in(_Place.of(objects, zone), dataset, damaged, remains)]
     return sorted(found, key=lambda one: version_key(one.version))
+
+
+def withdrawn_last(objects: Store, dataset: str, zone: Layer | None = None) -> str:
+    """Return a dataset's newest version, in a zone or in all, where it was withdrawn damaged; empty where it was not.
+
+    Nothing is known of what it held: no number is given twice because of it, and no changes lead over it.
+    """
+    remains: list[Damaged] = []
+    sound = [one.version for one in versions(objects, dataset, [], remains) if zone in (None, one.zone)]
+    gone = [one.version for one in remains if zone in (None, one.zone)]
+    newest = max([*sound, *gone], key=version_key, default="")
+    return newest if newest in gone else ""
 
 
 def latest(objects: Store, dataset: str, zone: Layer | None = None) -> Released | None:
@@ -164,66 +166,83 @@ def latest(objects: Store, dataset: str, zone: Layer | None = None) -> Released 
 def version(objects: Store, dataset: str, wanted: str) -> Released:
     """Return one release; raise RequestError when there is none of that version, and Damaged when it cannot be read."""
     damaged: list[Damaged] = []
-    found = versions(objects, dataset, damaged)
+    remains: list[Damaged] = []
+    found = versions(objects, dataset, damaged, remains)
     for one in found:
         if one.version == wanted:
             return one
     for broken in damaged:
         if broken.version == wanted:
             raise broken
+    if any(one.version == wanted for one in remains):
+        raise RequestError(f"version {wanted} was withdrawn.", dataset=dataset, layer=Layer.OPEN)
     there = ", ".join(one.version for one in found) or "none"
     raise RequestError(f"there is no version {wanted}.", dataset=dataset, layer=Layer.OPEN, remedy=f"there: {there}.")
 
 
+@dataclass(frozen=True)
+class _Place:
+    """Hold a zone with what its log knows and who signs in it."""
+
+    objects: Store
+    zone: Layer
+    known: log.Told
+    publisher: Publisher
+
+    @classmethod
+    def of(cls, objects: Store, zone: Layer) -> _Place:
+        return cls(objects, zone, log.told(objects, zone), Publisher(objects))
+
+
 def _in(
-    objects: Store, zone: Layer, dataset: str, known: log.Told, damaged: list[Damaged] | None
+    place: _Place, dataset: str, damaged: list[Damaged] | None, remains: list[Damaged] | None
 ) -> list[Released]:
     """Return a dataset's releases in a zone; what the zone's log knows must be there, and withdrawn what it says."""
-    folder, found = layers.release_path(dataset, zone=zone), []
+    objects, known = place.objects, place.known
+    folder, found = layers.release_path(dataset, zone=place.zone), []
     there = {path.name for path in objects.names(folder) if VERSION.match(path.name)}
     told = {version: at for (name, version), at in known.released.items() if name == dataset and VERSION.match(version)}
     for version in sorted(there | set(told), key=version_key):
         try:
             if version in told or objects.exists(folder / version / MANIFEST) or _lost(objects, folder / version):
-                one = _read(objects, folder / version)
+                one = _read(place, folder / version)
                 if (dataset, version) in known.withdrawn and not _said(one):
                     number = len(one.withdrawals) + 1
-                    raise _damage(one.path / f"withdrawal-{number}.json", "is missing: the log says it was withdrawn")
+                    lost = damage(one.path / f"withdrawal-{number}.json", "is missing: the log says it was withdrawn")
+                    lost.listed = tuple(said["path"] for said in one.manifest["files"])
+                    raise lost
                 found.append(one)
         except Damaged as error:
             error.told_at = told.get(version, "")
-            if damaged is None:
+            remaining(objects, error, known.digests.get((dataset, version)), place.publisher)
+            if error.withdrawn:
+                if remains is not None:
+                    remains.append(error)
+            elif damaged is None:
                 raise
-            damaged.append(error)
+            else:
+                damaged.append(error)
     return found
 
 
-def _read(objects: Store, path: PurePosixPath) -> Released:
-    manifest, digest = _document(objects, path / MANIFEST, "risk")
-    attestation, _ = _document(objects, path / ATTESTATION, "released_at")
+def _read(place: _Place, path: PurePosixPath) -> Released:
+    objects, publisher = place.objects, place.publisher
+    manifest, written = document(objects, path / MANIFEST, "risk")
+    attestation, attested = document(objects, path / ATTESTATION, "released_at")
+    digest = sha256(written).hexdigest()
     if digest != attestation.get("manifest_sha256"):
-        raise _damage(path / MANIFEST, "is not what was written: its digest is another")
-    return Released(objects, path, manifest, digest, attestation, tuple(_statements(objects, path, digest)))
-
-
-def _statements(objects: Store, path: PurePosixPath, digest: str) -> list[dict[str, Any]]:
-    """Return a version's statements of withdrawal in their order; raise Damaged where one is missing or is another's.
-
-    They are numbered from 1: of the last ones only the log can tell that they are missing.
-    """
-    found = []
-    named = {name.name for name in objects.names(path, "withdrawal-*.json")}
-    for number in range(1, len(named) + 1):
-        name = path / f"withdrawal-{number}.json"
-        if name.name not in named:
-            raise _damage(name, "is missing")
-        statement = _document(objects, name, "statement")[0]["statement"]
-        if not isinstance(statement, dict) or not statement.keys() >= {"files", "versions", "reason", "by", "at"}:
-            raise _damage(name, "is not what was written")
-        if statement.get("manifest_sha256") != digest:
-            raise _damage(name, "is not what was written: it is about another manifest")
-        found.append(statement)
-    return found
+        raise damage(path / MANIFEST, "is not what was written: its digest is another")
+    seal = signature(objects, path)
+    public = str(seal["public_key"])
+    for name, data, part in ((MANIFEST, written, "manifest"), (ATTESTATION, attested, "attestation")):
+        if not publisher.signed(public, data, seal[part]):
+            raise damage(path / name, UNSIGNED)
+    try:
+        said = statements(objects, path, digest, publisher, public)
+    except Damaged as error:
+        error.listed = tuple(one["path"] for one in manifest["files"])
+        raise
+    return Released(objects, path, manifest, digest, attestation, tuple(said))
 
 
 def _lost(objects: Store, path: PurePosixPath) -> bool:
@@ -238,27 +257,3 @@ def _lost(objects: Store, path: PurePosixPath) -> bool:
 def _said(one: Released) -> bool:
     """Tell whether a statement of withdrawal names the version itself."""
     return any(one.version in said["versions"] for said in one.withdrawals)
-
-
-def _document(objects: Store, path: PurePosixPath, key: str) -> tuple[dict[str, Any], str]:
-    """Return a JSON object that has a key, and its SHA-256; raise Damaged for anything else."""
-    try:
-        data = objects.read(path)
-        found = json.loads(data)
-    except FileNotFoundError:
-        raise _damage(path, "is missing") from None
-    except OSError as error:
-        raise _damage(path, f"cannot be read ({type(error).__name__})") from None
-    except (ValueError, RecursionError):
-        raise _damage(path, "is cut or is no JSON") from None
-    if not isinstance(found, dict) or key not in found:
-        raise _damage(path, "is not what was written")
-    return found, sha256(data).hexdigest()
-
-
-def _damage(path: PurePosixPath, what: str) -> Damaged:
-    return Damaged(
-        f"{path.name} of version {path.parent.name} {what}.", dataset=layers.dataset_of(path.parts[1]),
-        layer=path.parts[0], where=str(path),
-        remedy="put the version's folder back from a copy of the lake as it was, then `lake portal build`.",
-    )

@@ -11,36 +11,46 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from jobs.errors import StorageError
 from jobs.layers import Layer
 from jobs.releases.manifest import canonical
-from jobs.releases.signing import Signer
-from jobs.releases.verify import read_log
+from jobs.releases.signing import Publisher, Signer
+from jobs.releases.verify import Broken, read_log
 from jobs.storage.objects import Store
 
 if TYPE_CHECKING:
+    from jobs.releases.damage import Damaged
     from jobs.releases.listing import Released
 
 FIRST = "0" * 64
+LOG, SEAL = "log.jsonl", "log.sig"
+
+
+class DamagedLog(StorageError):  # noqa: N818 (it is a log that is so)
+    """A zone's log is not what was written."""
 
 
 @dataclass
 class Told:
-    """Hold what a zone's log knows: `released`: (dataset, version) → when; `withdrawn`: (dataset, version)."""
+    """Hold what a zone's log knows of (dataset, version): when `released`, its manifest's `digests`, `withdrawn`."""
 
     released: dict[tuple[str, str], str] = field(default_factory=dict)
+    digests: dict[tuple[str, str], str] = field(default_factory=dict)
     withdrawn: set[tuple[str, str]] = field(default_factory=set)
 
 
-def append(objects: Store, zone: Layer, releases: Sequence[Released], signer: Signer) -> list[dict[str, Any]]:
+def append(
+    objects: Store, zone: Layer, releases: Sequence[Released], signer: Signer, remains: Sequence[Damaged] = ()
+) -> list[dict[str, Any]]:
     """Append what happened in a zone since and return its whole log, oldest first; nothing new changes nothing.
 
-    Raises jobs.releases.verify.Broken when somebody changed a line.
+    Raises DamagedLog, and leaves the log as it is, when somebody changed it.
     """
-    log, seal_path = f"{zone}/log.jsonl", f"{zone}/log.sig"
-    lines = objects.read(log).splitlines() if objects.exists(log) else []
-    entries = read_log(objects.mirror(log)) if lines else []
+    log, seal_path = f"{zone}/{LOG}", f"{zone}/{SEAL}"
+    lines, entries = _read(objects, zone)
     known = {_identity(entry) for entry in entries}
-    for event in sorted(events(releases), key=lambda one: (one["at"], one["kind"], one["dataset"], one["version"])):
+    happened = events(releases, remains)
+    for event in sorted(happened, key=lambda one: (one["at"], one["kind"], one["dataset"], one["version"])):
         if _identity(event) in known:
             continue
         before = hashlib.sha256(lines[-1]).hexdigest() if lines else FIRST
@@ -56,13 +66,63 @@ def append(objects: Store, zone: Layer, releases: Sequence[Released], signer: Si
     return entries
 
 
+def problem(objects: Store, zone: Layer) -> DamagedLog | None:
+    """Return what is wrong with a zone's log, None where its chain holds and ends in what was sealed or goes on."""
+    try:
+        _read(objects, zone)
+    except DamagedLog as error:
+        return error
+    return None
+
+
+def _read(objects: Store, zone: Layer) -> tuple[list[bytes], list[dict[str, Any]]]:
+    """Return a log's lines and what they say; raise DamagedLog where they are not what was written.
+
+    A log may go on beyond its seal, or have none yet: it is written first.
+    """
+    path, seal_path = f"{zone}/{LOG}", f"{zone}/{SEAL}"
+    seal = objects.read(seal_path) if objects.exists(seal_path) else None  # first: whoever appends writes it last
+    lines = objects.read(path).splitlines() if objects.exists(path) else []
+    try:
+        entries = read_log(objects.mirror(path)) if lines else []
+    except Broken as broken:
+        raise _damaged(zone, LOG, str(broken)) from None
+    if not all({"kind", "dataset", "version", "manifest_sha256"} <= entry.keys() for entry in entries):
+        raise _damaged(zone, LOG, "a line of the log is about no release.")
+    if seal is not None:
+        _check_seal(objects, zone, seal, lines)
+    return lines, entries
+
+
+def _check_seal(objects: Store, zone: Layer, seal: bytes, lines: Sequence[bytes]) -> None:
+    try:
+        said = json.loads(seal)
+        number, digest = int(said["number"]), str(said["sha256"])
+        public, signature = said["public_key"], said["signature"]
+    except (ValueError, KeyError, TypeError):
+        raise _damaged(zone, SEAL, f"{SEAL} is not what was written.") from None
+    if not Publisher(objects).signed(public, canonical({"number": number, "sha256": digest}), signature):
+        raise _damaged(zone, SEAL, f"{SEAL} is not signed by the publisher.")
+    last = hashlib.sha256(lines[number - 1]).hexdigest() if 0 < number <= len(lines) else FIRST
+    if number > len(lines) or last != digest:
+        raise _damaged(zone, LOG, f"the log is not the one of {number} lines that was sealed: it was cut or rewritten.")
+
+
+def _damaged(zone: Layer, file: str, what: str) -> DamagedLog:
+    return DamagedLog(
+        f"{what} Nothing is entered in it; all else goes on.", layer=zone.value, where=f"{zone}/{file}",
+        remedy=f"put {zone}/{LOG} and {zone}/{SEAL} back from a copy of the lake; the next release, withdrawal or "
+               "expiry enters what happened since.",
+    )
+
+
 def told(objects: Store, zone: Layer) -> Told:
     """Return all that a zone's log knows was released and withdrawn; unread lines say nothing.
 
     Only to know what must be there: who verifies reads the log by `jobs.releases.verify.read_log`.
     """
     try:
-        lines = objects.read(f"{zone}/log.jsonl").splitlines()
+        lines = objects.read(f"{zone}/{LOG}").splitlines()
     except FileNotFoundError:
         return Told()
     found = Told()
@@ -72,6 +132,7 @@ def told(objects: Store, zone: Layer) -> Told:
             about = str(entry["dataset"]), str(entry["version"])
             if entry["kind"] == "release":
                 found.released[about] = str(entry["at"])
+                found.digests[about] = str(entry["manifest_sha256"])
             elif entry["kind"] == "withdrawal":
                 found.withdrawn.add(about)
         except (ValueError, KeyError, TypeError):
@@ -79,8 +140,11 @@ def told(objects: Store, zone: Layer) -> Told:
     return found
 
 
-def events(releases: Sequence[Released]) -> list[dict[str, Any]]:
-    """Return every release and every withdrawal that the folders know of, in no order."""
+def events(releases: Sequence[Released], remains: Sequence[Damaged] = ()) -> list[dict[str, Any]]:
+    """Return every release and every withdrawal that the folders know of, in no order.
+
+    `remains`: versions that were withdrawn damaged, of which the log knows when they were released.
+    """
     found: list[dict[str, Any]] = []
     for one in releases:
         about = {"dataset": one.dataset, "version": one.version, "manifest_sha256": one.manifest_sha256}
@@ -89,6 +153,10 @@ def events(releases: Sequence[Released]) -> list[dict[str, Any]]:
             {"kind": "withdrawal", "at": said["at"], "reason": said["reason"], **about}
             for said in one.withdrawals if one.version in said["versions"]
         ]
+    for gone in remains:
+        about = {"dataset": str(gone.dataset), "version": gone.version, "manifest_sha256": gone.manifest_sha256}
+        found.append({"kind": "release", "at": gone.told_at, **about})
+        found += [{"kind": "withdrawal", "at": said["at"], "reason": said["reason"], **about} for said in gone.said]
     return found
 
 

@@ -14,7 +14,8 @@ from jobs.storage.objects import Store
 def numbered(objects: Store, made: Draft) -> tuple[str, list[str]]:
     """Return the version a draft has and what it breaks; after a withdrawn version there is always a new one.
 
-    So there is where the same rows may be public until another day.
+    So there is where the same rows may be public until another day. After one that was withdrawn damaged it is a major
+    one.
 
     A dataset's versions are numbered together in all zones. What it breaks is told by the last one of its own zone, of
     which alone its readers know.
@@ -25,8 +26,12 @@ def numbered(objects: Store, made: Draft) -> tuple[str, list[str]]:
     own = [one for one in before if one.zone is zone]
     about = made.documents, made.terms, made.content
     version, breaking = next_version(own[-1].manifest if own else None, *about)
-    if own and not own[-1].withdrawn and version == own[-1].version and _as_long(own[-1], made):
+    if mine := listing.withdrawn_last(objects, contract.name, zone):
+        breaking = [f"version {mine} was withdrawn damaged"]  # what its readers must fear nobody can tell any more
+    elif own and not own[-1].withdrawn and version == own[-1].version and _as_long(own[-1], made):
         return version, []
+    if lost := listing.withdrawn_last(objects, contract.name):
+        return f"{version_key(lost)[0] + 1}.0.0", breaking
     # Whatever breaks readers of the zone's last version broke those of some version since: the number says it, too.
     version, _ = next_version(before[-1].manifest if before else None, *about)
     if before and version == before[-1].version:

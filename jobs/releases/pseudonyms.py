@@ -62,7 +62,8 @@ def keyed(objects: Store, made: Draft, *, fresh: bool = True) -> Draft:
         return made
     ring, name = KeyRing.of(objects), purpose(made.contract.name)
     last = _last(objects, made.contract)
-    known = "" if last is None or last.withdrawn else str(last.manifest["keys"].get("pseudonym", ""))
+    gone = last is None or last.withdrawn or listing.withdrawn_last(objects, made.contract.name, last.zone)
+    known = "" if last is None or gone else str(last.manifest["keys"].get("pseudonym", ""))
     if known and last is not None:
         same = with_key(made, ring.by_id(name, known))
         if same.content == last.manifest["content"] and made.terms == last.manifest["terms"]:
@@ -97,7 +98,8 @@ def _last(objects: Store, contract: Contract) -> Released | None:
 
 
 def _used(objects: Store, made: Draft, ring: KeyRing, name: str) -> bool:
-    """Tell whether the current key is that of any release there ever was."""
+    """Tell whether the current key is that of any release there ever was, or may be: of one withdrawn damaged."""
     current = ring.current(name).id
-    there = listing.versions(objects, made.contract.name)
-    return any(one.manifest["keys"].get("pseudonym") == current for one in there)
+    remains: list[listing.Damaged] = []
+    there = listing.versions(objects, made.contract.name, remains=remains)
+    return bool(remains) or any(one.manifest["keys"].get("pseudonym") == current for one in there)

@@ -41,8 +41,11 @@ def changes_since_last(lake: Lake, made: Draft) -> dict[str, Any] | None:
     `since`: the last version; `counts`: rows added, removed, changed; `why`: how many of them came from where.
     """
     assert made.contract.release is not None
-    last = listing.latest(lake.objects, made.contract.name, layers.zone(made.contract.release.mode))
+    name, zone = made.contract.name, layers.zone(made.contract.release.mode)
+    last = listing.latest(lake.objects, name, zone)
     if last is None or last.withdrawn or pseudonyms.columns(made.contract):
+        return None
+    if listing.withdrawn_last(lake.objects, name, zone):
         return None
     if not comparable(pl.read_parquet(last.data("parquet"), n_rows=0), made.table):
         return None

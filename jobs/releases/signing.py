@@ -11,20 +11,22 @@ import hmac
 import json
 import secrets
 from dataclasses import dataclass
-from typing import Literal
+from functools import lru_cache
+from typing import Literal, get_args
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from jobs.errors import StorageError
 from jobs.layers import Layer
+from jobs.releases import sm2
 from jobs.releases.verify import SM2_BASE, SM2_ORDER, sm2_challenge, sm2_times
 from jobs.storage.objects import Store
 
 KEY = "keys/signing.key"
 PUBLIC = f"{Layer.OPEN}/key.json"
 SEED_BYTES = 32
-
 
 Algorithm = Literal["Ed25519", "SM2"]
 
@@ -68,6 +70,75 @@ class Sm2Key:
         r = (challenge + place[0]) % SM2_ORDER
         s = pow(1 + self.secret, -1, SM2_ORDER) * (once - r * self.secret) % SM2_ORDER
         return r.to_bytes(32, "big") + s.to_bytes(32, "big") if r and s and r + once != SM2_ORDER else None
+
+
+class Publisher:
+    """Know the publisher by its key: the one on this machine, else the one that lies open, else it is anybody's.
+
+    Read once, for many signatures.
+    """
+
+    def __init__(self, objects: Store) -> None:
+        self._seed = _seed(objects)
+        self._known: dict[bytes, bool] = {}
+        self._open = "" if self._seed else _open_key(objects)
+
+    def __repr__(self) -> str:
+        """Return nothing of the key."""
+        return "Publisher"
+
+    def signed(self, public: object, message: bytes, signature: object) -> bool:
+        """Tell whether a signature over a message is the publisher's; `public`, in hex, is empty where not said."""
+        if not public:
+            return any(self.signed(one, message, signature) for one in self._own())
+        try:
+            key, seal = bytes.fromhex(str(public)), bytes.fromhex(str(signature))
+        except ValueError:
+            return False
+        if key not in self._known:
+            self._known[key] = self._is(key)
+        if not self._known[key]:
+            return False
+        if len(key) == sm2.PUBLIC_BYTES:
+            return _by_sm2(key, message, seal)
+        try:
+            Ed25519PublicKey.from_public_bytes(key).verify(seal, message)
+        except (InvalidSignature, ValueError):
+            return False
+        return True
+
+    def _own(self) -> list[str]:
+        """Return the public keys that may be the publisher's, the likelier one first."""
+        if not self._seed:
+            return [self._open] if self._open else []
+        return [Signer.of(self._seed, algorithm).public.hex() for algorithm in get_args(Algorithm)]
+
+    def _is(self, public: bytes) -> bool:
+        if self._seed:
+            return Signer.of(self._seed, "SM2" if len(public) == sm2.PUBLIC_BYTES else "Ed25519").public == public
+        return not self._open or self._open == public.hex()
+
+
+@lru_cache(maxsize=512)  # in plain Python one takes milliseconds, and what lies there is looked at again and again
+def _by_sm2(public: bytes, message: bytes, signature: bytes) -> bool:
+    return sm2.signed_by(public, message, signature)
+
+
+def _seed(objects: Store) -> bytes:
+    """Return the publisher's seed, nothing where it is not here, damaged, or not for whoever only looks to read."""
+    try:
+        seed = objects.own.read(KEY)
+    except (OSError, StorageError):
+        return b""
+    return seed if len(seed) == SEED_BYTES else b""
+
+
+def _open_key(objects: Store) -> str:
+    """Return the publisher's public key as it lies open, nothing where there is none or it cannot be read."""
+    try:
+        return str(json.loads(objects.read(PUBLIC))["public_key"])
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        return ""
 
 
 @dataclass(frozen=True)

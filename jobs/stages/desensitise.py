@@ -89,7 +89,7 @@ def _state(lake: Lake, contract: Contract, key: Key | None) -> str:
     if key is not None:
         versions.append(f"key@{key.id}")
     if minors.claims_none(contract, lake.catalogue):
-        versions.append(minors.COUNTED)  # gold of before was not counted
+        versions += minors.COUNTS  # gold of before was not counted
     if following.possible(lake, contract):
         versions.append(str(following.how_made(lake, contract, key)))
     return sha256("|".join([*versions, contract.model_dump_json()]).encode()).hexdigest()[:16]
@@ -101,7 +101,7 @@ def _tables(contract: Contract) -> list[tuple[Layer, str]]:
 
 
 def _rebuild(lake: Lake, contract: Contract, state: str, key: Key | None) -> StageReport:
-    started, types, children = time.monotonic(), dict(lake.catalogue.types), 0
+    started, types, counted = time.monotonic(), dict(lake.catalogue.types), dict.fromkeys(minors.COUNTS, 0)
     gold = gold_schema(contract, types)
     protection = partial(
         protect, contract=contract, types=types, key=key.secret if key else b"",
@@ -116,7 +116,8 @@ def _rebuild(lake: Lake, contract: Contract, state: str, key: Key | None) -> Sta
         with Writer(folder / "gold", gold) as writer:
             for some in slices(folder, "source.parquet"):
                 protected = protection(some)
-                children += _children(lake, contract, some, protected)
+                for what, rows in _children(lake, contract, some, protected).items():
+                    counted[what] += rows
                 writer.write(protected)
         count = int(writer.files()["rows"].sum())
         gold_rows = writer.scan()
@@ -129,21 +130,21 @@ def _rebuild(lake: Lake, contract: Contract, state: str, key: Key | None) -> Sta
         "desensitise", contract.name, state, delivered=count, accepted=count, seconds=time.monotonic() - started,
         extra={
             "columns": list(gold), **({"key_id": key.id} if key else {}),
-            **({minors.COUNTED: children} if minors.claims_none(contract, lake.catalogue) else {}),
+            **(counted if minors.claims_none(contract, lake.catalogue) else {}),
         },
     )
     lake.record(report)
     return report
 
 
-def _children(lake: Lake, contract: Contract, rows: pl.DataFrame, protected: pl.DataFrame) -> int:
-    """Count the rows in the release's scope that speak of a child though the contract says that none does."""
+def _children(lake: Lake, contract: Contract, rows: pl.DataFrame, protected: pl.DataFrame) -> dict[str, int]:
+    """Count the rows in the release's scope by what they tell of children, where the contract says that none is one."""
     if not minors.claims_none(contract, lake.catalogue):
-        return 0
+        return {}
     today = datetime.now(ZoneInfo("Asia/Shanghai")).date()
-    fields = minors.telling(contract, lake.catalogue)
-    young = minors.children(rows, fields, today, contract.load.as_of).alias("_young")
-    return int(protected.with_columns(young).filter(in_scope(contract, lake.catalogue.types))["_young"].sum())
+    told = minors.counts(rows, contract, lake.catalogue, today)
+    kept = protected.select(in_scope(contract, lake.catalogue.types)).to_series()
+    return {name: int(told[name].filter(kept).sum()) for name in minors.COUNTS}
 
 
 def _much(lake: Lake, contract: Contract) -> bool:

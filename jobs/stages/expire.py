@@ -80,15 +80,17 @@ def to_offer(lake: Lake, names: Iterable[str]) -> list[str]:
         damaged: list[listing.Damaged] = []
         zone = layers.zone(contract.release.mode)
         own = [one for one in listing.versions(lake.objects, name, damaged) if one.zone is zone]
-        if own and own[-1].withdrawn and not damaged:
+        last = bool(own and own[-1].withdrawn) or bool(listing.withdrawn_last(lake.objects, name, zone))
+        if last and not damaged:
             found.append(name)
     return found
 
 
 def _left(lake: Lake) -> list[str]:
     """Return the datasets of which statements of withdrawal are there, and perhaps files they took away."""
-    everything = (one for zone in layers.ZONES for one in listing.everything(lake.objects, zone, []))
-    return sorted({one.dataset for one in everything if one.withdrawals})
+    remains: list[listing.Damaged] = []
+    everything = [one for zone in layers.ZONES for one in listing.everything(lake.objects, zone, [], remains)]
+    return sorted({one.dataset for one in everything if one.withdrawals} | {str(one.dataset) for one in remains})
 
 
 def _withdrawn(lake: Lake, name: str, versions: Sequence[str], reason: str, by: str) -> StageReport:

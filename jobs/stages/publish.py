@@ -63,6 +63,8 @@ def run(
             for left in lake.objects.unfinished(layers.release_path(name, zone=zone)):
                 lake.objects.remove(left)  # a killed run's, and the lease says it is nobody else's
         withdrawal.finish(lake.objects, name)
+        if withdrawal.unsaid(lake.objects, name):  # before all of it is told again
+            withdrawal.mend(lake.objects, name, datetime.now(UTC), Signer.open(lake.objects, lake.settings.signature))
         pseudonyms.check(lake.objects, contract)
         made, rows, gold = _draft(lake, contract, day)
         if young := _young(lake, contract, gold):
@@ -87,6 +89,7 @@ def run(
                 _inputs(lake, made, version, breaking, now), attack=attacked, against=against.against,
                 takedown=against.takedown, draw=drawn, pseudonym_key=made.pseudonym_key,
                 day=made.day.isoformat() if made.day else "", scope=terms.scope(contract, lake.catalogue),
+                under_14=minors.statement(contract, lake.catalogue, _counted(lake, contract, gold)),
             )
             inputs.keep(lake.objects, name, decided, rows)
             signed = {
@@ -105,7 +108,7 @@ def run(
     return [report]
 
 
-def withdraw(lake: Lake, name: str, versions: Sequence[str], *, reason: str, by: str) -> list[listing.Released]:
+def withdraw(lake: Lake, name: str, versions: Sequence[str], *, reason: str, by: str) -> list[withdrawal.Version]:
     """Withdraw released versions, tell the world, and return the releases that were touched.
 
     Raises RequestError for a version that is not there, or without a reason; nothing is withdrawn then.
@@ -115,7 +118,7 @@ def withdraw(lake: Lake, name: str, versions: Sequence[str], *, reason: str, by:
     return touched
 
 
-def take_back(lake: Lake, name: str, versions: Sequence[str], *, reason: str, by: str) -> list[listing.Released]:
+def take_back(lake: Lake, name: str, versions: Sequence[str], *, reason: str, by: str) -> list[withdrawal.Version]:
     """Withdraw released versions as `withdraw` does, and leave it to the caller to tell the world."""
     with lake.writing(f"open.{layers.slug(name)}"):
         signer, now = Signer.open(lake.objects, lake.settings.signature), datetime.now(UTC)
@@ -172,6 +175,7 @@ def preview(lake: Lake, name: str, *, day: date | None = None) -> dict[str, Any]
         "utility_floor": contract.release.utility_floor,
         "risk": measured["gb_t_42460"]["r"],
         "risk_allowed": measured["gb_t_42460"]["threshold"],
+        "under_14": minors.told(contract, lake.catalogue, _counted(lake, contract, gold)),
         "attack": attack,
         "epsilon": epsilon.price(lake.objects, contract),
         "held_back": held.get("groups_held", 0),
@@ -294,6 +298,8 @@ def _inputs(lake: Lake, made: build.Draft, version: str, breaking: list[str], no
     zone = _zone(made.contract)
     before = [one for one in listing.versions(lake.objects, name) if one.zone is zone]
     windows, restart = history.windows(before, now, made.documents, zone)
+    if gone := listing.withdrawn_last(lake.objects, name, zone):
+        windows, restart = {}, f"version {gone} was withdrawn"
     if pseudonyms.columns(made.contract) and windows:
         windows, restart = {}, pseudonyms.NEVER_THE_SAME
     delivered = inputs.sources(lake, made.contract)
@@ -338,9 +344,13 @@ def _too_little(made: build.Draft) -> ReleaseRefused | None:
 
 def _young(lake: Lake, contract: Contract, gold: dict[str, Any]) -> ReleaseRefused | None:
     """Return the refusal of a release whose gold rows speak of children though the contract says that none does."""
+    return minors.refusal(contract, lake.catalogue, _counted(lake, contract, gold))
+
+
+def _counted(lake: Lake, contract: Contract, gold: dict[str, Any]) -> dict[str, Any]:
+    """Return what was counted of the rows in gold as they were made."""
     known = gold["state"] is not None
-    counted = lake.last_report("desensitise", contract.name, gold["state"]).extra if known else {}
-    return minors.refusal(contract, lake.catalogue, counted)
+    return dict(lake.last_report("desensitise", contract.name, gold["state"]).extra) if known else {}
 
 
 def _attacked(lake: Lake, made: build.Draft, started: float, gold: dict[str, Any]) -> dict[str, Any] | None:

@@ -78,13 +78,51 @@ def test_a_law_that_makes_an_exception_is_no_claim_about_rows(catalogue: Catalog
 
 def test_rows_that_nobody_counted_are_not_released(catalogue: Catalogue) -> None:
     contract = catalogue.contract("civil_affairs/marriage_registrations")
-    assert minors.refusal(contract, catalogue, {"under_14": 0}) is None
-    uncounted = minors.refusal(contract, catalogue, {})
-    assert uncounted is not None
-    assert "lake run desensitise" in str(uncounted.remedy)
-    some = minors.refusal(contract, catalogue, {"under_14": 3})
+    assert minors.refusal(contract, catalogue, {"under_14": 0, "age_unknown": 0, "age_known": 9}) is None
+    for counted in ({}, {"under_14": 0}):  # gold of before ages were counted apart
+        uncounted = minors.refusal(contract, catalogue, counted)
+        assert uncounted is not None
+        assert "lake run desensitise" in str(uncounted.remedy)
+    some = minors.refusal(contract, catalogue, {"under_14": 3, "age_unknown": 0, "age_known": 9})
     assert some is not None
     assert some.what.startswith("3 rows speak of children")
+
+
+def test_an_unknown_age_is_shown_and_where_no_age_is_known_nothing_was_checked(catalogue: Catalogue) -> None:
+    contract = catalogue.contract("civil_affairs/marriage_registrations")
+    assert minors.refusal(contract, catalogue, {"under_14": 0, "age_unknown": 8, "age_known": 1}) is None
+    assert minors.refusal(contract, catalogue, {"under_14": 0, "age_unknown": 0, "age_known": 0}) is None
+    nothing = minors.refusal(contract, catalogue, {"under_14": 0, "age_unknown": 9, "age_known": 0})
+    assert nothing is not None
+    assert "nobody in its 9 rows is known" in nothing.what
+    for count, shown in ((0, "0"), (1, "fewer than 5"), (4, "fewer than 5"), (5, "5")):
+        said = minors.statement(contract, catalogue, {"under_14": 0, "age_unknown": count, "age_known": 1})
+        assert said == {"claim": contract.under_14, "age_unknown": shown}
+    exempt = catalogue.contract("civil_affairs/deaths")
+    assert minors.statement(exempt, catalogue, {}) is minors.told(exempt, catalogue, {}) is None
+
+
+def test_the_age_of_each_person_a_row_speaks_of_must_be_told_by_something(catalogue: Catalogue) -> None:
+    contract = catalogue.contract("civil_affairs/marriage_registrations")
+    groom, bride = minors.people(contract, catalogue)
+    assert (groom.telling, bride.telling) == (("groom_id", "groom_birth_date"), ("bride_id", "bride_birth_date"))
+    number, born = "11010519491231002X", date(1990, 1, 1)
+    rows = pl.DataFrame(
+        [
+            (number, None, "甲", number, None, "乙"), (None, born, "甲", number, None, "乙"),
+            (number, None, "甲", None, None, "乙"), (number, born, "甲", "P1234567", None, None),
+            (None, None, "甲", None, None, "乙"), (number, None, "甲", None, None, None), (None,) * 6,
+        ],
+        schema={
+            "groom_id": pl.String, "groom_birth_date": pl.Date, "groom_name": pl.String,
+            "bride_id": pl.String, "bride_birth_date": pl.Date, "bride_name": pl.String,
+        }, orient="row",
+    )  # fmt: skip
+    found = minors.counts(rows, contract, catalogue, ON)
+    assert found["age_unknown"].to_list() == [False, False, True, True, True, False, False]
+    assert found["age_known"].to_list() == [True, True, False, False, False, True, False]
+    assert found["under_14"].to_list() == [False] * 7
+    assert minors.counts(rows.clear(), contract, catalogue, ON).height == 0
 
 
 def test_a_claim_that_no_field_could_disprove_is_an_error_of_the_contract(tmp_path: Path) -> None:
@@ -112,3 +150,7 @@ def test_a_product_stands_on_the_claims_of_what_it_reads(tmp_path: Path) -> None
     contract = found.contract("products/couples")
     assert minors.claims_none(contract, found)
     assert minors.telling(contract, found) == ("his_number",)
+    assert minors.people(contract, found) == (minors.Person(("his_number",), ("his_number",)),)  # nothing of her
+    told = minors.told(contract, found, {"under_14": 0, "age_unknown": 1, "age_known": 2})
+    assert told is not None
+    assert told["claim"] == found.contract("civil_affairs/marriage_registrations").under_14

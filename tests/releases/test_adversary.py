@@ -91,6 +91,7 @@ def test_a_claim_that_no_row_speaks_of_a_child_is_counted_against_the_rows(tmp_p
         births = lake.scan(Layer.SILVER, DATASET).select("birth_date").collect()["birth_date"]
         children = births.filter(births > datetime.now(UTC).date() - timedelta(days=14 * 365)).len()
         assert 0 < children <= report.extra["under_14"] < len(births)
+        assert (report.extra["age_unknown"], report.extra["age_known"]) == (0, report.delivered)
         shown = publish.preview(lake, DATASET)
         with pytest.raises(ReleaseRefused) as refused:
             publish.run(lake, DATASET, approved_by="officer")

@@ -35,7 +35,7 @@ def test_every_shipped_dataset_that_opens_something_is_approved_as_it_stands():
         (("fields", "birth_date", "publish", "generalise"), "five_years"),
         (("fields", "sex_code", "codes"), "marital_status"),
         (("release", "mode"), "public"),
-        (("release", "licence"), "CC0-1.0"),
+        (("release", "licence"), "LicenseRef-city-data"),
         (("release", "utility_floor"), 0.5),
         (("release", "not_identifying"), {}),
         (("release", "only"), {"sex_code": ["1"]}),

@@ -7,6 +7,8 @@ import os
 import re
 import subprocess
 import sys
+import time
+from datetime import timedelta
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -15,14 +17,20 @@ import polars as pl
 import pytest
 from deltalake import write_deltalake
 
+from jobs.batch import StageReport
+from jobs.catalogue import load_catalogue
 from jobs.errors import ReleaseRefused
 from jobs.layers import Layer
 from jobs.operation import tasks
-from jobs.releases import approvals, listing
+from jobs.releases import approvals, listing, recipes
 from jobs.releases.briefing import briefing
-from jobs.settings import PROJECT
+from jobs.releases.manifest import canonical
+from jobs.releases.signing import Signer
+from jobs.releases.verify import verify
+from jobs.settings import PROJECT, Settings
 from jobs.stages import publish
-from tests.releases.conftest import PUBLIC_VISITS, VISITS, put_gold, visits, write_contract
+from jobs.storage.tables import Lake
+from tests.releases.conftest import PUBLIC_VISITS, VISITS, put_gold, visits, write_contract, write_schemas
 
 NAME = "health/visits"
 OFFICER = {"name": "officer"}
@@ -81,7 +89,7 @@ def test_the_approver_reads_the_difference_its_reasons_risk_attack_and_what_wait
     assert any("not attacked: there is no register of people yet" in line for line in lines)
     assert any("held back | 0 组 · groups" in line for line in lines)
     page = Path(re.search(r"The whole report with charts: `(.+)`", seen["report"])[1])
-    assert page == second.objects.local("ops/risk/health__visits.html")
+    assert page.parent == second.objects.local("ops/risk/health__visits")
     measured = seen["risk_report"]
     assert f"prosecutor, 最大 · highest | {measured['prosecutor']['max']:.4g} |" in seen["report"]
     assert measured["k"] == seen["smallest_group"]
@@ -91,6 +99,78 @@ def test_the_approver_reads_the_difference_its_reasons_risk_attack_and_what_wait
     assert "<svg" in html
     assert "PERSON" not in seen["report"] + html
     assert _there(second) == ["1.0.0"]
+
+
+def page_of(seen):
+    return Path(re.search(r"The whole report with charts: `(.+)`", seen["report"])[1])
+
+
+def test_the_page_an_officer_was_shown_stays_as_it_was_when_other_rows_are_previewed(second):
+    first = tasks.previewed(NAME)
+    page, shown = page_of(first), page_of(first).read_bytes()
+    put_gold(second, visits(county=50))
+    other = page_of(tasks.previewed(NAME))
+    assert other != page
+    assert (page.read_bytes(), other.read_bytes() == shown) == (shown, False)
+    put_gold(second, visits(county=40))
+    assert page_of(tasks.previewed(NAME)) == page  # the same rows under the same terms
+
+
+def test_pages_are_removed_when_no_approval_can_wait_for_them_any_more(second):
+    pages = []
+    for county in (40, 50):
+        put_gold(second, visits(county=county))
+        pages.append(page_of(tasks.previewed(NAME)))
+    for page, days in zip(pages, (32, 8), strict=True):
+        then = time.time() - timedelta(days=days).total_seconds()
+        os.utime(page, (then, then))
+    put_gold(second, visits(county=60))
+    tasks.previewed(NAME)
+    assert [page.exists() for page in pages] == [False, True]
+
+
+@pytest.fixture
+def claimed(tmp_path, monkeypatch):
+    """Return a lake whose contract claims that no row speaks of a child, and what records how gold was counted."""
+    words = {**PUBLIC_VISITS, "under_14": "Visits to a clinic for adults, by its statutes."}
+    settings = Settings(root=tmp_path / "house", schemas=write_schemas(tmp_path / "claiming", words))
+    monkeypatch.setenv("LAKE_ROOT", str(settings.root))
+    monkeypatch.setenv("LAKE_SCHEMAS", str(settings.schemas))
+    lake = Lake(settings, load_catalogue(settings.schemas))
+    approvals.approve(lake, NAME, by="officer@city.example")
+    put_gold(lake, visits())
+
+    def counted(**counts):
+        lake.record(StageReport("desensitise", NAME, f"state-{counts}", extra=counts))
+        return lake
+
+    return counted
+
+
+def test_the_officer_and_the_risk_statement_are_told_how_many_ages_are_unknown(claimed):
+    lake = claimed(under_14=0, age_unknown=3, age_known=120)
+    report = tasks.previewed(NAME)["report"]
+    (line,) = [line for line in report.splitlines() if "不满十四周岁 · under 14" in line]
+    assert "Visits to a clinic for adults" in line
+    assert "ages checked: 120 行 · rows, 年龄不详 · age unknown: **3** 行" in line
+    publish.run(lake, NAME, approved_by="officer")
+    (released,) = listing.versions(lake.objects, NAME)
+    said = {"claim": "Visits to a clinic for adults, by its statutes.", "age_unknown": "fewer than 5"}
+    assert released.manifest["risk"]["under_14"] == said
+    assert json.loads((released.folder / "risk.json").read_text())["under_14"] == said
+    assert "In fewer than 5 rows (before any was left out) the age" in (released.folder / "README.md").read_text()
+    assert "其中 少于 5 行（剔除前）有人年龄不详" in (released.folder / "README.zh.md").read_text()
+    assert verify(released.folder).problems == []
+    assert {row["result"] for row in recipes.rebuild(lake, NAME, "1.0.0")} == {"equal"}
+
+
+def test_a_claim_that_no_age_was_checked_against_is_refused_before_anybody_is_asked(claimed, airflow_says):
+    lake = claimed(under_14=0, age_unknown=127, age_known=0)
+    with pytest.raises(airflow_says.AirflowFailException, match="checked against nothing"):
+        tasks.previewed(NAME)
+    with pytest.raises(ReleaseRefused, match="the age of nobody in its 127 rows is known"):
+        publish.run(lake, NAME, approved_by="officer")
+    assert listing.versions(lake.objects, NAME) == []
 
 
 def test_the_first_release_is_shown_as_a_snapshot_and_terms_nobody_approved_as_such(lake):
@@ -179,7 +259,8 @@ def test_a_failure_nobody_foresaw_is_retried_and_quotes_no_cell(second, airflow_
     last = listing.latest(second.objects, NAME)
     words = dict.fromkeys(("reason", "by", "at"), "张三丰")
     said = {**words, "versions": 1, "files": [["张三丰"]], "manifest_sha256": last.manifest_sha256}
-    second.objects.write(last.path / "withdrawal-1.json", json.dumps({"statement": said}).encode())
+    sealed = {"statement": said, "signature": Signer.open(second.objects).sign(canonical(said))}
+    second.objects.write(last.path / "withdrawal-1.json", json.dumps(sealed).encode())
     for task, said in (
         (tasks.announced, "feed: unexpected"),
         (lambda: tasks.withdrawing(NAME, "1.0.0", "a wrong file"), f"withdraw {NAME}: unexpected"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from importlib import import_module
@@ -13,12 +14,15 @@ from jobs.layers import Layer
 from jobs.operation import tasks
 from jobs.portal.build import build
 from jobs.releases import announcement, approvals, listing
-from jobs.releases.verify import verify
+from jobs.releases.manifest import canonical
+from jobs.releases.signing import Signer
+from jobs.releases.verify import read_log, verify
 from jobs.settings import Settings
 from jobs.stages import expire, publish
 from jobs.storage.tables import Lake
-from tests.releases.conftest import PUBLIC_VISITS, put_gold, visits, write_schemas
+from tests.releases.conftest import PUBLIC_VISITS, put_gold, visits, write_contract, write_schemas
 from tests.releases.test_verbs import call
+from tests.releases.test_verify import reseal
 
 NAME, SLUG, COUNTED = "health/visits", "health__visits", "products/headcount"
 DAMAGE = {
@@ -30,6 +34,10 @@ DAMAGE = {
     "a cut attestation": ("attestation.json", lambda folder: cut(folder / "attestation.json")),
     "a cut statement": ("withdrawal-1.json", lambda folder: (folder / "withdrawal-1.json").write_bytes(b"{")),
     "no folder": ("manifest.json", shutil.rmtree),
+    "an altered attestation": (
+        "attestation.json", lambda folder: swap(folder / "attestation.json", "officer", "nobody!")),
+    "no signatures": ("manifest.sig", lambda folder: (folder / "manifest.sig").unlink()),
+    "all signed by somebody else": ("manifest.json", lambda folder: reseal(folder, Signer.of(b"7" * 32))),
 }
 
 
@@ -39,6 +47,12 @@ def cut(path):
 
 def alter(path):
     path.write_bytes(path.read_bytes().replace(b'"rows":', b'"rows":1'))
+
+
+def swap(path, said, other):
+    data = path.read_bytes()
+    assert said.encode() in data
+    path.write_bytes(data.replace(said.encode(), other.encode()))
 
 
 @pytest.fixture
@@ -69,6 +83,8 @@ LOST = {
     "the second of two": ("1.0.1", "withdrawal-2.json", lambda folder: (folder / "withdrawal-2.json").unlink()),
     "another version's": ("1.0.1", "withdrawal-1.json", lambda folder: shutil.copy(
         folder.parent / "1.0.0/withdrawal-1.json", folder / "withdrawal-1.json")),
+    "what it says of itself": ("1.0.1", "withdrawal-2.json", lambda folder: swap(
+        folder / "withdrawal-2.json", "a wrong file", "nothing new!")),
     "no statement at all": ("1.0.1", "withdrawal-1.json", lambda folder: (folder / "withdrawal-1.json").write_text(
         '{"statement":[]}')),
 }  # fmt: skip
@@ -243,6 +259,78 @@ def test_what_lies_open_by_mistake_and_is_damaged_is_told_to_nobody_but_who_keep
     assert "secret/things" in done["errors"][0]
     told = [open_(lake) / name for name in ("index.json", "feed.atom", "catalogue.ttl", "index.html", "sitemap.xml")]
     assert not any("secret" in one.read_text() for one in told)
+
+
+LOGS = {
+    "a changed line": ("log.jsonl", lambda log, _: log.write_bytes(
+        log.read_bytes().replace(b'"at":"20', b'"at":"19', 1))),
+    "no lines any more": ("log.jsonl", lambda log, _: log.write_bytes(b"")),
+    "no log any more": ("log.jsonl", lambda log, _: log.unlink()),
+    "the last line cut off": ("log.jsonl", lambda log, _: log.write_bytes(
+        b"".join(log.read_bytes().splitlines(True)[:-1]))),
+    "half a line": ("log.jsonl", lambda log, _: log.write_bytes(log.read_bytes()[:-40])),
+    "lines that hold, made anew": ("log.jsonl", lambda log, _: log.write_bytes(chained(log.read_bytes()))),
+    "bytes of nothing": ("log.jsonl", lambda log, _: log.write_bytes(b"\xff\xfe")),
+    "a seal of somebody else": ("log.sig", lambda _, seal: seal.write_bytes(resealed(seal.read_bytes()))),
+    "a seal that is cut": ("log.sig", lambda _, seal: seal.write_bytes(seal.read_bytes()[:20])),
+}  # fmt: skip
+
+
+def chained(log):
+    before, lines = "0" * 64, []
+    for line in log.splitlines():
+        lines.append(canonical({**json.loads(line), "before": before, "at": "2020-01-01T00:00:00Z"}))
+        before = hashlib.sha256(lines[-1]).hexdigest()
+    return b"\n".join(lines) + b"\n"
+
+
+def resealed(seal):
+    said = json.loads(seal)
+    head, signer = {"number": said["number"], "sha256": said["sha256"]}, Signer.of(b"7" * 32)
+    return canonical({**head, "public_key": signer.public.hex(), "signature": signer.sign(canonical(head))})
+
+
+@pytest.mark.parametrize("what", LOGS)
+def test_a_log_somebody_changed_is_named_left_alone_and_stops_no_release(lake, what):
+    file, spoil = LOGS[what]
+    log, seal = open_(lake) / "log.jsonl", open_(lake) / "log.sig"
+    sound = log.read_bytes(), seal.read_bytes()
+    spoil(log, seal)
+    spoilt = log.exists() and log.read_bytes(), seal.read_bytes()
+    put_gold(lake, visits(county=90), COUNTED)
+    assert publish.run(lake, COUNTED, approved_by="officer")[0].batch == "1.0.1"
+    build(lake)
+    told = [str(one) for one in announcement.announce(lake)]
+    assert len(told) == 1
+    for word in (f"open/{file}", "log", "Nothing is entered in it", "Remedy: put open/log.jsonl and open/log.sig back"):
+        assert word in told[0]
+    assert (log.exists() and log.read_bytes(), seal.read_bytes()) == spoilt  # nor is it sealed
+    errors = []
+    listing.releases(lake, errors)
+    assert [str(one) for one in errors] == told
+    index = {one["name"]: one["latest"] for one in json.loads((open_(lake) / "index.json").read_text())["datasets"]}
+    assert (index[COUNTED], "products__headcount/1.0.1/" in (open_(lake) / "feed.atom").read_text()) == ("1.0.1", True)
+    log.write_bytes(sound[0])
+    seal.write_bytes(sound[1])
+    announcement.enter(lake)
+    assert announcement.announce(lake) == []
+    assert verify(open_(lake) / "products__headcount/1.0.1", log=log).problems == []
+
+
+def test_a_changed_log_of_one_zone_stops_no_other_and_the_command_ends_with_it(lake):
+    contract = PUBLIC_VISITS | {"release": PUBLIC_VISITS["release"] | {"mode": "controlled"}}
+    write_contract(lake.settings.schemas, NAME, contract)
+    again = Lake(lake.settings, load_catalogue(lake.settings.schemas))
+    approvals.approve(again, NAME, by="officer@city.example")
+    log = open_(lake) / "log.jsonl"
+    log.write_bytes(log.read_bytes()[:-40])
+    put_gold(again, visits(county=90), NAME)
+    done = call(lake, "release", NAME, "--by", "officer@city.example")
+    assert done.returncode == 1
+    assert "open/log.jsonl: the last line of the log is cut off" in " ".join(done.stderr.split())
+    folder = lake.objects.local("controlled")
+    assert [one["version"] for one in read_log(folder / "log.jsonl")] == [done.stdout.strip().rpartition("/")[2]]
+    assert NAME in (folder / "index.json").read_text()
 
 
 @pytest.mark.minio

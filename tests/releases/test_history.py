@@ -277,7 +277,8 @@ def test_a_withdrawal_is_finished_by_the_next_run_and_said_once(withdrawn):
 
 def test_a_run_killed_before_it_told_the_world_is_caught_up_by_the_next(lake):
     folder = release(lake)
-    before = {name: lake.objects.read(name) for name in ("controlled/log.jsonl", "controlled/index.json")}
+    told = ("log.jsonl", "log.sig", "index.json")
+    before = {name: lake.objects.read(name) for name in [f"controlled/{one}" for one in told]}
     for name in before:
         lake.objects.remove(name)
     announcement.enter(lake)

@@ -184,7 +184,7 @@ def test_a_harvester_of_ckan_finds_all_it_makes_a_package_and_its_resources_from
             path = portal / one(file, DCAT.downloadURL).removeprefix("https://open-data.example.gov/controlled/")
             assert one(file, DCAT.byteSize) == str(path.stat().st_size)
             assert one(file, SPDX.checksum, SPDX.checksumValue).lower() == sha256(path.read_bytes()).hexdigest()
-            assert one(file, rdflib.DCTERMS.license).startswith("https://creativecommons.org/")
+            assert one(file, rdflib.DCTERMS.license) == f"{version}LICENCE.txt"
             assert one(file, DCAT.accessURL) == str(version)
 
 
@@ -244,6 +244,23 @@ def test_a_controlled_card_calls_nothing_open(release):
     text = (release / "README.zh.md").read_text(encoding="utf-8")
     assert "| 领域 | 5 卫生 |" in text
     assert "开放" not in text
+
+
+def test_controlled_data_has_terms_of_use_that_lie_in_it_and_nothing_says_that_its_licence_is_open(release, portal):
+    files = [path for path in release.iterdir() if path.is_file() and path.suffix != ".parquet"]
+    texts = {path.name: path.read_text(encoding="utf-8") for path in files}
+    assert [name for name, text in texts.items() if "CC-BY" in text or "creativecommons" in text] == []
+    assert "受控公开共享数据使用条款" in texts["LICENCE.txt"]
+    assert "not to be passed on" in texts["LICENCE.txt"]
+    address = "https://open-data.example.gov/controlled/health__visits/1.0.2/LICENCE.txt"
+    (licence,) = document(release / "datapackage.json")["licenses"]
+    assert (licence["name"], licence["path"]) == ("LicenseRef-controlled-use", address)
+    assert document(release / "schema.jsonld")["license"] == document(release / "croissant.json")["license"] == address
+    assert f"| terms of use | [Terms of use of controlled data]({address}) |" in texts["README.md"]
+    assert f"| 使用条款 | [受控公开共享数据使用条款]({address}) |" in texts["README.zh.md"]
+    assert f"Terms of use of controlled data: {address}" in texts["odcs.yaml"]
+    (dataset,) = document(portal / "index.json")["datasets"]
+    assert dataset["licence"] == "LicenseRef-controlled-use"
 
 
 def test_the_data_contract_is_one_by_the_standards_linter(release, tmp_path):

@@ -135,7 +135,7 @@ def test_a_version_tells_what_changed(lake, opened, change):
     assert release(opened())[0].batch == "1.0.2"
     change(NAME, "fields", "fee", "publish", to={"as": "fee", "generalise": "hundred_thousands"})
     assert release(opened())[0].batch == "1.1.0"
-    change(NAME, "release", "licence", to="CC0-1.0")
+    change(NAME, "release", "licence", to="LicenseRef-city-data")
     assert release(opened())[0].batch == "2.0.0"
     change(NAME, "fields", "birth_date", "publish", "generalise", to="twenty_years")
     _, folder = release(opened())

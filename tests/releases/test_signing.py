@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from jobs.catalogue import load_catalogue
 from jobs.errors import StorageError
-from jobs.releases import approvals
-from jobs.releases.signing import KEY, PUBLIC, Signer, Sm2Key
+from jobs.releases import approvals, sm2
+from jobs.releases.signing import KEY, PUBLIC, Publisher, Signer, Sm2Key
 from jobs.releases.verify import signed_by, sm2_challenge, verify
 from jobs.settings import Settings
 from jobs.stages import publish
@@ -40,6 +40,25 @@ def test_a_key_that_is_gone_is_not_made_anew_once_readers_know_it(tmp_path: Path
     assert not store.exists(KEY)
 
 
+@pytest.mark.parametrize("algorithm", ["Ed25519", "SM2"])
+@pytest.mark.parametrize("held", ["the key", "the open key", "the open key, and no right to the other"])
+def test_the_publisher_is_known_by_its_own_key_else_by_the_one_that_lies_open(tmp_path, algorithm, held) -> None:
+    store, other = Folder(tmp_path), Signer.of(b"7" * 32, algorithm)
+    signer = Signer.open(store, algorithm)
+    store.write(PUBLIC, json.dumps({"algorithm": algorithm, "public_key": signer.public.hex()}).encode())
+    if held != "the key":
+        store.remove(KEY)
+    if held.endswith("right to the other"):
+        store.local(KEY).mkdir()  # reading it fails as it does for who may not
+    publisher, message = Publisher(store), b"what was released"
+    for public in (signer.public.hex(), ""):  # a statement of withdrawal does not name its key
+        assert publisher.signed(public, message, signer.sign(message))
+        assert not publisher.signed(public, message + b"!", signer.sign(message))
+        assert not publisher.signed(public, message, other.sign(message))
+    assert not publisher.signed(other.public.hex(), message, other.sign(message))
+    assert not publisher.signed("no hex", message, ["no text"])
+
+
 def test_sm2_gives_the_signature_of_its_standards_example() -> None:
     # GM/T 0003.5-2012, annex A: the recommended curve, the usual identity.
     key = Sm2Key(0x3945208F7B2144B13F36E38AC6D39F95889393692860B51A42FB81EF4DF7C5B8)
@@ -55,6 +74,12 @@ def test_sm2_gives_the_signature_of_its_standards_example() -> None:
         "b1b6aa29df212fd8763182bc0d421ca1bb9038fd1f7f42d4840b69c485bbc1aa"
     )
     assert signed_by(key.public, b"message digest", signature)
+    assert sm2.signed_by(key.public, b"message digest", signature)
+    for public, seal in (
+        (key.public, b""), (key.public[:32], signature), (bytes(64), signature), (key.public, bytes(64)),
+        (key.public, signature[:32] + bytes(32)), (key.public, b"\xff" * 64), (key.public[32:] * 2, signature),
+    ):
+        assert not sm2.signed_by(public, b"message digest", seal)
 
 
 @settings(max_examples=10, deadline=None)
@@ -63,12 +88,13 @@ def test_an_sm2_signature_is_of_one_message_and_one_key(seed: bytes, message: by
     signer = Signer.of(seed, "SM2")
     signature = bytes.fromhex(signer.sign(message))
     assert signer.sign(message) == signature.hex()
-    assert signed_by(signer.public, message, signature)
     altered = bytearray(signature)
     altered[bit // 8] ^= 1 << bit % 8
-    assert not signed_by(signer.public, message, bytes(altered))
-    assert not signed_by(signer.public, message + b"x", signature)
-    assert not signed_by(Signer.of(seed[::-1] + b"x", "SM2").public, message, signature)
+    for check in (signed_by, sm2.signed_by):  # the readers' program, and what lists releases
+        assert check(signer.public, message, signature)
+        assert not check(signer.public, message, bytes(altered))
+        assert not check(signer.public, message + b"x", signature)
+        assert not check(Signer.of(seed[::-1] + b"x", "SM2").public, message, signature)
     assert repr(signer) == f"Signer({signer.fingerprint})"
 
 

@@ -41,7 +41,12 @@ def datapackage(entry: Entry, codes: Mapping[str, pl.DataFrame]) -> dict[str, An
         "description_zh": entry.description.zh,
         "version": entry.version,
         "homepage": entry.series,
-        "licenses": [{"name": entry.licence, "title": entry.licence_name, "path": entry.licence_url}],
+        "licenses": [
+            {
+                **({} if "/" in entry.licence else {"name": entry.licence}), "title": entry.licence_name,
+                "path": entry.licence_url,
+            }
+        ],
         "sources": [{"title": title} for title in entry.sources],
         "contributors": [{"title": entry.publisher.en, "email": entry.contact, "roles": ["publisher"]}],
         "keywords": [entry.theme, entry.theme_en],

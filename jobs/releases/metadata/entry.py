@@ -15,6 +15,31 @@ LICENCES = {
     "CC-BY-4.0": ("Creative Commons Attribution 4.0", "https://creativecommons.org/licenses/by/4.0/"),
     "CC0-1.0": ("CC0 1.0 Universal", "https://creativecommons.org/publicdomain/zero/1.0/"),
 }
+OWN_TERMS = "LicenseRef-"  # SPDX: no licence of its list; the terms lie in the release
+LICENCE_FILE = "LICENCE.txt"
+# What a contract has by default whose data not everybody may have (GB/T 37964: 受控公开共享, 领地公开共享).
+TERMS_OF_USE = {
+    "LicenseRef-controlled-use": (
+        Text(en="Terms of use of controlled data", zh="受控公开共享数据使用条款"),
+        Text(
+            en="For recipients bound by an agreement with the publisher, who has the last word where it says more or "
+               "less: for the purpose agreed, not to be passed on or published, nobody in it to be identified, to be "
+               "deleted when the agreement ends or a version is withdrawn.",
+            zh="仅供与数据提供方签订协议的接收方按约定目的使用，以协议为准：不得转让或公开，不得识别其中的任何人，"
+               "协议终止或版本撤回时应予删除。",
+        ),
+    ),
+    "LicenseRef-enclave-use": (
+        Text(en="Terms of use of enclave data", zh="领地公开共享数据使用条款"),
+        Text(
+            en="To be looked at in the publisher's enclave alone, by whom an agreement admits, which has the last "
+               "word: nothing of it leaves the enclave unless the publisher lets it out, and nobody in it is to be "
+               "identified.",
+            zh="仅供协议准入的人员在数据提供方的数据领地内使用，以协议为准：未经数据提供方许可，任何内容不得带出，"
+               "不得识别其中的任何人。",
+        ),
+    ),
+}
 MEDIA = {".csv": "text/csv", ".parquet": "application/vnd.apache.parquet"}
 
 # The plan's domains in English, in the order of jobs.contract.THEMES.
@@ -161,12 +186,35 @@ class Entry:
     @property
     def licence_name(self) -> str:
         """Return the licence's full name."""
+        if self.licence in TERMS_OF_USE:
+            return TERMS_OF_USE[self.licence][0].en
         return LICENCES.get(self.licence, (self.licence, ""))[0]
 
     @property
+    def licence_named(self) -> Text:
+        """Return what people call the licence, for a page in either language."""
+        if self.licence in TERMS_OF_USE:
+            return TERMS_OF_USE[self.licence][0]
+        return Text(en=self.licence_name, zh=self.licence)
+
+    @property
     def licence_url(self) -> str:
-        """Return the address of the licence's text."""
+        """Return the address of the licence's text: terms of its own lie in the release."""
+        if self.licence.startswith(OWN_TERMS):
+            return f"{self.address}{LICENCE_FILE}"
+        if self.licence.startswith(("http://", "https://")):
+            return self.licence
         return LICENCES[self.licence][1] if self.licence in LICENCES else f"https://spdx.org/licenses/{self.licence}"
+
+    @property
+    def licence_text(self) -> str:
+        """Return what the release's own file says of the licence."""
+        if self.licence in TERMS_OF_USE:
+            name, terms = TERMS_OF_USE[self.licence]
+            lines = [name.zh, terms.zh, "", name.en, terms.en, "", self.contact]
+        else:
+            lines = [self.licence_name, self.licence_url]
+        return "\n".join([*lines, *([] if "/" in self.licence else [f"SPDX: {self.licence}"])]) + "\n"
 
     @property
     def theme_number(self) -> int:

@@ -24,8 +24,8 @@ def portal_files(
 ) -> dict[str, bytes]:
     """Return file name → content of what programs go by; `releases` of one mode, by dataset and version.
 
-    `damaged`: versions that cannot be read now, of which the log knows; they are told as such, by number. A dataset
-    that has no others keeps the pointer to its latest version that it has.
+    `damaged`: versions that cannot be read now, of which the log knows; they are told as such, or as withdrawn, by
+    number. A dataset that has no others keeps the pointer to its latest version that it has, unless all are withdrawn.
     """
     there = [(Entry.of(one.manifest), one.attestation["released_at"]) for one in releases if not one.withdrawn]
     graph = catalogue_graph(there, portal, mode)
@@ -42,9 +42,13 @@ def portal_files(
         versions = list(found)
         one = newest(versions)
         said = pointer(one) if one else {"dataset": dataset, "version": None}
-        if lost := [broken.version for broken in damaged if broken.dataset == dataset]:
+        if lost := [broken.version for broken in damaged if broken.dataset == dataset and not broken.withdrawn]:
             said["damaged"] = lost
         files[f"{slug(dataset)}/latest.json"] = json_bytes(said)
+    nameless = {str(broken.dataset) for broken in damaged} - {one.dataset for one in releases}
+    nameless -= {str(broken.dataset) for broken in damaged if not broken.withdrawn}
+    for dataset in sorted(nameless):
+        files[f"{slug(dataset)}/latest.json"] = json_bytes({"dataset": dataset, "version": None})
     return files
 
 
@@ -101,10 +105,13 @@ def index(releases: Sequence[Released], portal: str, damaged: Sequence[Damaged] 
 
 def _lost(broken: Damaged, portal: str) -> dict[str, Any]:
     place = f"{slug(str(broken.dataset))}/{broken.version}/"
-    return {
+    said: dict[str, Any] = {
         "version": broken.version, "released_at": broken.told_at, "path": place, "url": portal + place,
-        "status": "damaged",
+        "status": "withdrawn" if broken.withdrawn else "damaged",
     }
+    if broken.withdrawn:
+        said["withdrawn"] = [{"at": one["at"], "reason": one["reason"]} for one in broken.said]
+    return said
 
 
 def _version(one: Released, portal: str) -> dict[str, Any]:
@@ -135,7 +142,13 @@ def feed(
     events, said, page = [], CATALOGUES[mode], "" if mode == "public" else "README.md"
     for broken in damaged:
         place, name = f"{portal}{slug(str(broken.dataset))}/{broken.version}/", f"{broken.dataset} {broken.version}"
-        events.append((broken.told_at, place, place, name, "此版本暂时无法读取 · This version cannot be read now."))
+        if broken.withdrawn:
+            events += [
+                (one["at"], f"{place}#withdrawn", place, f"已撤回 withdrawn: {name}", one["reason"])
+                for one in broken.said
+            ]
+        else:
+            events.append((broken.told_at, place, place, name, "此版本暂时无法读取 · This version cannot be read now."))
     for one in releases:
         title, place = one.manifest["about"]["title"], f"{portal}{slug(one.dataset)}/{one.version}/"
         name = f"{title['zh']} · {title['en']} {one.version}"

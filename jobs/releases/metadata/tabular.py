@@ -82,6 +82,10 @@ def _shared(entry: Entry) -> dict[str, Any]:
     }
 
 
+def _usage(entry: Entry) -> str:
+    return f"Licence: {entry.licence}." if entry.mode == "public" else f"{entry.licence_name}: {entry.licence_url}"
+
+
 def data_contract(entry: Entry) -> dict[str, Any]:
     """Return the release's terms as an Open Data Contract Standard 3.0.2 document."""
     return {
@@ -92,7 +96,7 @@ def data_contract(entry: Entry) -> dict[str, Any]:
         "version": entry.version,
         "status": "active",
         "domain": entry.theme_en,
-        "description": {"purpose": entry.description.en, "usage": f"Licence: {entry.licence}."},
+        "description": {"purpose": entry.description.en, "usage": _usage(entry)},
         "team": [{"username": entry.contact, "role": "publisher"}],
         "slaProperties": [{"property": "frequency", "value": CYCLES[entry.cycle].text.en}],
         "schema": [
