@@ -79,7 +79,8 @@ def datasets(lake: Lake, contract: Contract) -> list[str]:
 def sources(lake: Lake, contract: Contract) -> list[tuple[Batch, dict[str, Any]]]:
     """Return the accepted deliveries a dataset or product stands on, each with its row of `ops.runs`.
 
-    By dataset, data date and batch; withdrawn and withheld deliveries are not among them.
+    By dataset, data date and batch; withdrawn and withheld deliveries are not among them. Raises DamagedBatchError for
+    one whose manifest is damaged: what a release is bound to could not be said.
     """
     found = []
     for name in datasets(lake, contract):
@@ -87,7 +88,7 @@ def sources(lake: Lake, contract: Contract) -> list[tuple[Batch, dict[str, Any]]
         for batch in lake.batches(name):
             run = judged.get(batch.id)
             if run is not None and run["outcome"] == "done" and batch.id not in gone:
-                found.append((batch, run))
+                found.append((batch.sound(), run))
     return found
 
 
