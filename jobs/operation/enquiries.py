@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -215,13 +215,24 @@ class Desk:
 
 def find(lake: Lake, ids: Iterable[str], register: str | None = None) -> tuple[Desk, str]:
     """Return the desk of the register that knows one of some ids, and that id; raise RequestError when none does."""
-    wanted = list(ids)
-    for desk in Desk.all(lake, register):
+    wanted, desks = list(ids), Desk.all(lake, register)
+    if len(wanted) == 1 and (whose := _kept_by(desks, wanted[0])):
+        return whose, wanted[0]
+    for desk in desks:
         if known := desk.ledger.known(wanted) or desk.court.known(wanted):
             return desk, known
     raise RequestError(
         "no register knows this entity.", remedy="`lake runs` shows whether the registers were resolved."
     )
+
+
+def _kept_by(desks: Sequence[Desk], key: str) -> Desk | None:
+    """Return the desk whose register has rows of an id, where no desk before it can know a key of that kind."""
+    for place, desk in enumerate(desks):
+        kind = desk.ledger.kind(key)
+        if kind in desk.register.kinds:
+            return None if any(kind in other.register.kinds for other in desks[:place]) else desk
+    return None
 
 
 def _answer(key: str, state: str, entity: str | None, parties: list[str] | None, why: str | None) -> dict[str, Any]:
