@@ -299,6 +299,11 @@ def case_text(register: str, case: str) -> str:
         "", "| " + " | ".join(columns) + " |", "|" + "---|" * len(columns),
         *["| " + " | ".join("" if row[c] is None else str(row[c]) for c in columns) + " |" for row in rows],
     ]
+    if found["weights"]:
+        total = sum(one["bits"] for one in found["weights"])
+        steps = [f"| {one['step']} | {one['bits']:+.1f} |" for one in found["weights"]]
+        lines += ["", f"What its weight of {total:.1f} bits comes of (as a chart: `--chart FILE.html`):", "",
+                  "| step | bits |", "|---|---|", *steps]
     return "\n".join(lines)
 
 
