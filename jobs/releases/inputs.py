@@ -1,7 +1,8 @@
 """What a release is made from, kept beside the lake's state so that the same bytes can be made again.
 
 `ops/releases/<dataset>/<version>/gold.parquet` (the desensitised rows) and `inputs.json` (everything else that is not
-in the code and its contracts). Both go when the version is withdrawn: such a release cannot be rebuilt.
+in the code and its contracts), and of one that stands on registers `linkage.json`. They go when the version is
+withdrawn: such a release cannot be rebuilt.
 """
 
 from __future__ import annotations
@@ -150,6 +151,11 @@ def kept(objects: Store, one: Released) -> tuple[Inputs, pl.DataFrame]:
 def forget(objects: Store, dataset: str, version: str) -> None:
     """Remove a version's inputs."""
     objects.remove(_folder(dataset, version))
+
+
+def beside(dataset: str, version: str, name: str) -> PurePosixPath:
+    """Return where something else is kept beside a version's inputs; it goes with them."""
+    return _folder(dataset, version) / name
 
 
 def _folder(dataset: str, version: str) -> PurePosixPath:
