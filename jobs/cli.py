@@ -104,6 +104,7 @@ def main() -> None:
     """Run the command line; turn every failure into one message and an exit code, never a traceback."""
     gc.set_threshold(GARBAGE)
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "1")  # looking for them reads every installed package
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # NumPy starts threads for large matrices: there are none
     try:
         command_line(sys.argv[1:])()
     except LakeError as error:
