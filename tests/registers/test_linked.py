@@ -74,3 +74,9 @@ def test_a_case_keeps_what_its_weight_comes_of_and_an_edge_does_not() -> None:
     kept = {row["subject"]: json.loads(row["evidence"]) for row in found.iter_rows(named=True)}
     assert kept["A2+U2"]["weights"] == [["prior", -4.25], ["name: equal", 5.5]]
     assert "weights" not in kept["A2+U1"]
+    before = said(("A2", "U2", 0.7)).to_dicts()
+    settled = [*before, *decided(resolve(*ROWS, handed=before), DIFFERENT)]
+    force = in_force(pl.DataFrame(before, schema=found.schema).with_columns(_commit=pl.lit(0)))
+    weighed = handing_in(force, found.filter(pl.col("subject") == "A2+U2"), "2026-04-01")
+    assert sorted(one["judgement"] for one in weighed) == ["undo", "unsure"]
+    assert kinds_of(resolve(*ROWS, handed=[*settled, *weighed])) == [("linked", "decided")]
