@@ -7,7 +7,9 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import date
-from typing import Literal
+from typing import Any, Literal
+
+from jobs.errors import DamagedBatchError
 
 Outcome = Literal["started", "done", "withheld", "refused", "known", "retracted", "reinstated"]
 
@@ -40,6 +42,8 @@ class Batch:
 
     `received_at` (ISO 8601, UTC) is information; it takes no part in the identity, nor does the envelope: sizes and
     digests are those of the plain bytes. A batch of repaired rows names the one whose rejected rows it mends.
+    `damage` is not part of a manifest: it says what is wrong with one that cannot be believed. Of such a batch the id
+    and its data date are known, and what the records of runs say; nothing of its files.
     """
 
     dataset: str
@@ -50,6 +54,7 @@ class Batch:
     files: tuple[LandedFile, ...]
     repairs: str | None = None
     envelope: Envelope | None = None
+    damage: str | None = None
 
     @staticmethod
     def content_hash(dataset: str, files: Sequence[LandedFile]) -> str:
@@ -91,6 +96,50 @@ class Batch:
             manifest.get("repairs"),
             Envelope(**{name: value for name, value in envelope.items() if name in known}) if envelope else None,
         )
+
+    @classmethod
+    def at(cls, dataset: str, name: str, text: bytes | None, landed: Mapping[str, Any]) -> Batch:
+        """Return the batch that lies under a name in landing, `text` being its manifest, None where that is gone.
+
+        Damage is told, not raised, so that a dataset's other batches go on. Of a damaged one, its record of `ops.runs`
+        (`landed`, empty where there is none) says when it was received and what it repairs.
+        """
+        try:
+            batch = cls.from_json(text) if text is not None else None
+        except (ValueError, TypeError, KeyError, AttributeError):
+            batch = None
+        if batch is not None:
+            # A repair's name is also made of the tickets it mends, which are not in its manifest; what was refused
+            # lies one folder deeper, under any name.
+            named = name if batch.repairs or "/" in name else cls.name_for(batch.dataset, batch.data_date, batch.files)
+            if (batch.dataset, batch.id, named) == (dataset, name, name):
+                return batch
+        try:
+            day = date.fromisoformat(name[:10])
+        except ValueError:
+            day = date.min  # no name that a batch is given
+        damage = "is gone" if text is None else "cannot be read" if batch is None else "is not that of what was landed"
+        at = landed.get("recorded_at")
+        return cls(
+            dataset, name, day, "receipt", at.isoformat(timespec="microseconds") if at else "", (),
+            json.loads(landed.get("extra") or "{}").get("repairs"), damage=damage,
+        )
+
+    def fault(self, remedy: str = "") -> DamagedBatchError | None:
+        """Return the error of a damaged manifest, None of a sound one; `remedy` is what to do once it is put back."""
+        if self.damage is None:
+            return None
+        return DamagedBatchError(
+            f"the batch's manifest {self.damage}; nothing was done with this batch, and no other is touched.",
+            dataset=self.dataset, layer="landing", where=f"batch {self.id}: _manifest.json",
+            remedy=f"put it back from a copy of the lake{f', then {remedy}' if remedy else '.'}",
+        )
+
+    def sound(self, remedy: str = "") -> Batch:
+        """Return the batch; raise DamagedBatchError where its manifest is damaged (`fault`)."""
+        if fault := self.fault(remedy):
+            raise fault
+        return self
 
 
 @dataclass

@@ -39,6 +39,9 @@ class _Loader(_Safe):
     }
 
 
+_TEXT, _LIST, _MAPPING = (f"tag:yaml.org,2002:{kind}" for kind in ("str", "seq", "map"))
+
+
 @dataclass(frozen=True)
 class Problem:
     """Name one thing wrong in one file, with its line and what to do."""
@@ -128,7 +131,7 @@ def read_document(path: Path, root: Path) -> Document:
         try:
             node = loader.get_single_node()
             repeated += _repeated_keys(node)  # before merging puts other mappings' keys among a mapping's own
-            data = loader.construct_document(node) if node is not None else None
+            data = _constructed(loader, node) if node is not None else None
         finally:
             loader.dispose()
     except (yaml.YAMLError, UnicodeDecodeError) as error:
@@ -139,6 +142,17 @@ def read_document(path: Path, root: Path) -> Document:
     for line, key in repeated:
         raise ContractError(f"the key {key!r} is given twice.", where=f"{file}:{line}", remedy="keep one of them.")
     return Document(file, data if data is not None else {}, node)
+
+
+def _constructed(loader: _Loader, node: yaml.Node) -> Any:
+    """Return what a node says: as PyYAML has it, but for texts, lists and mappings by text in a fifth of the time."""
+    if node.tag == _TEXT:
+        return node.value
+    if node.tag == _LIST:
+        return [_constructed(loader, one) for one in node.value]
+    if node.tag == _MAPPING and all(key.tag == _TEXT for key, _ in node.value):
+        return {key.value: _constructed(loader, value) for key, value in node.value}
+    return loader.construct_object(node, deep=True)
 
 
 def _repeated_keys(node: yaml.Node | None) -> Iterator[tuple[int, str]]:

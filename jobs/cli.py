@@ -5,8 +5,10 @@ Exit codes: 0 done, 1 the data said no (rejected, withheld, refused), 2 the requ
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -27,15 +29,6 @@ from jobs.commands import (
     site,
 )
 from jobs.errors import LakeError
-
-app = typer.Typer(
-    name="lake",
-    help="A government data lake: departments' extracts in, registers inside, open datasets out.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
 
 PANELS = {
     "Deliveries": (
@@ -59,12 +52,9 @@ PANELS = {
     ),
 }
 
-for panel, verbs in PANELS.items():
-    for verb in verbs:
-        app.command(rich_help_panel=panel)(verb)
+GARBAGE = 100_000  # containers made before garbage is looked for: most commands end sooner, and imports make many
 
 
-@app.callback()
 def _root(
     root: Annotated[
         Path | None, typer.Option("--root", help="the lake's folder; default LAKE_ROOT, else .lake here")
@@ -74,10 +64,49 @@ def _root(
         os.environ["LAKE_ROOT"] = str(root)
 
 
+def command_line(words: Sequence[str] = ()) -> typer.Typer:
+    """Return the command line: all of it, or of words that name a verb what they need, so that no other is built."""
+    found = typer.Typer(
+        name="lake",
+        help="A government data lake: departments' extracts in, registers inside, open datasets out.",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    found.callback()(_root)
+    named = _named(words)
+    known = any(verb.__name__ == named for verbs in PANELS.values() for verb in verbs)
+    for panel, verbs in PANELS.items():
+        for verb in verbs:
+            if not known or verb.__name__ == named:
+                found.command(rich_help_panel=panel)(verb)
+    return found
+
+
+def _named(words: Sequence[str]) -> str | None:
+    """Return the verb's function that words name after the options of the command itself, None where none does."""
+    rest = iter(words)
+    for word in rest:
+        if word == "--root":
+            next(rest, None)
+        elif not word.startswith("-"):
+            return word.replace("-", "_")
+        elif not word.startswith("--root="):
+            return None
+    return None
+
+
+app = command_line()
+
+
 def main() -> None:
     """Run the command line; turn every failure into one message and an exit code, never a traceback."""
+    gc.set_threshold(GARBAGE)
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "1")  # looking for them reads every installed package
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # NumPy starts threads for large matrices: there are none
     try:
-        app()
+        command_line(sys.argv[1:])()
     except LakeError as error:
         typer.echo(f"error: {error}", err=True)
         sys.exit(error.exit_code)
@@ -94,6 +123,8 @@ def main() -> None:
         # The text of a foreign exception may quote a cell; only its kind and place are shown.
         typer.echo(f"error: {unexpected(error)} Remedy: run again with LAKE_DEBUG=1 and report it.", err=True)
         sys.exit(1)
+    finally:
+        gc.freeze()  # nothing is looked through once more at the end: that takes as long as the imports
 
 
 if __name__ == "__main__":

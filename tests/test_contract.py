@@ -112,6 +112,20 @@ def test_a_key_that_is_no_word_is_refused_and_one_over_a_merged_one_is_not_given
     assert read_document(merged, schemas).data["two"] == {"a": 3, "b": 2}
 
 
+def test_a_document_says_what_yaml_means_dates_and_words_as_they_are_written(schemas: Path) -> None:
+    written = schemas / "written.yaml"
+    written.write_text(
+        "base: &base {a: 1, b: [x, 2, 3.5, null, true, yes, 2026-01-05, '01', \"2\", !!str 7]}\n"
+        "again: *base\nover: {<<: *base, a: no}\n1: {2: two, on: off}\nempty: {}\nnothing:\nlong: |\n  a\n  b\n",
+        encoding="utf-8",
+    )
+    base = {"a": 1, "b": ["x", 2, 3.5, None, True, "yes", "2026-01-05", "01", "2", "7"]}
+    assert read_document(written, schemas).data == {
+        "base": base, "again": base, "over": {**base, "a": "no"}, 1: {2: "two", "on": "off"}, "empty": {},
+        "nothing": None, "long": "a\nb\n",
+    }
+
+
 def test_loading_a_broken_folder_raises_with_place_and_remedy(schemas: Path) -> None:
     _spoil(schemas, DEATHS, "type: resident_id", "type: shoe_size")
     with pytest.raises(ContractError, match=r"deaths\.yaml:15: .*shoe_size.* Remedy: types:"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -39,19 +40,27 @@ def cases(
     register: RegisterOption = None,
     state: Annotated[State, typer.Option("--state", help="waiting: open or reopened")] = State.WAITING,
     unmask: Unmask = False,
+    chart: Annotated[
+        Path | None, typer.Option("--chart", help="write the waterfall of a linked pair's weight, as a page, here")
+    ] = None,
     json: AsJson = False,
 ) -> None:
     """List cases that wait for a decision: keys that contradict themselves, and keys that may be one party's.
 
     Example: lake cases --register person
+
+    Example: lake cases case-0123456789ab --chart weights.html
     """
+    from jobs.errors import RequestError
     from jobs.operation.enquiries import Desk
     from jobs.storage.tables import Lake
 
     with Lake.open() as lake:
         if case is not None:
-            _show(lake, case, register, unmask=unmask, json=json)
+            _show(lake, case, register, unmask=unmask, chart=chart, json=json)
             return
+        if chart is not None:
+            raise RequestError("a chart is of one case.", remedy="name the case.")
         chosen = {State.WAITING: ("open", "reopened"), State.ALL: ("open", "reopened", "decided")}.get(
             state, (state.value,))
         rows = [
@@ -70,8 +79,10 @@ def cases(
         say("no case waits." if state is State.WAITING else "there is none.")
 
 
-def _show(lake: Lake, case: str, register: str | None, *, unmask: bool, json: bool) -> None:
-    """Print one case: each side's statements, who says them and since when."""
+def _show(
+    lake: Lake, case: str, register: str | None, *, unmask: bool, chart: Path | None, json: bool
+) -> None:
+    """Print one case: each side's statements, who says them and since when; of a linked pair what its weight is of."""
     from jobs.errors import RequestError
     from jobs.operation.enquiries import Desk
 
@@ -80,6 +91,8 @@ def _show(lake: Lake, case: str, register: str | None, *, unmask: bool, json: bo
         if document is None:
             continue
         name = desk.register.name
+        if chart is not None:
+            _draw(document, chart)
         for side in document["sides"]:
             side["says"] = [shown(lake.catalogue, name, said, unmask=unmask) for said in side["says"]]
         if json:
@@ -91,8 +104,27 @@ def _show(lake: Lake, case: str, register: str | None, *, unmask: bool, json: bo
         rows = [{"side": number, **said, "sources": "\n".join(said["sources"])}
                 for number, side in enumerate(document["sides"], 1) for said in side["says"]]
         table(rows, list(rows[0]) if rows else ["side"], title=case)
+        if document["weights"]:
+            table(document["weights"], ("step", "bits"), title="what its weight comes of")
         return
     raise RequestError(f"there is no case {case}.", remedy="`lake cases --state all` lists them.")
+
+
+def _draw(case: dict[str, Any], file: Path) -> None:
+    """Write the waterfall of a case's weight as a page."""
+    from jobs.errors import RequestError
+    from jobs.linking.charts import case_page
+    from jobs.storage.undeclared import write_page
+
+    added = [(one["step"], one["bits"]) for one in case["weights"]]
+    if not added and case["kind"] == "linked":
+        again = f"`lake match {case['register']} --model FILE`, then `lake run resolve {case['register']}`."
+        raise RequestError("the pair was weighed by a version that kept no steps.", remedy=f"weigh it again: {again}")
+    if not added:
+        raise RequestError("no model weighed this case: only a linked pair has a chart.", remedy="leave --chart out.")
+    title = f"{case['id']}: {sum(bits for _, bits in added):.1f} bits, probability {case['confidence']:.4f}"
+    write_page(case_page(title, added), file)
+    say(f"chart: {file}")
 
 
 def decide(

@@ -143,24 +143,30 @@ def retract(
 
 
 def batches(dataset: Dataset, json: AsJson = False) -> None:
-    """List a dataset's deliveries and what became of each.
+    """List a dataset's deliveries and what became of each; one whose manifest is damaged is named and exits with 1.
 
     Example: lake batches civil_affairs/deaths
     """
+    from jobs.errors import together
     from jobs.storage.tables import Lake
 
     with Lake.open() as lake:
         contract = lake.catalogue.contract(dataset)
         judged = {stage: lake.judged(stage, contract.name) for stage in ("load", "conform", "retract")}
-        rows = []
+        gone, rows, faults = lake.retracted(contract.name), [], []
         for batch in lake.batches(contract.name):
+            refused = next((one for one in ("load", "conform")
+                            if judged[one].get(batch.id, {}).get("outcome") == "refused"), None)
+            again = f"`lake run {refused} {dataset} --batch {batch.id}`." if refused else ""
+            fault = None if batch.id in gone else batch.fault(again)
+            faults += [fault] if fault else []
             states = [found[batch.id]["outcome"] for found in judged.values() if batch.id in found]
             counts = judged["conform"].get(batch.id, {})
             rows.append(
                 {
                     "batch": batch.id, "data_date": str(batch.data_date), "files": len(batch.files),
                     "repairs": batch.repairs, "key": batch.envelope.key if batch.envelope else None,
-                    "outcome": states[-1] if states else "landed",
+                    "outcome": "damaged" if fault else states[-1] if states else "landed",
                     **{n: counts.get(n) for n in ("delivered", "accepted", "quarantined", "duplicates", "withheld")},
                 }
             )
@@ -168,6 +174,8 @@ def batches(dataset: Dataset, json: AsJson = False) -> None:
         emit(rows)
     else:
         table(rows, list(rows[0]) if rows else ["batch"], title=dataset)
+    if faults:
+        raise together(faults)
 
 
 def delivered(

@@ -47,17 +47,21 @@ def score(
 ) -> None:
     """Score the registers against a synthetic city's truth: precision, recall, wrong merges, by class of dirt.
 
+    Says where the Data Docs lie: how each delivery met its quality checks.
+
     Example: lake score --truth city/truth
     """
     from jobs.operation.score import score as judged
+    from jobs.operation.scorecard import data_docs
     from jobs.storage.tables import Lake
 
     with Lake.open() as lake:
-        rows = judged(lake, truth)
+        rows, docs = judged(lake, truth), data_docs(lake)
     if json:
         emit(rows)
     else:
         table(rows, ("register", "dirt", "claims", "held", "precision", "recall", "wrong"))
+    say(f"Data Docs: {docs or 'not built yet; `lake run maintain` builds them.'}")
 
 
 def demo(

@@ -8,7 +8,6 @@ from math import log2
 
 import polars as pl
 
-from jobs.linking.comparisons import Comparison
 from jobs.linking.model import Model
 
 _WIDTH, _ROW, _LEFT, _RIGHT = 960, 22, 430, 90
@@ -41,14 +40,13 @@ def waterfall_page(model: Model, details: pl.DataFrame, pairs: pl.DataFrame, nam
 
     `details` has l, r, `gamma_<name>`, `bits_<name>`; `pairs` has l, r, weight; `names` gives each row its name.
     """
-    prior = log2(model.share_of_matches / (1 - model.share_of_matches))
     total = {(left, right): weight for left, right, weight in pairs.select("l", "r", "weight").iter_rows()}
     parts = []
     for row in details.iter_rows(named=True):
         final = total.get((row["l"], row["r"]))
         if final is None:
             continue
-        bars = _steps(model.comparisons, row, prior, final)
+        bars = steps(model, row, final)
         chance = 1 / (1 + 2.0 ** -max(-60.0, min(60.0, final)))
         title = f"{names[row['l']]} and {names[row['r']]}: {final:.1f} bits, probability {chance:.4f}"
         parts.append((final, f"<h2>{escape(title)}</h2>{_bars(bars)}"))
@@ -57,12 +55,24 @@ def waterfall_page(model: Model, details: pl.DataFrame, pairs: pl.DataFrame, nam
     return _page("Waterfalls of sample pairs", lead, [text for _, text in parts])
 
 
-def _steps(
-    comparisons: Sequence[Comparison], row: dict[str, float], prior: float, final: float
-) -> list[tuple[str, float, float]]:
-    at = prior
+def case_page(title: str, added: Sequence[tuple[str, float]]) -> str:
+    """Return a page that shows how the weight of one pair comes about; `added` is what each step adds, in bits."""
+    bars, at = [], 0.0
+    for label, bits in added:
+        bars.append((label, at, at + bits))
+        at += bits
+    lead = "How the weight of the pair comes about, in bits; weight 0 is an even chance. No compared value is shown."
+    return _page(title, lead, [_bars([*bars, ("weight", 0.0, at)])] if bars else [])
+
+
+def steps(model: Model, row: dict[str, float], final: float) -> list[tuple[str, float, float]]:
+    """Return what leads to a pair's weight (`final`, bits), as label, start and end; the last is the weight itself.
+
+    `row` has `gamma_<name>` and `bits_<name>` of every comparison. Labels name columns and levels, never a cell.
+    """
+    at = prior = log2(model.share_of_matches / (1 - model.share_of_matches))
     bars = [("share of matches among all pairs", 0.0, prior)]
-    for comparison in comparisons:
+    for comparison in model.comparisons:
         gamma, bits = int(row[f"gamma_{comparison.name}"]), float(row[f"bits_{comparison.name}"])
         label = "unknown" if gamma < 0 else comparison.levels[len(comparison.levels) - 1 - gamma].label
         bars.append((f"{comparison.title}: {label}", at, at + bits))
@@ -98,5 +108,5 @@ def _page(title: str, lead: str, parts: Sequence[str]) -> str:
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
-        f"<title>{title}</title><style>{_STYLE}</style></head><body><h1>{title}</h1><p>{lead}</p>{body}</body></html>\n"
+        f"<title>{escape(title)}</title><style>{_STYLE}</style></head><body><h1>{escape(title)}</h1><p>{lead}</p>{body}</body></html>\n"
     )

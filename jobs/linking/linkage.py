@@ -64,10 +64,12 @@ def link(
     truth: str | None = None,
     model: Model | None = None,
     threshold: float | None = None,
+    explained: float | None = None,
 ) -> Linked:
     """Link tables of text cells, by a model or by one learned here.
 
-    The truth column is neither compared nor part of a row's key. Raises RequestError for a column that is not there.
+    Details are told of all pairs from probability `explained` on; by default of a few that tell most. The truth column
+    is neither compared nor part of a row's key. Raises RequestError for a column that is not there.
     """
     _check(tables, config, id_column, truth)
     rows = gather(tables, id_column, {truth} if truth else set())
@@ -94,7 +96,9 @@ def link(
             comparisons, frequencies = list(model.comparisons), model.frequencies
         engine.add_frequencies({c: frequencies[c].table(records[c]) for c in frequencies if c in records.columns})
         weighed = _weigh(engine, comparisons, "pairs")
-        return _decide(engine, rows, records, weighed, plan, comparisons, frequencies, config, model, threshold)
+        return _decide(
+            engine, rows, records, weighed, plan, comparisons, frequencies, config, model, threshold, explained
+        )
 
 
 def _check(tables: dict[str, pl.DataFrame], config: LinkConfig, id_column: str | None, truth: str | None) -> None:
@@ -167,6 +171,7 @@ def _decide(
     config: LinkConfig,
     model: Model | None,
     threshold: float | None,
+    explained: float | None,
 ) -> Linked:
     notes: list[str] = []
     sources = rows["_source"]
@@ -207,7 +212,8 @@ def _decide(
         share_of_relatives=shares[1],
         threshold=limit,
     )
-    described = engine.details(comparisons, _telling(kept)) if kept.height else pl.DataFrame()
+    telling = _telling(kept) if explained is None else kept.filter(pl.col("probability") >= explained)
+    described = engine.details(comparisons, telling) if telling.height else pl.DataFrame()
     return Linked(
         rows.with_columns(("c" + named).alias("_cluster")),
         kept,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -13,13 +13,15 @@ import polars as pl
 from jobs.errors import RequestError
 from jobs.layers import Layer
 from jobs.register import Register
-from jobs.registers.assertions import OWN_RULES, PERSON, SAME, UNDO, in_force, rulings
+from jobs.registers.assertions import OWN_RULES, PERSON, SAME, UNDO, in_force, pair, rulings
 from jobs.registers.assertions import SCHEMA as ASSERTION
+from jobs.registers.cases import LINKED as LINKED_CASE
 from jobs.registers.claims import compared
 from jobs.registers.fold import REMOVED, fold, valid_on
 from jobs.registers.identities import ACTIVE, AMBIGUOUS, HELD, REDIRECT
 from jobs.registers.judging import judge
 from jobs.registers.keyed import merged_on
+from jobs.registers.linked import LINKED
 from jobs.registers.resolution import Resolution, placed, resolved
 from jobs.storage.court import Court
 from jobs.storage.ledgers import Ledger
@@ -196,9 +198,19 @@ class Desk:
         return {
             **{name: row[name] for name in ("id", "kind", "state", "keys", "suggestion", "confidence", "judgement",
                                             "as_of")},
-            "register": self.register.name,
+            "register": self.register.name, "weights": self._weights(row),
             "sides": [{"party": side["party"], "says": self._said(claims, side)} for side in sides],
         }
+
+    def _weights(self, case: dict[str, Any]) -> list[dict[str, Any]]:
+        """Return what each step added to the weight of a linked pair, in bits; nothing of any other case."""
+        if case["kind"] != LINKED_CASE:
+            return []
+        ids = [key["id"] for key in case["keys"]]
+        force = in_force(self.court.entries(among=ids)).filter(pl.col("subject") == pair(*ids))
+        weighed = force.filter(pl.col("rule").str.starts_with(LINKED)).sort("decided_at")["evidence"]
+        told = json.loads(weighed[-1]).get("weights", []) if len(weighed) else []
+        return [{"step": label, "bits": bits} for label, bits in told]
 
     def _said(self, claims: pl.DataFrame, side: dict[str, Any]) -> list[dict[str, Any]]:
         """Return what one side of a case says, each statement once, with who says it and since when."""
@@ -215,13 +227,24 @@ class Desk:
 
 def find(lake: Lake, ids: Iterable[str], register: str | None = None) -> tuple[Desk, str]:
     """Return the desk of the register that knows one of some ids, and that id; raise RequestError when none does."""
-    wanted = list(ids)
-    for desk in Desk.all(lake, register):
+    wanted, desks = list(ids), Desk.all(lake, register)
+    if len(wanted) == 1 and (whose := _kept_by(desks, wanted[0])):
+        return whose, wanted[0]
+    for desk in desks:
         if known := desk.ledger.known(wanted) or desk.court.known(wanted):
             return desk, known
     raise RequestError(
         "no register knows this entity.", remedy="`lake runs` shows whether the registers were resolved."
     )
+
+
+def _kept_by(desks: Sequence[Desk], key: str) -> Desk | None:
+    """Return the desk whose register has rows of an id, where no desk before it can know a key of that kind."""
+    for place, desk in enumerate(desks):
+        kind = desk.ledger.kind(key)
+        if kind in desk.register.kinds:
+            return None if any(kind in other.register.kinds for other in desks[:place]) else desk
+    return None
 
 
 def _answer(key: str, state: str, entity: str | None, parties: list[str] | None, why: str | None) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import Any
 import polars as pl
 
 from jobs.errors import RequestError
+from jobs.linking.charts import steps
 from jobs.linking.config import LinkConfig
 from jobs.linking.linkage import Linked, link
 from jobs.linking.model import Model
@@ -20,6 +21,7 @@ from jobs.registers.linked import handing_in, linked
 from jobs.storage.tables import Lake
 
 KEYED = "keyed"  # the name of the source that has no duplicates of itself: who has a key is told apart by it
+PLACES_OF_BITS = 2  # of what a step adds to a weight, as kept
 
 
 def train(lake: Lake, register: str) -> Model:
@@ -35,14 +37,14 @@ def match(lake: Lake, register: str, model: Model, *, high: float, low: float) -
     """
     desk = _desk(lake, register)
     records, now = _records(lake, desk), datetime.now(UTC).isoformat(timespec="microseconds")
-    told = _linked(records, model)
+    told = _linked(records, model, explained=low)
     ids = told.rows["_entity_id"]
     pairs = told.pairs.filter(pl.col("probability") >= low)
     ends = pairs.select(
         ids.gather(pairs["l"]).alias("one"), ids.gather(pairs["r"]).alias("other"), "probability"
     ).select(pl.min_horizontal("one", "other").alias("left"), pl.max_horizontal("one", "other").alias("right"),
              "probability")
-    found = linked(ends, records, desk.register, fingerprint(model), high, now)
+    found = linked(ends, records, desk.register, fingerprint(model), high, now, _weights(told))
     force = in_force(desk.court.handed_in().with_columns(pl.lit(0, pl.Int64).alias("_commit")))
     entries = handing_in(force, found, now)
     if entries:
@@ -83,7 +85,18 @@ def _records(lake: Lake, desk: Desk) -> pl.DataFrame:
     return pl.concat([unkeyed, keyed.select("_entity_id", "_kind", *fields).collect()])
 
 
-def _linked(records: pl.DataFrame, model: Model | None) -> Linked:
+def _weights(told: Linked) -> dict[tuple[str, str], list[tuple[str, float]]]:
+    """Return, by the ids of each explained pair in their order, what leads to its weight: label and bits."""
+    ids, found = told.rows["_entity_id"], {}
+    final = {(left, right): weight for left, right, weight in told.pairs.select("l", "r", "weight").iter_rows()}
+    for row in told.details.iter_rows(named=True):
+        left, right = sorted((ids[row["l"]], ids[row["r"]]))
+        *bars, _ = steps(told.model, row, final[row["l"], row["r"]])
+        found[left, right] = [(label, round(end - start, PLACES_OF_BITS)) for label, start, end in bars]
+    return found
+
+
+def _linked(records: pl.DataFrame, model: Model | None, explained: float | None = None) -> Linked:
     """Return the records linked: those without a key to any, those with one never to each other."""
     unkeyed = pl.col("_kind") == UNKEYED
     cells = records.drop("_kind").cast(pl.String)
@@ -92,4 +105,4 @@ def _linked(records: pl.DataFrame, model: Model | None) -> Linked:
     if tables[UNKEYED].is_empty():
         raise RequestError("every record has a key; there is nothing to match.", remedy="nothing to do.")
     config = LinkConfig(sources_without_duplicates=(KEYED,))
-    return link(tables, config, id_column="_entity_id", model=model)
+    return link(tables, config, id_column="_entity_id", model=model, explained=explained)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
 import polars as pl
 
 from jobs.operation.enquiries import Desk
+from jobs.quality.docs import INDEX
 from jobs.registers.assertions import OWN_RULES, PERSON, SAME
 from jobs.registers.cases import DECIDED
 from jobs.storage.tables import Lake
@@ -16,12 +18,18 @@ AGES = {1: "today", 7: "this week", 31: "this month"}  # days below which
 OLDER = "older"
 
 
-def registers(lake: Lake, now: datetime) -> list[dict[str, Any]]:
+def registers(lake: Lake, now: datetime, only: Collection[str] | None = None) -> list[dict[str, Any]]:
     """Return one row per register: entities, joined keys by who joined them, cases, the share that rules decided.
 
-    `auto_decided`: keys joined by rules or a model, of these and of all cases, each a question put to a person.
+    `only`: of these registers. `auto_decided`: keys joined by rules or a model, of these and of all cases, each a
+    question put to a person.
     """
-    return [_register(desk, now) for desk in Desk.all(lake)]
+    return [_register(desk, now) for desk in Desk.all(lake) if only is None or desk.register.name in only]
+
+
+def data_docs(lake: Lake) -> str | None:
+    """Return where the Data Docs lie that say how each delivery met its quality checks; None before they are built."""
+    return lake.objects.address(INDEX) if lake.objects.exists(INDEX) else None
 
 
 def cases(lake: Lake, now: datetime) -> pl.DataFrame:

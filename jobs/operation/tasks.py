@@ -10,16 +10,20 @@ from typing import Any
 from jobs.batch import StageReport
 from jobs.errors import (
     ContractError,
+    DamagedBatchError,
     LakeError,
     PrivacyError,
     QualityGateError,
     ReleaseRefused,
     RequestError,
     SourceError,
+    together,
 )
 
 # What trying again cannot mend: the data, the contract or a person said no.
-FINAL = (ContractError, PrivacyError, QualityGateError, ReleaseRefused, RequestError, SourceError)
+FINAL = (
+    ContractError, DamagedBatchError, PrivacyError, QualityGateError, ReleaseRefused, RequestError, SourceError,
+)
 
 
 def perform(
@@ -38,6 +42,7 @@ def perform(
 
     run = import_module(f"jobs.stages.{stage}").run
     reports: list[StageReport] = []
+    failed: list[LakeError] = []
     try:
         with Lake.open() as lake:
             chosen: list[str | None] = [batch]
@@ -49,11 +54,15 @@ def perform(
                 ]
             for one in chosen:
                 given = {**arguments, **({"batch": one} if one else {})}
-                reports += run(lake, name, **given) if name else run(lake, **given)
-    except FINAL as error:
-        raise AirflowFailException(str(error)) from None
+                try:
+                    reports += run(lake, name, **given) if name else run(lake, **given)
+                except (DamagedBatchError, QualityGateError, SourceError) as error:  # the batch's own fault
+                    failed.append(error)
+        if failed:
+            raise together(failed)
     except LakeError as error:
-        raise AirflowException(str(error)) from None
+        final = all(isinstance(one, FINAL) for one in error.errors)
+        raise (AirflowFailException if final else AirflowException)(str(error)) from None
     except Exception as error:
         raise AirflowException(f"{stage} {name or ''}: {unexpected(error)}") from None  # its text may quote a cell
     if all(report.outcome == "known" for report in reports):
@@ -286,6 +295,11 @@ def case_text(register: str, case: str) -> str:
         "", "| " + " | ".join(columns) + " |", "|" + "---|" * len(columns),
         *["| " + " | ".join("" if row[c] is None else str(row[c]) for c in columns) + " |" for row in rows],
     ]
+    if found["weights"]:
+        total = sum(one["bits"] for one in found["weights"])
+        steps = [f"| {one['step']} | {one['bits']:+.1f} |" for one in found["weights"]]
+        lines += ["", f"What its weight of {total:.1f} bits comes of (as a chart: `--chart FILE.html`):", "",
+                  "| step | bits |", "|---|---|", *steps]
     return "\n".join(lines)
 
 

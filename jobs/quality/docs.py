@@ -22,6 +22,8 @@ _OUTSIDE = re.compile(
     r"|@import url\([^)]*//[^)]*\);?",
     re.IGNORECASE,
 )
+TARGET = f"{Layer.OPS}/docs"
+INDEX = f"{TARGET}/index.html"
 _STYLE = (
     "<style>body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:72rem;padding:0 1rem}"
     "table{border-collapse:collapse}td,th{border:1px solid #ccc;padding:.3rem .6rem;text-align:left}</style>"
@@ -34,7 +36,7 @@ def build(lake: Lake) -> str:
     Each profile is judged by its suite and rendered once by Great Expectations, then freed of everything that would
     call an outside host.
     """
-    rows, target = [], f"{Layer.OPS}/docs"
+    rows = []
     with lake.objects.assembly(Layer.OPS) as site:
         for dataset, batch, path in _profiles(lake):
             page = f"{dataset}-{batch}.html"
@@ -47,9 +49,9 @@ def build(lake: Lake) -> str:
         head = "<tr><th>dataset</th><th>batch</th><th>expectations</th><th>successful</th></tr>"
         index = f"<!doctype html><meta charset='utf-8'><title>Data Docs</title>{_STYLE}<h1>Data Docs</h1><table>{head}"
         (site / "index.html").write_text(index + "".join(rows) + "</table>", encoding="utf-8")
-        lake.objects.remove(target)
-        lake.objects.place(site, target, seal="index.html")
-    return f"{target}/index.html"
+        lake.objects.remove(TARGET)
+        lake.objects.place(site, TARGET, seal="index.html")
+    return INDEX
 
 
 def _judged(lake: Lake, path: PurePosixPath, dataset: str) -> tuple[bytes, dict[str, Any]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any
 
@@ -19,12 +20,14 @@ PLACES = 4  # of a probability as kept
 
 
 def linked(
-    pairs: pl.DataFrame, records: pl.DataFrame, register: Register, model: str, high: float, decided_at: str
+    pairs: pl.DataFrame, records: pl.DataFrame, register: Register, model: str, high: float, decided_at: str,
+    weights: Mapping[tuple[str, str], Sequence[tuple[str, float]]] | None = None,
 ) -> pl.DataFrame:
     """Return what pairs of records (`left`, `right`, `probability`) come to: an edge from `high` on, else a case.
 
     A pair that contradicts itself is a case however alike it looks. `records` have `_entity_id`, `_kind` and the
-    register's fields, one row each.
+    register's fields, one row each. `weights` says of a pair what each step adds to its weight, in bits; a case keeps
+    it as evidence: labels name columns, never a cell.
     """
     ends = pl.concat([pairs["left"], pairs["right"]]).implode()
     said = _said(records.filter(pl.col("_entity_id").is_in(ends)), register)
@@ -32,10 +35,14 @@ def linked(
     found = []
     for left, right, chance in pairs.sort("left", "right").select("left", "right", "probability").iter_rows():
         against = clashing(said[left], said[right])
+        sure = chance >= high and not against
+        told = {} if sure or not weights else {"weights": [list(step) for step in weights.get((left, right), ())]}
         found.append(assertion(
-            SAME if chance >= high and not against else UNSURE, pair(left, right), f"{LINKED}{model}",
+            SAME if sure else UNSURE, pair(left, right), f"{LINKED}{model}",
             left=left, left_kind=kinds[left], right=right, right_kind=kinds[right], decided_at=decided_at,
-            evidence=json.dumps({"probability": round(chance, PLACES), "contradicts": against}, sort_keys=True),
+            evidence=json.dumps(
+                {"probability": round(chance, PLACES), "contradicts": against, **told}, ensure_ascii=False,
+                sort_keys=True),
         ))
     return frame(found)
 

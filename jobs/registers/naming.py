@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 
 import polars as pl
-from rapidfuzz import fuzz
 
-from jobs.rows.comparable import organisation_core, organisation_name, person_name, readings, sounds
+from jobs.rows.comparable import organisation_core, organisation_name, person_name, reading, sounds
 from jobs.rows.names import given_name
 
 PERSON, ORGANISATION = "person_name", "organisation_name"
@@ -28,9 +28,13 @@ class Spelling:
 
     whole: str
     core: str
-    reading: str
     latin: bool
     kind: str
+
+    @cached_property
+    def reading(self) -> str:
+        """Return the letters of its reading, which only names in letters are compared by."""
+        return reading(self.whole)
 
 
 def spellings(names: Iterable[str], kind: str) -> dict[str, Spelling]:
@@ -39,11 +43,11 @@ def spellings(names: Iterable[str], kind: str) -> dict[str, Spelling]:
     if cells.is_empty():
         return {}
     whole = _whole(cells, kind).alias("whole")
-    table = pl.DataFrame([cells, whole, _core(whole, kind).alias("core"), readings(whole).alias("reading")])
+    table = pl.DataFrame([cells, whole, _core(whole, kind).alias("core")])
     table = table.with_columns(~pl.col("whole").str.contains(r"\p{Han}").alias("latin"))
     return {
-        name: Spelling(whole, core, reading or "", latin, kind)
-        for name, whole, core, reading, latin in table.drop_nulls("whole").iter_rows()
+        name: Spelling(whole, core, latin, kind)
+        for name, whole, core, latin in table.drop_nulls("whole").iter_rows()
     }
 
 
@@ -73,6 +77,8 @@ def like(one: Spelling, other: Spelling) -> bool:
     """
     if same(one, other):
         return True
+    from rapidfuzz import fuzz  # here: most enquiries compare no two names
+
     if one.latin != other.latin:
         if one.kind == ORGANISATION:
             return True

@@ -16,7 +16,6 @@ import hashlib
 import numpy as np
 import numpy.typing as npt
 import polars as pl
-from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
 from jobs.register import Register
 from jobs.registers.assertions import NEAR, UNSURE, assertion, frame, pair
@@ -56,6 +55,8 @@ def _marks(bodies: pl.Series, names: pl.Series, kind: str, register_key: bytes) 
 
     All texts are of two blocks, as CBC-MAC demands.
     """
+    from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+
     n, length = len(bodies), bodies.str.len_bytes()[0]
     cells = np.frombuffer("".join(bodies.to_list()).encode(), dtype=np.uint8).reshape(n, length)
     texts = np.zeros((n, length + 2, 32), dtype=np.uint8)

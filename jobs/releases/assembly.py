@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -30,7 +30,7 @@ _TABLES = (".csv", ".parquet")
 class Recipe:
     """Hold everything a release's bytes follow from; `code` is its commit and digest, `keys` the ids of keys it shows.
 
-    `rules`: file → SHA-256 of what said what good rows are.
+    `rules`: file → SHA-256 of what said what good rows are. `linkage`: see `linkage.figures`.
     """
 
     draft: Draft
@@ -39,6 +39,7 @@ class Recipe:
     code: Mapping[str, Any]
     rules: Mapping[str, str]
     keys: Mapping[str, str]
+    linkage: Sequence[Mapping[str, Any]] = ()
 
 
 def place(objects: Store, recipe: Recipe, attested: Mapping[str, Any], signer: Signer) -> None:
@@ -86,12 +87,13 @@ def assemble(folder: Path, recipe: Recipe, attested: Mapping[str, Any], signer: 
         (folder / id_changes.FILE).write_bytes(formats.csv_bytes(id_changes.table(inputs.id_changes)))
         entry = replace(entry, feed=_data_file(folder / id_changes.FILE), feed_rows=len(inputs.id_changes))
     entry = replace(entry, shown_until=made.until.isoformat() if made.until else None)
+    linked = {"registers": list(recipe.linkage)} if recipe.linkage else {}
     written: dict[str, bytes] = {
         "risk.json": formats.json_bytes(risk),
-        "quality.json": formats.json_bytes({"datasets": quality}),
+        "quality.json": formats.json_bytes({"datasets": quality, **linked}),
         "changes.json": formats.json_bytes(changes),
-        "README.md": cards.card_en(entry, risk, quality, changes).encode(),
-        "README.zh.md": cards.card_zh(entry, risk, quality, changes).encode(),
+"README.md": cards.card_en(entry, risk, quality, changes, recipe.linkage).encode(),
+        "README.zh.md": cards.card_zh(entry, risk, quality, changes, recipe.linkage).encode(),
         LICENCE_FILE: entry.licence_text.encode(),
         "verify.py": Path(verify.__file__).read_bytes(),
         **documents(entry, codes),

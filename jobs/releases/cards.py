@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from jobs.releases import linkage
 from jobs.releases.metadata.entry import CYCLES, Entry
 
 KINDS = {"aggregate": "aggregated counts", "microdata": "single rows"}
@@ -12,7 +13,8 @@ MODES_ZH = {"public": "完全公开共享", "controlled": "受控公开共享", 
 
 
 def card_en(
-    entry: Entry, risk: Mapping[str, Any], quality: Sequence[Mapping[str, Any]], changes: Mapping[str, Any]
+    entry: Entry, risk: Mapping[str, Any], quality: Sequence[Mapping[str, Any]], changes: Mapping[str, Any],
+    linked: Sequence[Mapping[str, Any]] = (),
 ) -> str:
     """Return the data card in English, as Markdown."""
     lines = [
@@ -40,6 +42,7 @@ def card_en(
             for q in quality
         ], "",
         "Rejected rows by rule: `quality.json`.", "",
+        *linkage.section(linked, chinese=False),
         "## Risk", "",
         *_risk_en(risk), *_children_en(risk), *_held_en(risk), *_attacked_en(risk), "", "## How to check", "",
         "`python verify.py . --key FINGERPRINT`: the fingerprint of the publisher's key is on its site, in `key.json`.",
@@ -50,7 +53,8 @@ def card_en(
 
 
 def card_zh(
-    entry: Entry, risk: Mapping[str, Any], quality: Sequence[Mapping[str, Any]], changes: Mapping[str, Any]
+    entry: Entry, risk: Mapping[str, Any], quality: Sequence[Mapping[str, Any]], changes: Mapping[str, Any],
+    linked: Sequence[Mapping[str, Any]] = (),
 ) -> str:
     """Return the data card in Chinese, as Markdown."""
     lines = [
@@ -77,6 +81,7 @@ def card_zh(
             for q in quality
         ], "",
         "按规则统计的拒收行数见 `quality.json`。", "",
+        *linkage.section(linked, chinese=True),
         "## 风险", "",
         *_risk_zh(risk), *_children_zh(risk), *_held_zh(risk), *_attacked_zh(risk), "",
         "## 如何核验", "", "`python verify.py . --key 指纹`：发布方公钥指纹见其网站的 `key.json`。", "",

@@ -1,7 +1,8 @@
 """What a release is made from, kept beside the lake's state so that the same bytes can be made again.
 
 `ops/releases/<dataset>/<version>/gold.parquet` (the desensitised rows) and `inputs.json` (everything else that is not
-in the code and its contracts). Both go when the version is withdrawn: such a release cannot be rebuilt.
+in the code and its contracts), and of one that stands on registers `linkage.json`. They go when the version is
+withdrawn: such a release cannot be rebuilt.
 """
 
 from __future__ import annotations
@@ -81,7 +82,8 @@ def datasets(lake: Lake, contract: Contract) -> list[str]:
 def sources(lake: Lake, contract: Contract) -> list[tuple[Batch, dict[str, Any]]]:
     """Return the accepted deliveries a dataset or product stands on, each with its row of `ops.runs`.
 
-    By dataset, data date and batch; withdrawn and withheld deliveries are not among them.
+    By dataset, data date and batch; withdrawn and withheld deliveries are not among them. Raises DamagedBatchError for
+    one whose manifest is damaged: what a release is bound to could not be said.
     """
     found = []
     for name in datasets(lake, contract):
@@ -89,7 +91,7 @@ def sources(lake: Lake, contract: Contract) -> list[tuple[Batch, dict[str, Any]]
         for batch in lake.batches(name):
             run = judged.get(batch.id)
             if run is not None and run["outcome"] == "done" and batch.id not in gone:
-                found.append((batch, run))
+                found.append((batch.sound(), run))
     return found
 
 
@@ -151,6 +153,11 @@ def kept(objects: Store, one: Released) -> tuple[Inputs, pl.DataFrame]:
 def forget(objects: Store, dataset: str, version: str) -> None:
     """Remove a version's inputs."""
     objects.remove(_folder(dataset, version))
+
+
+def beside(dataset: str, version: str, name: str) -> PurePosixPath:
+    """Return where something else is kept beside a version's inputs; it goes with them."""
+    return _folder(dataset, version) / name
 
 
 def _folder(dataset: str, version: str) -> PurePosixPath:

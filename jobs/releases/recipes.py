@@ -12,7 +12,7 @@ import polars as pl
 
 from jobs import layers
 from jobs.errors import ReleaseRefused, RequestError
-from jobs.releases import assembly, build, epsilon, history, inputs, listing, origin, pseudonyms
+from jobs.releases import assembly, build, epsilon, history, inputs, linkage, listing, origin, pseudonyms
 from jobs.releases.assembly import Recipe
 from jobs.releases.build import Draft
 from jobs.releases.history import Past
@@ -29,10 +29,13 @@ if TYPE_CHECKING:
 VARIES = (SIGNATURE, ATTESTATION, *PAGES)
 
 
-def recipe(lake: Lake, made: Draft, decided: Inputs) -> Recipe:
-    """Return the recipe of a draft with its inputs decided."""
-    code = origin.code(lake.settings)
-    return Recipe(made, decided, _past(lake, made, decided.windows, code), code, _rules(lake, made), _keys(made))
+def recipe(lake: Lake, made: Draft, decided: Inputs, *, again: bool = False) -> Recipe:
+    """Return the recipe of a draft with its inputs decided; of a version made `again` by the figures kept of it."""
+    code, version = origin.code(lake.settings), decided.version
+    name = made.contract.name
+    figures = linkage.kept(lake.objects, name, version) if again else linkage.keep(lake, made.contract, version)
+    past = _past(lake, made, decided.windows, code)
+    return Recipe(made, decided, past, code, _rules(lake, made), _keys(made), figures)
 
 
 def changes_since_last(lake: Lake, made: Draft) -> dict[str, Any] | None:
@@ -76,7 +79,7 @@ def rebuild(lake: Lake, dataset: str, version: str, into: Path | None = None) ->
     with tempfile.TemporaryDirectory() as scratch:
         folder = into or Path(scratch) / version
         signer = Signer.open(lake.objects, lake.settings.signature)
-        assembly.assemble(folder, recipe(lake, made, decided), attested, signer)
+        assembly.assemble(folder, recipe(lake, made, decided, again=True), attested, signer)
         return _compared(folder, released.folder, released.gone)
 
 

@@ -1,6 +1,7 @@
 """Forms of names and addresses for comparing only: what is kept is what was delivered.
 
-Every function takes and returns a Utf8 Series of the same length; null stays null, what has nothing left is null.
+Functions take and return a Utf8 Series of the same length, but for `reading`; null stays null, what has nothing left
+is null.
 Traditional characters become simplified ones by OpenCC's table t2s, readings are pypinyin's most usual ones without
 tone: two spellings of one name meet, at the price that some different names do; a comparison weighs that.
 """
@@ -59,12 +60,7 @@ def person_name(cells: pl.Series) -> pl.Series:
 
 def sounds(cells: pl.Series) -> pl.Series:
     """Return the letters of a name's reading in alphabetical order: 王小明, Wang Xiaoming and Xiaoming Wang agree."""
-    return _mapped(cells, cells.is_not_null(), lambda text: "".join(sorted(_reading(text))) or None)
-
-
-def readings(cells: pl.Series) -> pl.Series:
-    """Return the letters of names' readings, in order."""
-    return _mapped(cells, cells.is_not_null(), lambda text: _reading(text) or None)
+    return _mapped(cells, cells.is_not_null(), lambda text: "".join(sorted(reading(text))) or None)
 
 
 def chinese_surnames(cells: pl.Series) -> pl.Series:
@@ -108,7 +104,8 @@ def _converter() -> Any:
 
 
 @lru_cache(maxsize=1 << 17)  # the same people's names come from one department after another
-def _reading(text: str) -> str:
+def reading(text: str) -> str:
+    """Return the letters of a name's reading, in order; the first one that is not ASCII loads pypinyin's words."""
     if text.isascii():
         return "".join(c for c in text if c.isalnum())
     if len(text) <= LONGEST_PERSON and not _holds_phrase(text):

@@ -181,6 +181,8 @@ def _place(lake: Lake, batch: Batch, part: Path, landing: _Landing) -> StageRepo
         lake.record(report)
     elif known is not None:
         report.outcome, report.notes = "known", ["these bytes were delivered before; nothing to do"]
+        if any(one.id == known and one.damage for one in landing.earlier):
+            report.notes = ["these bytes were delivered before, as a batch whose manifest is damaged: put that back"]
     return report
 
 

@@ -97,12 +97,14 @@ def write_out(lake: Lake, contract: Contract, name: str, folder: Path) -> list[P
     what the manifest says, StorageError for a folder that cannot be written.
     """
     manifest = layers.landing_path(contract.name, name) / MANIFEST
-    if not name or not lake.objects.exists(manifest):
+    landing = lake.judged("land", contract.name).get(name, {})
+    text = lake.objects.read(manifest) if name and lake.objects.exists(manifest) else None
+    if text is None and not landing:
         raise RequestError(
             f"there is no batch {name}.", dataset=contract.name,
             remedy=f"`lake batches {contract.name}` lists what there is.",
         )
-    batch = Batch.from_json(lake.objects.read(manifest))
+    batch = Batch.at(contract.name, name, text, landing).sound()
     with machine_errors(str(folder)):
         try:
             folder.mkdir(parents=True, exist_ok=True)

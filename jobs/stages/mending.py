@@ -76,7 +76,8 @@ def _brought_later(
     order = {one.id: (one.received_at, one.data_date) for one in batches.values()}
 
     def is_later(then: str, now: str) -> bool:
-        return order[now][0] > order[then][0] and order[now][1] >= order[then][1]
+        # Nothing says when a damaged batch without a record of its landing was received: it closes no ticket.
+        return order[now][0] > order[then][0] > "" and order[now][1] >= order[then][1]
 
     waiting = rows["_batch_id"].unique().to_list()
     brought = [now for now in order if any(is_later(then, now) for then in waiting)]

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from jobs.batch import Batch, StageReport
 from jobs.contract import Contract
-from jobs.errors import DamagedBatchError, QualityGateError, RequestError, SourceError
+from jobs.errors import DamagedBatchError, LakeError, QualityGateError, RequestError, SourceError, together
 from jobs.sets.runs import STARTED
 from jobs.storage.tables import Lake
 
@@ -44,26 +44,30 @@ def each(
 ) -> list[StageReport]:
     """Judge every pending batch and record each; a batch that fails by its own bytes does not stop the others.
 
-    The first such failure is raised at the end, when every other batch is done. A key that is not there, or a storage
-    that refuses, stops them all: it is not the batch that is wrong.
+    Such failures are raised at the end (`together`), when every other batch is done. A key that is not there, or a
+    storage that refuses, stops them all: it is not the batch that is wrong.
     """
     reports: list[StageReport] = []
-    failure: SourceError | QualityGateError | DamagedBatchError | None = None
+    failures: list[LakeError] = []
     for one in pending(lake, stage, contract.name, batch):
         started = time.monotonic()
         if one.id in lake.judged(stage, contract.name):  # judged again: whoever comes after a crash must know
             lake.record(StageReport(stage, contract.name, one.id, STARTED))
         try:
-            report = judge(one)
+            report = judge(one.sound(
+                f"`lake run {stage} {contract.name} --batch {one.id}`; or withdraw it: `lake retract {contract.name} "
+                f"--batch {one.id}`."
+            ))
         except (SourceError, QualityGateError, DamagedBatchError) as error:
-            failure = failure or error
+            failures.append(error)
             report = error.report or StageReport(stage, contract.name, one.id)
             report.outcome = "withheld" if isinstance(error, QualityGateError) else "refused"
             report.notes = [str(error)]
         report.seconds = time.monotonic() - started
         lake.record(report)
         reports.append(report)
-    if failure is not None:
+    if failures:
+        failure = together(failures)
         failure.reports = reports
         raise failure
     return reports

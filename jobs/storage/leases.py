@@ -12,13 +12,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
-import psutil
-
 from jobs.errors import ConflictError, StorageError
 from jobs.storage.objects import Store
 
 
 def _owner() -> dict[str, object]:
+    import psutil
+
     return {
         "id": uuid.uuid4().hex,
         "host": socket.gethostname(),
@@ -31,6 +31,8 @@ def _dead(holder: dict[str, object]) -> bool:
     """Tell whether the holder is a process of this host that no longer runs."""
     if holder.get("host") != socket.gethostname():
         return False
+    import psutil
+
     try:
         return abs(psutil.Process(int(str(holder["pid"]))).create_time() - float(str(holder["started"]))) > 1
     except psutil.NoSuchProcess:

@@ -368,14 +368,18 @@ class Lake:
     def batches(self, dataset: str, *, without: Collection[str] = ()) -> list[Batch]:
         """Return the landed batches of a dataset, by data date and id; a batch is landed once its manifest is.
 
-        Of those that are left out nothing is read.
+        Of those that are left out nothing is read. A batch whose manifest is damaged, or gone after its landing was
+        recorded, is among them and says so (`Batch.damage`): it stops no other.
         """
-        folder = layers.landing_path(dataset)
-        found = [
-            Batch.from_json(self.objects.read(name / "_manifest.json"))
-            for name in self.objects.names(folder)
-            if name.name not in without and self.objects.exists(name / "_manifest.json")
-        ]
+        found, landed = [], self.judged("land", dataset)
+        for name in self.objects.names(layers.landing_path(dataset)):
+            manifest = name / "_manifest.json"
+            if name.name in without:
+                continue
+            if self.objects.exists(manifest):
+                found.append(Batch.at(dataset, name.name, self.objects.read(manifest), landed.get(name.name, {})))
+            elif name.name in landed:
+                found.append(Batch.at(dataset, name.name, None, landed[name.name]))
         return sorted(found, key=lambda batch: (batch.data_date, batch.id))
 
     def retracted(self, dataset: str) -> set[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import date
 from typing import Any
 
@@ -63,3 +64,19 @@ def test_running_again_hands_in_what_is_new_and_takes_back_what_is_said_no_more(
     both = said(("A2", "U1", 0.999), ("A2", "U2", 0.7), at="2026-03-04")
     back = handing_in(force(*first, *later), both, "2026-03-04")
     assert sorted(force(*first, *later, *back)["subject"]) == ["A2+U1", "A2+U2"]
+
+
+def test_a_case_keeps_what_its_weight_comes_of_and_an_edge_does_not() -> None:
+    pairs = [("A2", "U1", 0.999), ("A2", "U2", 0.7)]
+    table = pl.DataFrame(pairs, orient="row", schema=["left", "right", "probability"])
+    weights = {("A2", "U1"): [("name: equal", 9.0)], ("A2", "U2"): [("prior", -4.25), ("name: equal", 5.5)]}
+    found = linked(table, RECORDS, FIRM, "abc", 0.99, "2026-03-01T08:00:00Z", weights)
+    kept = {row["subject"]: json.loads(row["evidence"]) for row in found.iter_rows(named=True)}
+    assert kept["A2+U2"]["weights"] == [["prior", -4.25], ["name: equal", 5.5]]
+    assert "weights" not in kept["A2+U1"]
+    before = said(("A2", "U2", 0.7)).to_dicts()
+    settled = [*before, *decided(resolve(*ROWS, handed=before), DIFFERENT)]
+    force = in_force(pl.DataFrame(before, schema=found.schema).with_columns(_commit=pl.lit(0)))
+    weighed = handing_in(force, found.filter(pl.col("subject") == "A2+U2"), "2026-04-01")
+    assert sorted(one["judgement"] for one in weighed) == ["undo", "unsure"]
+    assert kinds_of(resolve(*ROWS, handed=[*settled, *weighed])) == [("linked", "decided")]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 
 from jobs.registers.naming import ORGANISATION, PERSON, like, same, spellings
@@ -57,3 +60,13 @@ def test_another_given_name_is_another_name_and_a_shared_surname_no_likeness(
 def test_firms_of_one_trade_are_told_apart_and_a_translated_name_tells_nothing() -> None:
     assert both("红星厂", "蓝天厂", ORGANISATION) == (False, False)
     assert both("红星机械有限公司", "Red Star Machinery Ltd", ORGANISATION) == (False, True)
+
+
+def test_names_that_are_all_in_characters_are_compared_without_loading_how_they_are_read() -> None:
+    asked = "like(*spellings(['王小明', '李四'], PERSON).values())"
+    told = "print('pypinyin' in sys.modules)"
+    program = f"import sys; from jobs.registers.naming import *; {asked}; {told}"
+    latin = program.replace("李四", "Wang Xiaoming")
+    for text, loaded in ((program, "False"), (latin, "True")):
+        done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=True)
+        assert done.stdout.strip() == loaded

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import pwd
 import shutil
 import subprocess
 import sys
@@ -69,3 +71,18 @@ def test_a_wrong_request_is_told_from_data_that_says_no(lake_with_two, tmp_path)
         done = call(lake, *request)
         assert (done.returncode, done.stdout) == (2, ""), request
         assert "Remedy" in done.stderr
+
+
+def test_who_runs_a_release_is_whom_the_system_knows_and_may_not_approve_it(lake):
+    approvals.approve(lake, NAME, by="officer@city.example")
+    runs = pwd.getpwuid(os.getuid()).pw_name
+    told = {**_environment(lake), "LOGNAME": "somebody", "USER": "somebody"}
+    for by in (runs, f" {runs.upper()} ", f"{runs}@city.example"):
+        done = forks.lake("release", NAME, "--by", by, environment=told)
+        assert (done.returncode, "who triggers a release may not approve it" in done.stderr) == (1, True)
+        assert "Remedy: let somebody else approve." in done.stderr
+    assert not lake.objects.exists("controlled/health__visits/1.0.0")
+    done = forks.lake("release", NAME, "--by", "officer@city.example", environment=told)
+    assert done.returncode == 0, done.stderr
+    attested = json.loads(lake.objects.read("controlled/health__visits/1.0.0/attestation.json"))
+    assert (attested["approved_by"], attested["triggered_by"]) == ("officer@city.example", runs)

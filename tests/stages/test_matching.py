@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import random
+from html import escape
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
+from jobs.cli import app
+from jobs.operation.tasks import case_text
 from jobs.stages import conform, land, load, resolve
 from jobs.storage.tables import Lake
 from jobs.synthesis.numbers import credit_codes, registration_numbers
@@ -65,3 +70,25 @@ def test_sure_pairs_are_joined_unsure_ones_asked_about_and_a_second_run_changes_
         assert report.extra["cases"]["open"] == asked["cases"]
         case = _lake_says("cases")[0]
         assert (case["kind"], case["suggestion"]) == ("linked", "same")
+        _shows_what_its_weight_comes_of(case, tmp_path / "weights.html")
+
+
+def _shows_what_its_weight_comes_of(case: dict[str, Any], chart: Path) -> None:
+    """A linked case's steps come to its weight: in the document, on the page, in Airflow's question, in the table."""
+    found = _lake_says("cases", case["case"], "--unmask", "--chart", str(chart))
+    steps = {one["step"]: one["bits"] for one in found["weights"]}
+    assert next(iter(steps)) == "share of matches among all pairs"
+    assert any(step.startswith("name: ") and bits > 0 for step, bits in steps.items())
+    weight = sum(steps.values())
+    assert 1 / (1 + 2**-weight) == pytest.approx(case["confidence"], abs=0.01)
+    page = chart.read_text(encoding="utf-8")
+    assert page.count("<rect") == len(steps) + 1
+    assert all(escape(step) in page for step in steps)
+    assert f"{case['case']}: {weight:.1f} bits" in page
+    said = [one["name"] for side in found["sides"] for one in side["says"]]
+    assert len(said) == 2
+    assert all("公司" in value and value not in page for value in said)
+    told = case_text("firm", case["case"])
+    assert all(f"| {step} | {bits:+.1f} |" in told for step, bits in steps.items())
+    shown = CliRunner().invoke(app, ["cases", case["case"]])
+    assert "what its weight comes of" in shown.stdout

@@ -4,21 +4,28 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import nbformat
 import polars as pl
 import pytest
 from nbclient import NotebookClient
+from typer.testing import CliRunner
 
+from jobs.cli import app
 from jobs.operation import scorecard
 from jobs.operation.decisions import decide
 from jobs.operation.score import ALL, score
+from jobs.quality import docs
+from jobs.releases import linkage, listing, recipes
+from jobs.releases.verify import verify
 from jobs.settings import PROJECT, Settings
-from jobs.stages import conform, land, load, resolve
+from jobs.stages import conform, desensitise, land, load, publish, resolve
 from jobs.storage.tables import Lake
 from jobs.synthesis import city
 
 DATASETS = ["public_security/household_register", "civil_affairs/deaths", "civil_affairs/marriage_registrations"]
+PRODUCT = "products/population"
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +60,57 @@ def test_waiting_cases_grow_old_and_a_decided_one_waits_no_more(settings: Settin
         assert 0 <= after["auto_decided"] < 1
 
 
+def test_a_release_says_how_well_its_register_knows_who_is_who_and_says_the_same_when_made_again(
+    settings: Settings
+) -> None:
+    with Lake.open(settings) as lake:
+        desensitise.run(lake, PRODUCT)
+        publish.run(lake, PRODUCT, approved_by="officer@city.example", triggered_by="operator")
+        (counted,) = scorecard.registers(lake, datetime.now(UTC))
+        released = listing.latest(lake.objects, PRODUCT)
+        assert released is not None
+        folder = released.folder
+        (row,) = json.loads((folder / "quality.json").read_text(encoding="utf-8"))["registers"]
+        waiting = counted["cases_waiting"]
+        assert (row["register"], row["joined_by_people"]) == ("person", "0")
+        assert row["cases_waiting"] == (str(waiting) if waiting >= 5 or not waiting else "fewer than 5")
+        for card, title in (("README.md", "## Who is who"), ("README.zh.md", "## 主体识别")):
+            assert f"{title}\n" in (folder / card).read_text(encoding="utf-8")
+        assert verify(folder).problems == []
+        decide(lake, scorecard.Desk.of(lake, "person").court.cases()["id"][-1], "unsure", by="steward", reason="later")
+        resolve.run(lake, "person")  # the register goes on; what was released does not
+        assert {one["result"] for one in recipes.rebuild(lake, PRODUCT, released.version)} == {"equal"}
+        assert linkage.kept(lake.objects, PRODUCT, released.version) == [row]
+        publish.withdraw(lake, PRODUCT, [released.version], reason="a trial", by="officer@city.example")
+        assert linkage.kept(lake.objects, PRODUCT, released.version) == []
+
+
+def test_a_card_tells_counts_shares_and_days_and_hides_what_is_few() -> None:
+    few = dict.fromkeys(linkage.COUNTS, "0") | {"cases_waiting": "fewer than 5", "joined_by_rules": "1200"}
+    rows = [
+        {"register": "person", **few, "oldest_days": None, "auto_decided": None},
+        {"register": "organisation", **dict.fromkeys(linkage.COUNTS, "30"), "oldest_days": 12, "auto_decided": 0.91},
+    ]
+    english, chinese = (linkage.section(rows, chinese=one) for one in (False, True))
+    assert "| person | 1200 | 0 | 0 | 0 | fewer than 5 | — | — |" in english
+    assert "| organisation | 30 | 30 | 30 | 30 | 30 | 12 | 91% |" in english
+    assert "| person | 1200 | 0 | 0 | 0 | 少于 5 | — | — |" in chinese
+    assert linkage.section([], chinese=True) == []
+
+
+def test_the_score_says_where_the_data_docs_lie(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LAKE_ROOT", str(settings.home))
+    words = ["score", "--truth", str(settings.home / "city" / "truth"), "--json"]
+    before = CliRunner().invoke(app, words)
+    assert (before.exit_code, "`lake run maintain` builds them" in before.stderr) == (0, True)
+    with Lake.open(settings) as lake:
+        docs.build(lake)
+    after = CliRunner().invoke(app, words)
+    told = after.stderr.partition("Data Docs: ")[2].strip()
+    assert json.loads(after.stdout)[0]["register"] == "person"
+    assert DATASETS[0].replace("/", "__") in Path(told).read_text(encoding="utf-8")
+
+
 def test_no_wrong_merge_is_among_rows_whose_keys_mislead(settings: Settings) -> None:
     with Lake.open(settings) as lake:
         rows = pl.DataFrame(score(lake, settings.home / "city" / "truth"))
@@ -72,5 +130,6 @@ def test_the_notebook_shows_cases_and_precision_and_nothing_of_anybody(
     assert "auto_decided" in shown
     assert "precision 1.0000" in shown
     assert "█" in shown
+    assert "Data Docs" in shown
     truth = pl.read_parquet(settings.home / "city" / "truth" / "identifiers.parquet")["value"]
     assert not [value for value in truth if value in shown]
