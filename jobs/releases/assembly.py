@@ -92,7 +92,7 @@ def assemble(folder: Path, recipe: Recipe, attested: Mapping[str, Any], signer: 
         "risk.json": formats.json_bytes(risk),
         "quality.json": formats.json_bytes({"datasets": quality, **linked}),
         "changes.json": formats.json_bytes(changes),
-"README.md": cards.card_en(entry, risk, quality, changes, recipe.linkage).encode(),
+        "README.md": cards.card_en(entry, risk, quality, changes, recipe.linkage).encode(),
         "README.zh.md": cards.card_zh(entry, risk, quality, changes, recipe.linkage).encode(),
         LICENCE_FILE: entry.licence_text.encode(),
         "verify.py": Path(verify.__file__).read_bytes(),
