@@ -9,7 +9,7 @@ from jobs.contract import COUNTED, GROUP_THRESHOLD, PEOPLE, Contract, Join, Prod
 from jobs.register import Register
 from jobs.rows.microaggregation import MICROAGGREGATE
 from jobs.rows.protection import protection_of
-from jobs.sets.following import follows
+from jobs.sets.following import SUFFIXES, follows
 
 if TYPE_CHECKING:
     from jobs.catalogue import Catalogue, Problem
@@ -33,7 +33,7 @@ def check_references(catalogue: Catalogue) -> list[Problem]:
         document = catalogue.documents[contract.name]
         problems += [
             document.problem((), f"{contract.name} is the name of a table of {contract.name.removesuffix(end)}.")
-            for end in ("_changes", "_groups", "_withheld")
+            for end in SUFFIXES
             if contract.name.endswith(end) and contract.name.removesuffix(end) in catalogue.contracts
         ]
         problems += [document.problem(*found) for found in _contract_problems(contract, catalogue)]

@@ -95,9 +95,15 @@ def run(data: Path, out: Path, cores: int) -> None:
                 "suppressed": shown.withheld, "changed": int(str(shown.extra["changed"])),
                 "since": int(str(shown.extra["since"])),
             }
-            log = layers.table_path(Layer.REGISTERS, f"{REGISTER_NAME}_versions")
-            changes = layers.table_path(Layer.GOLD, Standing(lake, PRODUCT).changes)
-            meter.finish({"register": out / "lake" / log, EXPORTING: out / "lake" / changes})
+            standing = Standing(lake, PRODUCT)
+            exported = [(Layer.SILVER, name) for name in (standing.changes, *standing.withholding)]
+            stand = {
+                "register": [(Layer.REGISTERS, f"{REGISTER_NAME}{kept}") for kept in ("_versions", "_replaced")],
+                EXPORTING: [(Layer.GOLD, PRODUCT), *exported],
+            }
+            meter.finish({
+                output: [out / "lake" / layers.table_path(*one) for one in names] for output, names in stand.items()
+            })
             _for_the_referee(lake, data, out)
     finally:
         server.stop(own)

@@ -85,20 +85,20 @@ class Meter:
         used, resident = self._now().since(before), self._resident(self._family())
         self.phases[phase] = replace(used, seconds=seconds, rss=max(peak[0], resident))
 
-    def finish(self, places: Mapping[str, Path] | None = None) -> None:
+    def finish(self, places: Mapping[str, Sequence[Path]] | None = None) -> None:
         """Write OUT/result.json: the phases, their sums, counts, bytes of the files that this run wrote.
 
-        `places` names outputs that stand elsewhere than in OUT while they are measured.
+        `places` names outputs that stand elsewhere than in OUT while they are measured, each in one place or several.
         """
         work = {phase: usage for phase, usage in self.phases.items() if phase != START}
         merged = _summed([usage for phase, usage in work.items() if phase != EXPORTING])
         total = _summed(list(work.values())) if EXPORTING in work else None
-        stands = {name: self.out / name for name in OUTPUTS} | dict(places or {})
+        stands: dict[str, Sequence[Path]] = {name: [self.out / name] for name in OUTPUTS} | dict(places or {})
         document = {
             "engine": self.engine, "data": str(self.data), "cores": self.cores, "versions": self.versions,
             "phases": {name: asdict(usage) for name, usage in self.phases.items()},
             "merged": asdict(merged), "total": asdict(total) if total else None, "without": self.without,
-            "counts": self.counts, "stored": {name: stored(path) for name, path in stands.items()},
+            "counts": self.counts, "stored": {name: sum(map(stored, paths)) for name, paths in stands.items()},
         }
         (self.out / "result.json").write_text(json.dumps(document, indent=1), encoding="utf-8")
 

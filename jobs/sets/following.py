@@ -18,6 +18,7 @@ from jobs.register import Register
 from jobs.sets.products import joined
 
 CHANGE, ROWS = "_change", "_rows"
+SUFFIXES = ("_changes", "_groups", "_withheld")  # of the names of a product's tables beside gold
 _ENTITY = "_entity_id"
 Protection = Callable[[pl.DataFrame], pl.DataFrame]
 

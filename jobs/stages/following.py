@@ -9,6 +9,7 @@ entities by the same task.
 from __future__ import annotations
 
 import hashlib
+import secrets
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -179,17 +180,17 @@ def follow(lake: Lake, contract: Contract, state: str, key: Key | None) -> Stage
     snapshot = ledger.snapshot_log()  # before the commits are read: it covers none that is not among them
     until = _last(ledger)
     logs = Logs(ledger.versions_log(), ledger.replaced_log(), snapshot)
-    standing, how = Standing(lake, contract.name), how_made(lake, contract, key)
-    since, withheld = _since(standing, contract, how, until), None
-    if since and contract.withhold:
-        withheld = standing.withheld(Made(how, since))
-    much_of_it = _rows_after(logs.versions, since) > max(FILE_ROWS, lake.rows(Layer.GOLD, contract.name))
-    done = None
-    if since and not much_of_it:
+    standing, history = Standing(lake, contract.name), ledger.past(until)
+    how, made = how_made(lake, contract, key), _followed(lake, contract, key)
+    since, done = 0, None
+    if made and _rows_after(logs.versions, made.until) <= max(FILE_ROWS, lake.rows(Layer.GOLD, contract.name)):
+        withheld = standing.withheld(made) if contract.withhold else None
         with suppress(NotThereError):  # whatever was done to the tables: gold is made anew
-            done = _carried_out(lake, contract, key, logs, Run(standing, how, since, until, withheld))
+            since, end = made.until, Made(how, until, history, made.epoch)
+            done = _carried_out(lake, contract, key, logs, Run(standing, since, end, withheld))
     if done is None:
-        since, done = 0, _carried_out(lake, contract, key, logs, Run(standing, how, 0, until, None))
+        since, end = 0, Made(how, until, history, secrets.randbits(60))
+        done = _carried_out(lake, contract, key, logs, Run(standing, since, end, None))
     assert done is not None  # of all entities nothing is lacking
     rows, kept_out, changed = done
     report = StageReport(
@@ -206,21 +207,21 @@ def follow(lake: Lake, contract: Contract, state: str, key: Key | None) -> Stage
 
 def up_to_date(lake: Lake, contract: Contract, key: Key | None) -> bool:
     """Tell whether gold and what is withheld are as of the register's last commit, made as they would be made now."""
-    ledger = Ledger(lake, contract.reads_registers[0])
-    until, how = _last(ledger), how_made(lake, contract, key)
-    return _since(Standing(lake, contract.name), contract, how, until) == until
+    made = _followed(lake, contract, key)
+    return made is not None and made.until == _last(Ledger(lake, contract.reads_registers[0]))
 
 
 def _last(ledger: Ledger) -> int:
     return max((commit.number for commit, done in ledger.plans() if done), default=0)
 
 
-def _since(standing: Standing, contract: Contract, how: int, until: int) -> int:
-    """Return the commit from which gold can be changed; 0: it must be made anew."""
+def _followed(lake: Lake, contract: Contract, key: Key | None) -> Made | None:
+    """Return up to where gold is made as it would be made now, from the register's own past; None: make it anew."""
+    standing, ledger = Standing(lake, contract.name), Ledger(lake, contract.reads_registers[0])
     made = standing.made()
-    if made is None or made.how != how or made.until > until:
-        return 0
-    return made.until if contract.withhold is None or standing.withholds(made) else 0
+    if made is None or made.how != how_made(lake, contract, key) or made.history != ledger.past(made.until):
+        return None
+    return made if contract.withhold is None or standing.withholds(made) else None
 
 
 @dataclass(frozen=True)
@@ -228,15 +229,9 @@ class Run:
     """Hold one way from a commit of the register (0: from nothing) to another."""
 
     standing: Standing
-    how: int
     since: int
-    until: int
+    made: Made
     withheld: Withheld | None
-
-    @property
-    def made(self) -> Made:
-        """Return how and up to where it makes gold."""
-        return Made(self.how, self.until)
 
 
 def how_made(lake: Lake, contract: Contract, key: Key | None) -> int:
@@ -260,7 +255,9 @@ def _code() -> str:
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
 
 
-ROW_MAKERS = ("sets/following.py", "sets/products.py", "stages/following.py", "storage/standing.py")
+ROW_MAKERS = (
+    "privacy/scanner.py", "sets/following.py", "sets/products.py", "stages/following.py", "storage/standing.py"
+)
 
 
 def _carried_out(
@@ -275,7 +272,7 @@ def _carried_out(
     with lake.workspace(f"gold-{slug(contract.name)}", shared=much) as work:
         where_to = (Layer.SILVER, standing.changes) if run.since else (Layer.GOLD, contract.name)
         following = Following(
-            contract, types, lake.codes, key.secret if key else b"", logs, run.since, run.until,
+            contract, types, lake.codes, key.secret if key else b"", logs, run.since, run.made.until,
             None, work / SHOWN if little else lake.folder(*where_to), work,
         )
         withheld = run.withheld
@@ -349,8 +346,8 @@ def _committed(run: Run, following: Following, files: pl.DataFrame, *, little: b
     """Make what was written count; return how many rows gold has then."""
     standing, gold = run.standing, following.gold
     if not run.since:
-        standing.forget()  # first: changes of before are none of what follows
         standing.replace(files, gold, run.made)
+        standing.forget()
         return int(files["rows"].sum())
     if files.is_empty():
         standing.pass_to(gold, run.made)
@@ -362,20 +359,25 @@ def _committed(run: Run, following: Following, files: pl.DataFrame, *, little: b
     return standing.height()
 
 
-def settle(lake: Lake, contract: Contract) -> None:
+def settle(lake: Lake, contract: Contract) -> bool:
     """Put what came since among the settled rows; the caller holds gold's lease.
 
-    Raises NotThereError where the tables do not agree: the next `follow` makes gold anew.
+    Returns whether it could be: where the tables do not agree, gold follows nothing until it is made anew.
     """
-    standing, made = Standing(lake, contract.name), Standing(lake, contract.name).made()
-    settled, since, many = standing.parts()
-    if made and many:
-        schema = dict(settled.collect_schema())
-        with lake.workspace(f"settle-{slug(contract.name)}", shared=False) as work:
-            with work.create("settled.parquet") as file:
-                after(settled, since).sink_parquet(file)
-            with Writer(lake.folder(Layer.GOLD, contract.name), schema) as writer:
-                for some in slices(work, "settled.parquet"):
-                    writer.write(some)
-        standing.replace(writer.files(), schema, made)
-        standing.forget()
+    standing = Standing(lake, contract.name)
+    made, (settled, since, many) = standing.made(), standing.parts()
+    try:
+        if made and many:
+            schema = dict(settled.collect_schema())
+            with lake.workspace(f"settle-{slug(contract.name)}", shared=False) as work:
+                with work.create("settled.parquet") as file:
+                    after(settled, since).sink_parquet(file)
+                with Writer(lake.folder(Layer.GOLD, contract.name), schema) as writer:
+                    for some in slices(work, "settled.parquet"):
+                        writer.write(some)
+            standing.replace(writer.files(), schema, made)
+    except NotThereError:
+        standing.void()
+        return False
+    standing.forget()
+    return True

@@ -12,11 +12,10 @@ import polars as pl
 from jobs import layers
 from jobs.batch import StageReport
 from jobs.contract import Contract
-from jobs.errors import LakeError
 from jobs.layers import Layer
 from jobs.quality import docs
 from jobs.registers.linkage import linkage
-from jobs.stages import following
+from jobs.stages import desensitise, following
 from jobs.storage.batch_tables import FILE_ROWS
 from jobs.storage.court import Court
 from jobs.storage.ledgers import LOGS, REGISTERS, Ledger, newest
@@ -37,7 +36,7 @@ def run(lake: Lake) -> list[StageReport]:
     Nothing that a table, a register's log or an approved release rests on is removed.
     """
     started = time.monotonic()
-    unsettled = [contract.name for contract in lake.catalogue.products() if not _settled(lake, contract)]
+    disagreeing = [contract.name for contract in lake.catalogue.products() if not _settled(lake, contract)]
     tables = _tables(lake)
     for layer, name, lease in tables:
         _compact(lake, layer, name, lease)
@@ -47,30 +46,28 @@ def run(lake: Lake) -> list[StageReport]:
         extra={
             "tables": len(tables),
             "snapshots": snapshots,
-            "unsettled": unsettled,
+            "made_anew": disagreeing,
             "leftovers": _clear_leftovers(lake),
             "data_docs": docs.build(lake),
             "linkage": {name: _linkage(lake, name) for name in lake.catalogue.registers},
         },
     )
+    for name in disagreeing:  # last: what it refuses stops nothing else
+        desensitise.run(lake, name)
     report.seconds = time.monotonic() - started
     lake.record(report)
     return [report]
 
 
 def _settled(lake: Lake, contract: Contract) -> bool:
-    """Settle a product's gold, and drop what it withheld before it no longer does; tell whether that was possible."""
+    """Settle a product's gold, drop what it withheld where it no longer does; tell whether its tables agree."""
     if not lake.has(Layer.GOLD, contract.name):
         _sweep(lake, layers.table_path(Layer.GOLD, contract.name))
         return True
     with lake.writing(f"gold.{layers.slug(contract.name)}"):
         for name in () if contract.withhold else Standing(lake, contract.name).withholding:
             lake.objects.remove(layers.table_path(Layer.SILVER, name))
-        try:
-            following.settle(lake, contract)
-        except LakeError:  # the next desensitise makes it anew; other tables do not wait for it
-            return False
-    return True
+        return following.settle(lake, contract)
 
 
 def _tables(lake: Lake) -> list[tuple[Layer, str, str]]:

@@ -139,8 +139,9 @@ def _working(lake: Lake, ledger: Ledger, register: Register, commit: Commit) -> 
     rows = sum(int(lake.judged("conform", dataset).get(batch, {}).get("accepted", 0)) for dataset, batch, _ in changed)
     engine = lake.much(rows)
     known = ledger.snapshot_log() if register.keyed else ledger.claims_log()
-    pieces = -(-(known.rows + rows) // FILE_ROWS) if engine else 1
-    parts = tuple(intervals(max(pieces, lake.settings.engine_cores if engine else 1)))
+    cores = lake.settings.engine_cores if engine else 1
+    pieces = -(-(known.rows + rows) // (FILE_ROWS * cores)) * cores if engine else 1  # as many for every core
+    parts = tuple(intervals(max(pieces, cores)))
     with lake.workspace(f"resolve-{register.name}-{commit.number}", shared=engine) as folder:
         work = Work(register, dict(lake.catalogue.types), commit.number, folder, parts)
         yield Step(lake, ledger, commit, work, engine)
@@ -198,11 +199,13 @@ def _make_claims(step: Step) -> None:
     for dataset in sorted({dataset for dataset, _, _ in step.commit.add}):
         wanted = [batch for name, batch, _ in step.commit.add if name == dataset]
         for batch, files in lake.batch_files(Layer.SILVER, dataset, wanted).items():
-            pieces = [(file,) for file in files] if step.engine else [files]
+            cores = lake.settings.engine_cores if step.engine else 1  # a file of any size keeps all of them busy
+            pieces = [((file,), at) for file in files for at in range(cores)] if step.engine else [(files, 0)]
             contract = lake.catalogue.contracts[dataset]
             silver = silver_table(lake, contract)
             delivered += [
-                Delivered(contract, silver, batch, some, len(delivered) + at) for at, some in enumerate(pieces)
+                Delivered(contract, silver, batch, some, len(delivered) + number, (at, cores))
+                for number, (some, at) in enumerate(pieces)
             ]
     key = secret(lake.objects, "register")
     step.spread(partial(tasks.claim, work=work, register_key=key), delivered, COUNT)

@@ -60,20 +60,23 @@ class Work:
 
 @dataclass(frozen=True)
 class Delivered:
-    """Name some of silver's files of one batch."""
+    """Name some of silver's files of one batch, or one of so many equal shares of them (`share`)."""
 
     contract: Contract
     silver: BatchTable
     batch: str
     files: tuple[str, ...]
     number: int
+    share: tuple[int, int] = (0, 1)
 
 
 def claim(part: Delivered, *, work: Work, register_key: bytes) -> pl.DataFrame:
     """Leave the claims that some rows of silver make; return how many (`rows`)."""
     silver = pl.concat(part.silver.read(file, part.batch) for file in part.files)
     columns = [name for name in needed(part.contract, work.register) if name in part.silver.schema]
-    rows = silver.select(columns).collect()
+    (at, of), height = part.share, silver.select(pl.len()).collect().item()
+    first = at * height // of
+    rows = silver.select(columns).slice(first, (at + 1) * height // of - first).collect()
     found = claims_of(rows, part.contract, work.register, work.types, register_key)
     work.put(found.sort("_key_id"), "fresh", part.number)
     return pl.DataFrame({"rows": [found.height]})

@@ -9,6 +9,7 @@ commit is planned before any table changes and done after all have: whoever find
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -109,6 +110,12 @@ class Ledger:
             (Commit(n, _pairs(add), _pairs(remove), tuple(json.loads(decisions))), n in done)
             for n, add, remove, decisions in planned.select("commit", "add", "remove", "decisions").iter_rows()
         ]
+
+    def past(self, until: int) -> int:
+        """Return a digest (60 bits) of the commits up to one: of what, by what and when; of another past another."""
+        rows = self._commits.rows(self.lake.table(REGISTERS, self.commits))
+        done = rows.filter((pl.col("state") == "done") & (pl.col("commit") <= until)).sort("commit", "recorded_at")
+        return int(hashlib.sha256(done.write_csv().encode()).hexdigest()[:15], 16)
 
     def consumed(self, known_at: int | None = None) -> set[Consumed]:
         """Return the batches whose claims the register holds, or held after a commit: the fold of its done commits."""

@@ -2,9 +2,9 @@
 
 `gold/<product>` is whole as of one commit of the register, `silver/<product>_changes` says in signed rows what came
 after. What a product withholds lies in silver too: the sizes of its groups, and the rows of small ones. Every commit of
-these tables marks how they are made, up to which commit of the register, and how many rows they have then. Marks that
-do not agree with each other or with the table are those of a run that died, or of another way of making, and then all
-is made anew.
+these tables marks how they are made, from which past of the register, and how many rows they have then. Marks that do
+not agree with each other, with the table or with the register are those of a run that died, or of another way of
+making, and then all is made anew.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
 from jobs.errors import RequestError
 from jobs.layers import Layer
-from jobs.sets.following import CHANGE, ROWS, Withheld, after
+from jobs.sets.following import CHANGE, ROWS, SUFFIXES, Withheld, after
 from jobs.storage.batch_tables import FILE, FILE_ROWS
 from jobs.storage.frames import arrow_schema
 from jobs.storage.locations import Location
@@ -30,18 +30,31 @@ if TYPE_CHECKING:
     from deltalake import DeltaTable
 
 COMMIT = "_commit"
-MADE, UNTIL, HEIGHT = "made", "until", "rows"  # the marks; a digest of how, a commit of the register, the table's rows
-NOT_FOLLOWING = {MADE: 0, UNTIL: 0, HEIGHT: -1}  # the marks of gold that is made anew from what else there is
-TABLES = ("_changes", "_groups", "_withheld")  # of a product, beside gold
+MARKS = ("made", "until", "history", "epoch")  # as `Made` has them
+HEIGHT = "rows"  # a mark, too
+NOT_FOLLOWING = {**dict.fromkeys(MARKS, 0), HEIGHT: -1}  # the marks of gold that is made anew from what else there is
 Schema = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
 class Made:
-    """Hold in what way something is made (`how`, a digest), and up to which commit of the register."""
+    """Hold how something is made (a digest), up to which commit of the register, and the digest of its past until then.
+
+    `epoch` is a number by chance that gold gets when it is made anew: changes are those of gold of one epoch.
+    """
 
     how: int
     until: int
+    history: int
+    epoch: int
+
+    @property
+    def marks(self) -> dict[str, int]:
+        """Return it as the marks of a commit."""
+        return dict(zip(MARKS, astuple(self), strict=True))
+
+
+NOTHING = Made(0, 0, 0, 0)
 
 
 @dataclass(frozen=True)
@@ -54,12 +67,12 @@ class Standing:
     @property
     def changes(self) -> str:
         """Return the table of silver with what came and went since gold was settled."""
-        return f"{self.name}_changes"
+        return f"{self.name}{SUFFIXES[0]}"
 
     @property
     def withholding(self) -> tuple[str, str]:
         """Return the tables of silver with the sizes of groups, and with the rows that are withheld."""
-        return f"{self.name}_groups", f"{self.name}_withheld"
+        return f"{self.name}{SUFFIXES[1]}", f"{self.name}{SUFFIXES[2]}"
 
     # -- reading -------------------------------------------------------------------------------------------------------
     def rows(self) -> pl.LazyFrame:
@@ -82,7 +95,7 @@ class Standing:
                 "the table does not exist yet.", dataset=self.name, layer=Layer.GOLD, remedy="run the stages before it."
             )
         settled, made = scan_opened(table, self.lake.folder(Layer.GOLD, self.name)), _marks(table)  # of one version
-        if came is None or made is None or tail is None or tail.how != made.how:
+        if came is None or made is None or tail is None or tail.epoch != made.epoch:
             return settled, pl.LazyFrame(schema={**settled.collect_schema(), CHANGE: pl.Int64}), 0
         since = came.filter(pl.col(COMMIT) > made.until).drop(COMMIT)
         return settled, since, int(since.select(pl.len()).collect().item())
@@ -98,9 +111,9 @@ class Standing:
         """
         settled = _marks(self.lake.table(Layer.GOLD, self.name))
         changed = _marks(self.lake.table(Layer.SILVER, self.changes))
-        if settled is None or changed is None or changed.how != settled.how:
+        if settled is None or changed is None or changed.epoch != settled.epoch:
             return settled
-        return Made(settled.how, max(settled.until, changed.until))
+        return max(settled, changed, key=lambda one: one.until)
 
     def withheld(self, made: Made) -> Withheld | None:
         """Return what is withheld as of a commit, None where the tables are not of that commit."""
@@ -131,13 +144,12 @@ class Standing:
             if not changed:
                 self._commit(Layer.SILVER, name, pl.DataFrame(schema=FILE), columns, "append", made)
                 continue
-            marks = {MADE: made.how, UNTIL: made.until, HEIGHT: rows.height}
-            self.lake.overwrite(Layer.SILVER, name, rows.lazy(), columns, marks=marks)
+            self.lake.overwrite(Layer.SILVER, name, rows.lazy(), columns, marks={**made.marks, HEIGHT: rows.height})
 
     def append(self, files: pl.DataFrame, schema: Schema, made: Made) -> None:
         """Commit files of signed rows (`FILE`) that were written into the folder of `changes`."""
         changed = _marks(self.lake.table(Layer.SILVER, self.changes))
-        mode = "append" if changed and changed.how == made.how else "overwrite"
+        mode = "append" if changed and changed.epoch == made.epoch else "overwrite"
         self._commit(Layer.SILVER, self.changes, files, signed(schema), mode, made)
 
     def pass_to(self, schema: Schema, made: Made) -> None:
@@ -151,19 +163,22 @@ class Standing:
     def put(self, rows: pl.LazyFrame, schema: Schema, made: Made) -> None:
         """Put rows in the place of whatever gold holds."""
         found = rows.collect()
-        marks = {MADE: made.how, UNTIL: made.until, HEIGHT: found.height}
-        self.lake.overwrite(Layer.GOLD, self.name, found.lazy(), schema, marks=marks)
+        self.lake.overwrite(Layer.GOLD, self.name, found.lazy(), schema, marks={**made.marks, HEIGHT: found.height})
 
     def replace(self, files: pl.DataFrame, schema: Schema, made: Made) -> None:
         """Put files (`FILE`) that were written into gold's folder in the place of whatever it holds."""
         self._commit(Layer.GOLD, self.name, files, schema, "overwrite", made)
 
     def forget(self) -> None:
-        """Empty `changes`: what is in it is settled, or gold is made anew."""
-        changes = self.lake.table(Layer.SILVER, self.changes)
-        if changes is not None:
+        """Empty `changes` where none of it counts any more: it is settled, or gold is made anew."""
+        if self.lake.rows(Layer.SILVER, self.changes) and not self.parts()[-1]:
             schema = pl.Schema(self.lake.scan(Layer.SILVER, self.changes).collect_schema())
-            self._commit(Layer.SILVER, self.changes, pl.DataFrame(schema=FILE), schema, "overwrite", Made(0, 0))
+            self._commit(Layer.SILVER, self.changes, pl.DataFrame(schema=FILE), schema, "overwrite", NOTHING)
+
+    def void(self) -> None:
+        """Mark that gold follows nothing any more: it is what is settled until it is made anew."""
+        schema = pl.Schema(self.lake.scan(Layer.GOLD, self.name).collect_schema())
+        self._commit(Layer.GOLD, self.name, pl.DataFrame(schema=FILE), schema, "append", NOTHING)
 
     def _commit(
         self, layer: Layer, name: str, files: pl.DataFrame, schema: Schema, mode: Any, made: Made
@@ -172,9 +187,9 @@ class Standing:
         from deltalake.transaction import AddAction
 
         self.lake.check_lease()
-        now, rows = int(time.time() * 1000), int(files["rows"].sum())
-        rows += self.lake.rows(layer, name) if mode == "append" else 0
-        marks = [Transaction(*one) for one in ((MADE, made.how), (UNTIL, made.until), (HEIGHT, rows))]
+        now, height = int(time.time() * 1000), int(files["rows"].sum())
+        height += self.lake.rows(layer, name) if mode == "append" else 0
+        marks = [Transaction(*one) for one in {**made.marks, HEIGHT: height}.items()]
         actions = [
             AddAction(path, size, {}, now, True, json.dumps({"numRecords": rows}))
             for path, size, rows in files.select(list(FILE)).iter_rows()
@@ -199,12 +214,12 @@ def _marks(table: DeltaTable | None) -> Made | None:
     """Return a table's marks; None where there are none, or where something else has written it since."""
     if table is None:
         return None
-    how, until, rows = (table.transaction_version(name) for name in (MADE, UNTIL, HEIGHT))
-    if not how or until is None or rows is None:
+    made = [int(found) for name in MARKS if (found := table.transaction_version(name)) is not None]
+    if len(made) < len(MARKS) or not made[0]:
         return None
-    found = pl.DataFrame(table.get_add_actions(flatten=True))
-    held = int(found["num_records"].sum()) if found.height else 0
-    return Made(int(how), int(until)) if held == rows else None
+    files = pl.DataFrame(table.get_add_actions(flatten=True))
+    held = int(files["num_records"].sum()) if files.height else 0
+    return Made(*made) if held == table.transaction_version(HEIGHT) else None
 
 
 def _table(folder: Location, schema: Any) -> DeltaTable:

@@ -89,6 +89,7 @@ def test_the_lake_agrees_by_its_own_stages(
     counted = ("read", "quarantined", "register", "suppressed")
     assert all(mine["counts"][name] == known["counts"][name] for name in counted)
     assert mine["stored"]["register"] > 0
+    assert mine["stored"]["export"] > 0
     assert mine["counts"]["since"] > 0  # gold was changed, not made anew
     assert mine["total"]["seconds"] > mine["merged"]["seconds"]
 

@@ -15,13 +15,14 @@ import polars as pl
 import pytest
 
 from jobs.catalogue import load_catalogue
-from jobs.errors import ContractError, ReleaseRefused
+from jobs.errors import ContractError, ReleaseRefused, StorageError
 from jobs.layers import Layer, table_path
 from jobs.privacy.keyring import KeyRing
 from jobs.rows.identifiers.characters import matrix, resident_check
 from jobs.settings import Settings
 from jobs.stages import conform, desensitise, land, load, maintain, open_register, resolve, retract
 from jobs.storage import standing
+from jobs.storage.batch_tables import Writer
 from jobs.storage.ledgers import Ledger
 from jobs.storage.standing import Standing
 from jobs.storage.tables import Lake
@@ -119,7 +120,7 @@ def test_after_every_day_gold_is_what_making_it_anew_gives(
         assert lake.rows(Layer.SILVER, Standing(lake, PRODUCT).changes) > 0
         before = gold(lake)
         (report,) = maintain.run(lake)
-        assert report.extra["unsettled"] == []
+        assert report.extra["made_anew"] == []
         assert lake.version(Layer.GOLD, PRODUCT) > settled
         assert told(lake.scan(Layer.GOLD, PRODUCT)).equals(before)  # any reader of the plain table sees it now
         assert gold(lake).equals(before)
@@ -292,14 +293,66 @@ def test_a_register_that_was_put_back_to_an_earlier_day_takes_gold_with_it(
                 shutil.copytree(root / "registers", tmp_path / "earlier")
     shutil.rmtree(root / "registers")
     shutil.copytree(tmp_path / "earlier", root / "registers")
-    for again in range(2):
+    for again in range(3):
         with Lake.open(Settings(schemas=settings.schemas, root=root)) as lake:
-            if again:
+            if again == 1:  # all that waits; then one more, and there are as many commits as there were
+                resolve.run(lake, "person")
+            if again == 2:
+                deliver(lake, "ps/extract", tmp_path / "other", town.day(5))
                 resolve.run(lake, "person")
             desensitise.run(lake, PRODUCT)
             with another(lake, tmp_path / "anew") as anew:
                 desensitise.run(anew, PRODUCT)
                 assert gold(lake).equals(gold(anew))
+
+
+def test_a_register_with_another_past_of_as_many_commits_is_another(
+    tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(standing, "FILE_ROWS", 0)
+    town, root = City(10), at(settings, tmp_path / "lake").root
+    plain = ("withhold: {below: 5, of: [division, sex, birth]}\n", "")
+    for today in range(3):
+        with Lake.open(another_contract(root, settings.schemas, plain)) as lake:
+            deliver(lake, "ps/extract", tmp_path / str(today), town.day(today))
+            resolve.run(lake, "person")
+            if today < 2:
+                desensitise.run(lake, PRODUCT)
+        if today == 0:
+            shutil.copytree(root / "registers", tmp_path / "earlier")
+        elif today == 1:
+            shutil.rmtree(root / "registers")
+            shutil.copytree(tmp_path / "earlier", root / "registers")
+    with Lake.open(Settings(schemas=root / "schemas", root=root)) as lake:
+        assert desensitise.run(lake, PRODUCT)
+        with another(lake, tmp_path / "anew") as anew:
+            desensitise.run(anew, PRODUCT)
+            assert gold(lake).equals(gold(anew))
+
+
+def test_maintenance_makes_gold_anew_where_its_tables_do_not_agree(
+    tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(standing, "FILE_ROWS", 0)
+    town = City(11)
+    with Lake.open(at(settings, tmp_path / "lake")) as lake:
+        for today in range(2):
+            deliver(lake, "ps/extract", tmp_path / str(today), town.day(today))
+            resolve.run(lake, "person")
+            desensitise.run(lake, PRODUCT)
+        wanted, own = gold(lake), Standing(lake, PRODUCT)
+        schema = dict(lake.scan(Layer.GOLD, PRODUCT).collect_schema())
+        gone = wanted.select(list(schema)).head(1).with_columns(person=pl.lit("nobody"), _change=-1, _commit=2)
+        with Writer(lake.folder(Layer.SILVER, own.changes), standing.signed(schema)) as writer:
+            writer.write(gone)
+        made = own.made()
+        assert made is not None
+        own.append(writer.files(), schema, made)
+        with pytest.raises(StorageError, match="is not there"):
+            gold(lake)
+        (report,) = maintain.run(lake)
+        assert report.extra["made_anew"] == [PRODUCT]
+        assert gold(lake).equals(wanted)
 
 
 def test_a_table_that_somebody_emptied_is_noticed(tmp_path: Path, settings: Settings) -> None:
@@ -352,7 +405,7 @@ def test_maintenance_goes_on_though_one_products_contract_changed_meanwhile(
     more = ("  province:", "  again: {from: sex, type: text, protect: keep}\n  province:")
     with Lake.open(another_contract(root, settings.schemas, more)) as lake:
         (report,) = maintain.run(lake)
-        assert report.extra["unsettled"] == []
+        assert report.extra["made_anew"] == []
         assert gold(lake).equals(before)
         desensitise.run(lake, PRODUCT)
         assert "again" in gold(lake).columns
@@ -433,6 +486,8 @@ def test_killed_at_any_write_the_next_run_ends_as_if_nothing_had_happened(
     calm = lake_of("calm")
     ended, writes = live(calm, 0, "never", [], work=work)
     assert ended == 0
+    with Lake.open(lake_of("before")) as lake:
+        before = gold(lake)
     with Lake.open(calm) as lake:
         wanted = gold(lake), kept_out(lake)
     points = [(number_, moment) for number_ in range(1, writes + 1) for moment in ("before", "after")]
@@ -440,6 +495,7 @@ def test_killed_at_any_write_the_next_run_ends_as_if_nothing_had_happened(
         mortal = lake_of(f"{moment}{number_}")
         assert live(mortal, number_, moment, [], work=work)[0] == KILLED
         with Lake.open(mortal) as lake:
+            assert any(gold(lake).equals(one) for one in (before, wanted[0])), (number_, moment)  # never half a change
             desensitise.run(lake, PRODUCT)
             assert gold(lake).equals(wanted[0]), (number_, moment)
             assert kept_out(lake).equals(wanted[1])

@@ -37,7 +37,7 @@ def run(data: Path, out: Path, cores: int) -> None:
         phase.counts["changed"] = tables.row_count(out / "history")
     with phase("export"):
         export(spark, f"delta.`{register}`", out, phase.counts)
-    phase.finish({"register": register})
+    phase.finish({"register": [register]})
     settle(spark, register, out)
     spark.stop()
 
