@@ -24,6 +24,12 @@ from jobs.storage.tables import Lake
 from tests.releases.conftest import put_gold, visits, write_schemas
 from tests.stages.test_repairs import BAD, DATASET, GOOD
 
+def files_of(file: Path, *files: dict[str, object]) -> None:
+    """Say other files in a manifest."""
+    told = {**json.loads(file.read_text(encoding="utf-8")), "files": list(files)}
+    file.write_text(json.dumps(told), encoding="utf-8")
+
+
 DAMAGES: dict[str, Callable[[Path], object]] = {
     "a cut manifest": lambda file: file.write_bytes(file.read_bytes()[:90]),
     "an empty manifest": lambda file: file.write_bytes(b""),
@@ -33,7 +39,14 @@ DAMAGES: dict[str, Callable[[Path], object]] = {
         json.dumps({**json.loads(file.read_text(encoding="utf-8")), "files": []}), encoding="utf-8"),
     "the manifest of another day": lambda file: file.write_text(
         file.read_text(encoding="utf-8").replace("-01-11", "-01-12"), encoding="utf-8"),
+    "two files without digests": lambda file: files_of(file, *({"name": one, "bytes": 1, "sha256": None} for one in "ab")),
+    "digests of two kinds": lambda file: files_of(
+        file, *({"name": "a", "bytes": 1, "sha256": one} for one in ("0" * 64, 5))),
+    "a size that is a text": lambda file: files_of(
+        file, {**json.loads(file.read_text(encoding="utf-8"))["files"][0], "bytes": "1"}),
+    "brackets without an end": lambda file: file.write_text("[" * 100_000, encoding="utf-8"),
     "no manifest": Path.unlink,
+    "no folder": lambda file: file.parent.rename(file.parents[4] / "away"),
 }
 
 
@@ -84,6 +97,8 @@ def test_the_damaged_batch_is_named_and_the_others_go_on_until_it_is_put_back(la
     assert [report.outcome for report in conform.run(lake, DATASET)] == ["done", "done"]
     assert silver(lake) == {one: 1, three: 1}
     assert load.run(lake, DATASET) == []  # it stops no later run either
+    if how == "no folder":
+        (lake.settings.home / "away").rename(manifest(lake, two).parent)
     manifest(lake, two).write_bytes(whole)
     assert [report.outcome for report in load.run(lake, DATASET, batch=two)] == ["done"]
     assert [report.outcome for report in conform.run(lake, DATASET)] == ["done"]
@@ -101,6 +116,19 @@ def test_a_manifest_that_is_damaged_after_loading_stops_only_its_own_batch(lake:
     manifest(lake, one).write_bytes(whole)
     conform.run(lake, DATASET, batch=one)
     assert silver(lake) == {one: 1, two: 1, three: 1}
+
+
+def test_a_batch_whose_folder_is_gone_after_all_was_judged_is_named_not_forgotten(lake: Lake) -> None:
+    for stage in (load, conform):
+        stage.run(lake, DATASET)
+    two = lake.batches(DATASET)[1]
+    DAMAGES["no folder"](manifest(lake, two.id))
+    batches = lake.batches(DATASET)
+    assert [(batch.id, batch.damage) for batch in batches][1:2] == [(two.id, "is gone")]
+    assert (len(batches), batches[1].data_date) == (3, two.data_date)
+    code, told, said = call("batches", DATASET, "--json")
+    assert (code, json.loads(told)[1]["outcome"], f"batch {two.id}" in said) == (1, "damaged", True)
+    assert [batch.id for batch in lake.batches(DATASET, without={two.id})] == [batches[0].id, batches[2].id]
 
 
 def test_every_damaged_batch_is_named_by_one_error_and_listed(lake: Lake) -> None:
