@@ -180,7 +180,11 @@ def test_a_backfill_of_a_day_takes_the_sound_batches_of_it(lake: Lake, tmp_path:
     with pytest.raises(final, match=f"{damaged}.*Remedy"):
         tasks.perform("load", DATASET, data_date=date(2026, 1, 11))
     assert lake.judged("load", DATASET)[sound]["outcome"] == "done"
-    assert tasks.perform("conform", DATASET)[0]["batch"] == sound
+    assert [one["batch"] for one in tasks.perform("conform", DATASET, data_date=date(2026, 1, 11))] == [sound]
+    retract.run(lake, DATASET, batch=sound)
+    skipped = import_module("airflow.sdk.exceptions").AirflowSkipException
+    with pytest.raises(skipped):  # only the refused one is left of that day
+        tasks.perform("conform", DATASET, data_date=date(2026, 1, 11))
 
 
 def test_a_release_that_stands_on_a_damaged_batch_is_refused_with_its_name(tmp_path: Path) -> None:
