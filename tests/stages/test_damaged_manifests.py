@@ -146,16 +146,41 @@ def test_every_damaged_batch_is_named_by_one_error_and_listed(lake: Lake) -> Non
     assert (code, one in said, three in said) == (1, False, True)
 
 
-def test_beside_a_damaged_batch_deliveries_land_and_its_own_bytes_are_known(lake: Lake, tmp_path: Path) -> None:
-    two = lake.batches(DATASET)[1].id
-    DAMAGES["an empty manifest"](manifest(lake, two))
-    assert deliver(lake, tmp_path, 13) in {batch.id for batch in lake.batches(DATASET)}
+@pytest.mark.parametrize("how", ["an empty manifest", "a manifest without files", "no manifest", "no folder"])
+def test_a_damaged_batch_is_made_whole_by_its_own_bytes_delivered_again(lake: Lake, tmp_path: Path, how: str) -> None:
+    two = lake.batches(DATASET)[1]
     file = tmp_path / "deaths_20260111.jsonl"
     for given in ({}, {"data_date": date(2026, 1, 11)}):
+        DAMAGES[how](manifest(lake, two.id))
         (report,) = land.run(lake, DATASET, files=[file], **given)
-        assert (report.batch, report.outcome, "damaged" in report.notes[0]) == (two, "known", True)
+        assert (report.batch, report.outcome, "whole again" in report.notes[0]) == (two.id, "known", True)
+        again = lake.batches(DATASET)[1]
+        assert (again.id, again.damage, again.data_date, again.files) == (two.id, None, two.data_date, two.files)
+        if how == "no folder":
+            (lake.settings.home / "away").rename(tmp_path / f"away{len(given)}")
     code, _, said = call("ingest", DATASET, str(file))
-    assert (code, f"batch {two}: {MANIFEST}" in said) == (1, True)
+    assert (code, silver(lake)) == (0, {two.id: 1}), said
+
+
+def test_a_damaged_batch_of_which_other_bytes_lie_there_is_a_failure_and_deliveries_go_on(
+    lake: Lake, tmp_path: Path
+) -> None:
+    two = lake.batches(DATASET)[1].id
+    DAMAGES["an empty manifest"](manifest(lake, two))
+    kept = manifest(lake, two).parent / "deaths_20260111.jsonl"
+    kept.write_bytes(kept.read_bytes() + b"\n")
+    file = tmp_path / "deaths_20260111.jsonl"
+    with pytest.raises(DamagedBatchError, match=f"batch {two}: {MANIFEST}.*Remedy: put it back.*deliver it again"):
+        land.run(lake, DATASET, files=[file])
+    box = lake.settings.drop_box / "civil_affairs"
+    box.mkdir(parents=True)
+    file.rename(box / file.name)
+    (box / "deaths_20260114.jsonl").write_text(json.dumps(GOOD, ensure_ascii=False) + "\n", encoding="utf-8")
+    for _ in range(2):  # it fails until it is mended
+        with pytest.raises(DamagedBatchError, match=f"batch {two}"):
+            land.run(lake, DATASET)
+    assert [str(batch.data_date) for batch in lake.batches(DATASET) if not batch.damage][-1] == "2026-01-14"
+    assert manifest(lake, two).read_bytes() == b""
     for how in ("a cut manifest", "no manifest"):
         DAMAGES[how](manifest(lake, two))
         code, _, said = call("delivered", DATASET, "--batch", two, "--out", str(tmp_path / "out"))
