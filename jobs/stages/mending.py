@@ -174,12 +174,12 @@ def _brought(lake: Lake, batch: Batch, rows: pl.DataFrame) -> Batch | None:
 
 
 def unreadable(lake: Lake, contract: Contract) -> list[LakeError]:
-    """Return an error for each batch of mended rows that no longer says which it mends: they wait as if not mended."""
+    """Return an error for each batch of mended rows that no longer says which it mends: it counts as no attempt."""
     gone = lake.retracted(contract.name)
     repairs = [one for one in lake.batches(contract.name) if one.repairs and gone.isdisjoint({one.id, one.repairs})]
     return [
         DamagedBatchError(
-            "what says which rejected rows this batch mends is gone or cannot be read; they wait for their department.",
+            "what says which rejected rows this batch mends is gone or cannot be read; it counts for none of them.",
             dataset=contract.name, layer="landing", where=f"batch {one.id}: {TICKETS}",
             remedy="put it back from a copy of the lake; or withdraw the batch: "
             f"`lake retract {contract.name} --batch {one.id}`.",
