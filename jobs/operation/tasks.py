@@ -164,6 +164,7 @@ def withdrawn(
     """Withdraw what a person agreed to who did not ask for it; return the versions that were touched."""
     from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
+    from jobs.releases import approvals
     from jobs.stages import publish
     from jobs.storage.tables import Lake
     from jobs.storage.translation import unexpected
@@ -172,7 +173,7 @@ def withdrawn(
         raise AirflowFailException(f"{dataset}: nobody approved this withdrawal; nothing is withdrawn.")
     assert decision is not None
     by = approver(decision)
-    if not by or by.casefold() == (triggered_by or "").casefold():
+    if not by or approvals.same_person(by, triggered_by or ""):
         raise AirflowFailException(f"{dataset}: who asks for a withdrawal may not approve it. Let somebody else do so.")
     try:
         with Lake.open() as lake:
