@@ -1,7 +1,11 @@
-"""One DAG per contract: land >> load >> conform. A run takes every batch that waits, so a missed one heals itself."""
+"""One DAG per contract: land >> load >> conform. A run takes every batch that waits, so a missed one heals itself.
+
+A batch that one task refuses stops no other: the next tasks run all the same, and the run fails by its last, `judged`.
+"""
 
 from datetime import timedelta
 
+from airflow.providers.standard.operators.empty import EmptyOperator
 from airflow.sdk import DAG, Asset, Param, get_current_context, get_parsing_context, task
 
 from jobs.catalogue import load_catalogue
@@ -41,21 +45,23 @@ def dataset_dag(contract: Contract) -> DAG:
 
             return perform("land", name)
 
-        @task(task_id="load", trigger_rule="none_failed")
+        @task(task_id="load", trigger_rule="all_done")
         def load() -> list[dict[str, object]]:
             from jobs.operation.tasks import backfilled, perform
 
             context = get_current_context()
             return perform("load", name, batch=context["params"]["batch"], data_date=backfilled(context["dag_run"]))
 
-        @task(task_id="conform", trigger_rule="none_failed", outlets=[Asset(name=silver, uri=asset_uri(silver))])
+        @task(task_id="conform", trigger_rule="all_done", outlets=[Asset(name=silver, uri=asset_uri(silver))])
         def conform() -> list[dict[str, object]]:
             from jobs.operation.tasks import backfilled, perform
 
             context = get_current_context()
             return perform("conform", name, batch=context["params"]["batch"], data_date=backfilled(context["dag_run"]))
 
-        land() >> load() >> conform()
+        landed, loaded, conformed = land(), load(), conform()
+        landed >> loaded >> conformed
+        [landed, loaded, conformed] >> EmptyOperator(task_id="judged", trigger_rule="none_failed")
     return dag
 
 

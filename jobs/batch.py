@@ -83,10 +83,13 @@ class Batch:
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Batch:
-        """Read a manifest; what else its envelope says, as a later version's may, is left."""
+        """Read a manifest; what else its envelope says, as a later version's may, is left.
+
+        Raises ValueError, TypeError, KeyError, AttributeError or RecursionError for what is none.
+        """
         manifest = json.loads(text)
         envelope, known = manifest.get("envelope"), {one.name for one in fields(Envelope)}
-        return cls(
+        found = cls(
             manifest["dataset"],
             manifest["batch"],
             date.fromisoformat(manifest["data_date"]),
@@ -96,6 +99,14 @@ class Batch:
             manifest.get("repairs"),
             Envelope(**{name: value for name, value in envelope.items() if name in known}) if envelope else None,
         )
+        texts = [
+            found.dataset, found.id, found.dated_by, found.received_at, found.repairs or "",
+            *(text for file in found.files for text in (file.name, file.sha256)),
+            *(vars(found.envelope).values() if found.envelope else ()),
+        ]
+        if not all(isinstance(text, str) for text in texts) or not all(type(file.bytes) is int for file in found.files):
+            raise TypeError("a manifest's names and digests are texts, its sizes whole numbers.")
+        return found
 
     @classmethod
     def at(cls, dataset: str, name: str, text: bytes | None, landed: Mapping[str, Any]) -> Batch:
@@ -106,7 +117,7 @@ class Batch:
         """
         try:
             batch = cls.from_json(text) if text is not None else None
-        except (ValueError, TypeError, KeyError, AttributeError):
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
             batch = None
         if batch is not None:
             # A repair's name is also made of the tickets it mends, which are not in its manifest; what was refused

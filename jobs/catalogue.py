@@ -123,7 +123,7 @@ class Catalogue:
 
 
 def read_document(path: Path, root: Path) -> Document:
-    """Read one YAML file; raise ContractError with file and line for bad syntax or a key given twice."""
+    """Read one YAML file; raise ContractError with file and line for bad syntax, a key given twice, no end."""
     file = path.relative_to(root.parent).as_posix() if path.is_relative_to(root.parent) else str(path)
     repeated: list[tuple[int, str]] = []
     try:
@@ -139,20 +139,36 @@ def read_document(path: Path, root: Path) -> Document:
         line = mark.line + 1 if mark else 1
         what = getattr(error, "problem", None) or "not UTF-8 text"
         raise ContractError(f"not YAML: {what}.", where=f"{file}:{line}", remedy="mend the syntax.") from None
+    except RecursionError:
+        raise ContractError(
+            "not YAML that ends: a part is within itself (&name, *name), or within too many others.",
+            where=f"{file}:1", remedy="write it without.",
+        ) from None
     for line, key in repeated:
         raise ContractError(f"the key {key!r} is given twice.", where=f"{file}:{line}", remedy="keep one of them.")
     return Document(file, data if data is not None else {}, node)
 
 
 def _constructed(loader: _Loader, node: yaml.Node) -> Any:
-    """Return what a node says: as PyYAML has it, but for texts, lists and mappings by text in a fifth of the time."""
-    if node.tag == _TEXT:
+    """Return what a node says: as PyYAML has it, but for texts, lists and mappings by text in a fifth of the time.
+
+    A tag may stand before a node of any kind (`!!seq abc`): only what fits goes the fast way, PyYAML refuses the rest.
+    """
+    if _is_text(node):
         return node.value
-    if node.tag == _LIST:
+    if node.tag == _LIST and isinstance(node, yaml.SequenceNode):
         return [_constructed(loader, one) for one in node.value]
-    if node.tag == _MAPPING and all(key.tag == _TEXT for key, _ in node.value):
+    if node.tag == _MAPPING and isinstance(node, yaml.MappingNode) and all(_is_text(key) for key, _ in node.value):
         return {key.value: _constructed(loader, value) for key, value in node.value}
-    return loader.construct_object(node, deep=True)
+    try:
+        return loader.construct_object(node, deep=True)
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):  # of its own, for `!!int abc`
+        what = "a value is not what its tag says"
+        raise yaml.constructor.ConstructorError(None, None, what, node.start_mark) from None
+
+
+def _is_text(node: yaml.Node) -> bool:
+    return node.tag == _TEXT and isinstance(node, yaml.ScalarNode)
 
 
 def _repeated_keys(node: yaml.Node | None) -> Iterator[tuple[int, str]]:

@@ -14,6 +14,7 @@ from typing import Annotated
 
 import typer
 
+from jobs import environment
 from jobs.commands import (
     benchmark,
     cases,
@@ -103,8 +104,7 @@ app = command_line()
 def main() -> None:
     """Run the command line; turn every failure into one message and an exit code, never a traceback."""
     gc.set_threshold(GARBAGE)
-    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "1")  # looking for them reads every installed package
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # NumPy starts threads for large matrices: there are none
+    environment.quicken()
     try:
         command_line(sys.argv[1:])()
     except LakeError as error:

@@ -126,6 +126,26 @@ def test_a_document_says_what_yaml_means_dates_and_words_as_they_are_written(sch
     }
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["!!seq abc", "!!map abc", "!!str {b: c}", "!!str [b]", "!!map [b]", "!!seq {b: c}", "!!int abc", "!!float abc",
+     "!!bool abc", "!!timestamp abc", "!!int {b: c}", "!!no_such b", "{!!str {b: c}: d}", "{!!int b: c}", "0b_"],
+)  # fmt: skip
+def test_a_tag_before_what_it_does_not_fit_is_a_named_error(schemas: Path, text: str) -> None:
+    file = schemas / "written.yaml"
+    file.write_text(f"sound: [a, {{b: c}}]\na: {text}\n", encoding="utf-8")
+    with pytest.raises(ContractError, match=r"written\.yaml:2: not YAML: .*Remedy: mend the syntax"):
+        read_document(file, schemas)
+
+
+@pytest.mark.parametrize("text", ["a: &x [*x]", "a: &x {b: *x}", "a: &x {b: [c, {d: *x}]}", "a: " + "[" * 3000 + "]" * 3000])
+def test_a_part_that_is_within_itself_is_a_named_error(schemas: Path, text: str) -> None:
+    file = schemas / "written.yaml"
+    file.write_text(f"{text}\n", encoding="utf-8")
+    with pytest.raises(ContractError, match=r"written\.yaml:1: not YAML"):
+        read_document(file, schemas)
+
+
 def test_loading_a_broken_folder_raises_with_place_and_remedy(schemas: Path) -> None:
     _spoil(schemas, DEATHS, "type: resident_id", "type: shoe_size")
     with pytest.raises(ContractError, match=r"deaths\.yaml:15: .*shoe_size.* Remedy: types:"):

@@ -17,6 +17,7 @@ from typing import Any
 
 from jobs.benchmark.measuring import check_data
 from jobs.benchmark.rules import PHASES
+from jobs.environment import inherited
 from jobs.errors import RequestError
 from jobs.settings import PROJECT, Settings
 from jobs.storage import engine as server
@@ -84,18 +85,21 @@ def take_turns(
     return turns
 
 
+def _environment(cores: int) -> dict[str, str]:
+    return {
+        **inherited(), "POLARS_MAX_THREADS": str(cores), "LAKE_ENGINE_CORES": str(cores),
+        "PYTHONPATH": os.pathsep.join(filter(None, (str(PROJECT), os.environ.get("PYTHONPATH")))),
+    }
+
+
 def _turn(taken: Turns, data: Path, out: Path, cores: int) -> None:
     folder, log = out / taken.engine, out / f"{taken.engine}.log"
     shutil.rmtree(folder, ignore_errors=True)
     taken.out = None
     command = [sys.executable, "-m", module(taken.engine), str(data), str(folder), "--cores", str(cores)]
-    environment = {
-        **os.environ, "POLARS_MAX_THREADS": str(cores), "LAKE_ENGINE_CORES": str(cores),
-        "PYTHONPATH": os.pathsep.join(filter(None, (str(PROJECT), os.environ.get("PYTHONPATH")))),
-    }
     with log.open("wb") as written:
         process = subprocess.Popen(
-            command, env=environment, cwd=out, stdin=subprocess.DEVNULL, stdout=written, stderr=written,
+            command, env=_environment(cores), cwd=out, stdin=subprocess.DEVNULL, stdout=written, stderr=written,
             start_new_session=True,
         )
         try:

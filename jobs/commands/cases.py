@@ -139,13 +139,12 @@ def decide(
 
     Example: lake decide case-0123456789ab different --reason "two files, two photographs"
     """
-    import getpass
-
+    from jobs.commands.user import user
     from jobs.operation.decisions import decide as enter
     from jobs.storage.tables import Lake
 
     with Lake.open() as lake:
-        taken = enter(lake, case, judgement.value, by=by or getpass.getuser(), reason=reason, register=register)
+        taken = enter(lake, case, judgement.value, by=by or user(), reason=reason, register=register)
     document: dict[str, Any] = {"case": case, "judgement": judgement.value, **taken}
     if json:
         emit(document)

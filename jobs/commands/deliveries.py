@@ -64,7 +64,9 @@ def repair(
     from jobs.storage.tables import Lake
 
     with Lake.open() as lake, progress(f"taking in mended rows of {dataset}"):
-        report = _judged(lake, dataset, land.run(lake, dataset, mended=workbook)[0])
+        landed = land.run(lake, dataset, mended=workbook)[0]
+        _name_unreadable(lake, dataset)
+        report = _judged(lake, dataset, landed)
     _accounted(report, json=json)
 
 
@@ -248,6 +250,13 @@ def rejected(
         say("no row was rejected.")
 
 
+def _name_unreadable(lake: Lake, dataset: str) -> None:
+    from jobs.stages import mending
+
+    for fault in mending.unreadable(lake, lake.catalogue.contract(dataset)):
+        say(f"error: {fault}")
+
+
 def _write_rejected(dataset: str, batch: str | None, path: Path) -> dict[str, Any]:
     import polars as pl
 
@@ -263,6 +272,7 @@ def _write_rejected(dataset: str, batch: str | None, path: Path) -> dict[str, An
             )
         if not path.parent.is_dir():
             raise RequestError("there is no such folder.", where=str(path.parent), remedy="make it first.")
+        _name_unreadable(lake, dataset)
         rows = mending.open_rows(lake, contract)
         batches = rows["_batch_id"].unique().sort().to_list() if batch is None else [batch]
         if len(batches) > 1:

@@ -26,6 +26,7 @@ from urllib.parse import quote
 import httpx
 import psutil
 
+from jobs.environment import inherited
 from jobs.errors import EngineError
 from jobs.settings import PROJECT, Settings
 from jobs.storage.engine import free_port
@@ -162,9 +163,8 @@ class Client:
 def _environment(settings: Settings, port: int) -> dict[str, str]:
     home, url = _home(settings), f"http://127.0.0.1:{port}"
     foreign = ("AIRFLOW__", "AIRFLOW_")
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
     return {
-        **inherited,
+        **{name: value for name, value in inherited().items() if not name.startswith(foreign)},
         "AIRFLOW_HOME": str(home),
         **_database(home / DATABASE),
         "AIRFLOW__CORE__DAGS_FOLDER": str(PROJECT / "dags"),

@@ -31,12 +31,15 @@ def perform(
 ) -> list[dict[str, Any]]:
     """Run one stage over what waits for it, over one batch, or over the batches of a data date again.
 
+    Of a data date those are left out that the stage before has not done: its own task says why.
+
     Returns counts only. A failure that a second try cannot mend fails the task at once, any other is retried; the
     message says dataset, place, rule and remedy. A stage that found nothing to do skips the task, so that nothing
     after it is woken.
     """
     from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
 
+    from jobs.stages.pending import ready
     from jobs.storage.tables import Lake
     from jobs.storage.translation import unexpected
 
@@ -49,7 +52,7 @@ def perform(
             if batch is None and data_date is not None and name is not None:
                 gone = lake.retracted(name)
                 chosen = [
-                    one.id for one in lake.batches(name)
+                    one.id for one in ready(lake, stage, name, lake.batches(name))
                     if one.data_date == data_date and gone.isdisjoint({one.id, one.repairs})
                 ]
             for one in chosen:
@@ -161,6 +164,7 @@ def withdrawn(
     """Withdraw what a person agreed to who did not ask for it; return the versions that were touched."""
     from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
+    from jobs.releases import approvals
     from jobs.stages import publish
     from jobs.storage.tables import Lake
     from jobs.storage.translation import unexpected
@@ -169,7 +173,7 @@ def withdrawn(
         raise AirflowFailException(f"{dataset}: nobody approved this withdrawal; nothing is withdrawn.")
     assert decision is not None
     by = approver(decision)
-    if not by or by.casefold() == (triggered_by or "").casefold():
+    if not by or approvals.same_person(by, triggered_by or ""):
         raise AirflowFailException(f"{dataset}: who asks for a withdrawal may not approve it. Let somebody else do so.")
     try:
         with Lake.open() as lake:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
+import unicodedata
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 FILE = "approvals.csv"
 COLUMNS = ("dataset", "fingerprint", "approved_by", "approved_on", "note")
+
+_ADDRESS, _WORD = re.compile(r"([^\s<>@]+)\s*@\s*([^\s<>@]+)"), re.compile(r"[\w.+-]+")
 
 
 @dataclass(frozen=True)
@@ -61,6 +64,27 @@ def approve(lake: Lake, name: str, *, by: str, note: str = "") -> str:
         csv.writer(line, lineterminator="\n").writerow([name, print_, by, day, " ".join(note.split())])
         Folder(path.parent).write(FILE, (text + line.getvalue()).encode())
     return print_
+
+
+def same_person(one: str, other: str) -> bool:
+    """Tell whether two ways to write somebody name one person, however written: who asks may not be who approves.
+
+    A user's name, a name beside an address and the part of an address before its @ stand for the person; of two
+    addresses only equal ones are one person's.
+    """
+    (address, names), (others_address, others_names) = _named(one), _named(other)
+    if address and others_address:
+        return address == others_address
+    return not names.isdisjoint(others_names)
+
+
+def _named(text: str) -> tuple[str, set[str]]:
+    """Return the address in a text, if any, and the names that it gives somebody."""
+    text = unicodedata.normalize("NFKC", text).casefold()
+    found = _ADDRESS.search(text)
+    local, domain = found.groups() if found else ("", "")
+    beside = " ".join(_WORD.findall(_ADDRESS.sub(" ", text)))
+    return f"{local}@{domain}" if found else "", {local, beside, " ".join(text.split())} - {""}
 
 
 def read(path: Path) -> dict[str, Approval]:

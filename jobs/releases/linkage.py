@@ -1,7 +1,8 @@
 """How well the registers a release stands on know who is who: the score-card's figures of the day it was made.
 
 They lie beside the release's other inputs, `ops/releases/<dataset>/<version>/linkage.json`: made again, it says the
-same. Counts and shares of the whole register, of nobody in it.
+same. Counts and shares of the whole register, of nobody in it; rounded down, so that the figures of two releases do not
+say how few came between them.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ FIGURES = {  # figure: (English, Chinese)
 }
 COUNTS = ("joined_by_rules", "joined_by_models", "joined_by_people", "cases_decided", "cases_waiting")
 NOTHING = "—"
+ROUNDED = "rounded_to"  # versions of before are not, and say nothing of it when they are made again
 
 
 def keep(lake: Lake, contract: Contract, version: str) -> list[dict[str, Any]]:
@@ -52,7 +54,8 @@ def kept(objects: Store, dataset: str, version: str) -> list[dict[str, Any]]:
 def figures(lake: Lake, contract: Contract, now: datetime) -> list[dict[str, Any]]:
     """Return the score-card's figures of the registers a contract reads, as `FIGURES`; counts as text.
 
-    A count of fewer than five says so and no more; what it could be reckoned from is left out.
+    A count of fewer than five says so and no more; what it could be reckoned from is left out. All others are rounded
+    down to a multiple of `rounded_to` (five: counts, days, percent).
     """
     from jobs.operation.scorecard import registers
 
@@ -61,11 +64,15 @@ def figures(lake: Lake, contract: Contract, now: datetime) -> list[dict[str, Any
 
 def _told(row: Mapping[str, Any]) -> dict[str, Any]:
     few = [name for name in COUNTS if 0 < row[name] < FEW]
-    shown = {name: f"fewer than {FEW}" if name in few else str(row[name]) for name in COUNTS}
-    share = None if few or row["auto_decided"] is None else round(row["auto_decided"], 2)
-    days = None if "cases_waiting" in few else row["oldest_days"]
+    shown = {name: f"fewer than {FEW}" if name in few else str(_down(row[name])) for name in COUNTS}
+    share = None if few or row["auto_decided"] is None else _down(round(row["auto_decided"] * 100, 6)) / 100
+    days = None if "cases_waiting" in few or row["oldest_days"] is None else _down(row["oldest_days"])
     found = {**row, **shown, "auto_decided": share, "oldest_days": days}
-    return {name: found[name] for name in FIGURES}
+    return {**{name: found[name] for name in FIGURES}, ROUNDED: FEW}
+
+
+def _down(figure: float) -> int:
+    return int(figure // FEW) * FEW
 
 
 def section(rows: Sequence[Mapping[str, Any]], *, chinese: bool) -> list[str]:
@@ -75,6 +82,8 @@ def section(rows: Sequence[Mapping[str, Any]], *, chinese: bool) -> list[str]:
     head = [words[chinese] for words in FIGURES.values()]
     lead = "所依据的登记库在发布当日的主体识别情况：" if chinese else (
         "How the registers this stands on knew who is who on the day it was made:")
+    if all(ROUNDED in row for row in rows):
+        lead += f"数字均向下取整为 {FEW} 的倍数。" if chinese else f" Figures are rounded down to a multiple of {FEW}."
     few = f"少于 {FEW}" if chinese else f"fewer than {FEW}"
 
     def cell(value: Any) -> str:

@@ -15,11 +15,11 @@ import polars as pl
 from jobs import layers
 from jobs.batch import StageReport
 from jobs.contract import Contract
-from jobs.errors import RequestError
+from jobs.errors import LakeError, RequestError, together
 from jobs.onboarding.precheck import Precheck
 from jobs.onboarding.workbook import write_workbook
 from jobs.stages.land import RETURNED
-from jobs.stages.mending import parted
+from jobs.stages.mending import parted, unreadable
 from jobs.storage.tables import Lake
 
 OWN = 0o640  # people's numbers: for the drop box's owner and group
@@ -30,13 +30,16 @@ def run(lake: Lake, dataset: str | None = None, *, batch: str | None = None) -> 
 
     Of one whose rows were all brought anew before they were given back it is only recorded that they were.
     All datasets by default, but for those that come as snapshots: the next one is their repair. Raises RequestError for
-    a batch without open rejected rows.
+    a batch without open rejected rows, and, when all others are done, DamagedBatchError for a batch of mended rows that
+    does not say any more which rows it mends.
     """
     contracts = [lake.catalogue.contract(dataset)] if dataset else [
         one for one in lake.catalogue.contracts.values() if not one.is_product and one.load.mode != "snapshot"
     ]
     reports: list[StageReport] = []
+    failures: list[LakeError] = []
     for contract in contracts:
+        failures += unreadable(lake, contract)
         found, brought = parted(lake, contract)
         overtaken = dict(brought.group_by("_batch_id").len().iter_rows())
         known = {one: row["extra"] for one, row in lake.judged("give_back", contract.name).items()}
@@ -50,6 +53,10 @@ def run(lake: Lake, dataset: str | None = None, *, batch: str | None = None) -> 
                 continue
             told = {"state": state.hexdigest(), "overtaken": overtaken.get(one, 0)}
             reports.append(_give(lake, contract, one, rows, told))
+    if failures:
+        failure = together(failures)
+        failure.reports = reports
+        raise failure
     return reports
 
 

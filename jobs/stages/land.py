@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import time
 import uuid
@@ -15,7 +16,7 @@ from zoneinfo import ZoneInfo
 from jobs import layers
 from jobs.batch import Batch, LandedFile, StageReport
 from jobs.contract import Contract
-from jobs.errors import ConflictError, ContractError, RequestError, SourceError
+from jobs.errors import ConflictError, ContractError, DamagedBatchError, LakeError, RequestError, SourceError, together
 from jobs.privacy import envelopes
 from jobs.stages import mending
 from jobs.storage.locations import Directory
@@ -37,7 +38,8 @@ def run(
     """Land the given files as one delivery, or every new file of the drop box as one delivery each.
 
     With `mended`, the workbook of rejected rows as it came back; those in the drop box are taken too. A delivery whose
-    bytes are known for its data date (or, without a date, at all) is reported as known and changes nothing. Where the
+    bytes are known for its data date (or, without a date, at all) is reported as known and changes nothing, but for a
+    damaged batch, which they make whole; where they cannot, DamagedBatchError, when all else is landed. Where the
     key ring has a key for landing, files are encrypted as they come in (`jobs.privacy.envelopes`). Raises RequestError
     for a missing file, SourceError for a database that cannot be read or a workbook that is not ours, StorageError,
     before a byte is taken, for a key of landing that is gone or does not open.
@@ -57,11 +59,20 @@ def run(
                     name = PurePosixPath(file.relative_to(box).as_posix())
                     lake.objects.write(_receipt(contract, name, Folder(box).states(name.parent)[name]), b"")
             return [report, *(_mended_from_drop_box(lake, contract) if not files else ())]
-        return [*_from_drop_box(lake, contract), *_mended_from_drop_box(lake, contract)]
+        failures: list[LakeError] = []
+        reports = [*_from_drop_box(lake, contract, failures), *_mended_from_drop_box(lake, contract)]
+        if failures:
+            failure = together(failures)
+            failure.reports = reports
+            raise failure
+        return reports
 
 
-def _from_drop_box(lake: Lake, contract: Contract) -> Iterator[StageReport]:
-    """Land the drop box's finished files that this dataset's landing has not seen in their present state."""
+def _from_drop_box(lake: Lake, contract: Contract, failures: list[LakeError]) -> Iterator[StageReport]:
+    """Land the drop box's finished files that this dataset's landing has not seen in their present state.
+
+    One that is a damaged batch's stops no other: it is among the failures, and tried again.
+    """
     assert contract.source is not None
     pattern, (box, top) = contract.source.date_pattern(), lake.drop_boxes
     folder = PurePosixPath((contract.source.path or "").split("{")[0].split("*")[0] + "x").parent
@@ -70,9 +81,12 @@ def _from_drop_box(lake: Lake, contract: Contract) -> Iterator[StageReport]:
         finished = not name.name.startswith(".") and name.suffix not in UNFINISHED
         receipt = _receipt(contract, name, state)
         if finished and pattern.match(str(name)) and not lake.objects.exists(receipt):
-            with box.location(found).local() as file:
-                yield _land(lake, contract, [file], None)
-            lake.objects.write(receipt, b"")
+            try:
+                with box.location(found).local() as file:
+                    yield _land(lake, contract, [file], None)
+                lake.objects.write(receipt, b"")
+            except DamagedBatchError as error:
+                failures.append(error)
 
 
 def _mended_from_drop_box(lake: Lake, contract: Contract) -> Iterator[StageReport]:
@@ -88,7 +102,7 @@ def _mended_from_drop_box(lake: Lake, contract: Contract) -> Iterator[StageRepor
                 with box.location(found).local() as file:
                     yield _land_mended(lake, contract, file)
                 box.remove(answer)
-            except (SourceError, RequestError) as error:  # the department's to mend; deliveries go on
+            except (DamagedBatchError, SourceError, RequestError) as error:  # the department's to mend; deliveries go on
                 box.write(answer, f"{error}\n".encode())
                 report = StageReport("land", contract.name, f"{REPAIRED}/{name.name}", "refused", notes=[str(error)])
                 lake.record(report)
@@ -164,14 +178,18 @@ def _land_mended(lake: Lake, contract: Contract, file: Path) -> StageReport:
         batch, fresh = mending.prepare(lake, contract, file, part, landing.received, landing.seal)
         if fresh:
             return _place(lake, batch, part, landing)
+    batch.sound("hand it in again.")
     return StageReport("land", contract.name, batch.id, "known", notes=["every row it mends is known; nothing to do"])
 
 
 def _place(lake: Lake, batch: Batch, part: Path, landing: _Landing) -> StageReport:
     """Give a batch its place in landing, unless its bytes are there already, and record it."""
     known = _known(landing.earlier, batch)
+    damaged = next((one for one in landing.earlier if one.id == known and one.damage), None)
     if known is None:
         _keep(lake, batch, part, landing.key)
+    elif damaged is not None:
+        _put_right(lake, damaged, batch, part, landing.key)
     report = StageReport("land", batch.dataset, known or batch.id, seconds=time.monotonic() - landing.started)
     report.extra = {
         "files": [file.name for file in batch.files], "bytes": sum(file.bytes for file in batch.files),
@@ -181,9 +199,42 @@ def _place(lake: Lake, batch: Batch, part: Path, landing: _Landing) -> StageRepo
         lake.record(report)
     elif known is not None:
         report.outcome, report.notes = "known", ["these bytes were delivered before; nothing to do"]
-        if any(one.id == known and one.damage for one in landing.earlier):
-            report.notes = ["these bytes were delivered before, as a batch whose manifest is damaged: put that back"]
+        if damaged is not None:
+            again = f"`lake run load {batch.dataset} --batch {known}` takes what was refused"
+            report.notes = [f"these bytes were delivered before, as a batch that was damaged and is whole again; {again}"]
     return report
+
+
+def _put_right(lake: Lake, damaged: Batch, batch: Batch, part: Path, key: envelopes.BatchKey | None) -> None:
+    """Make a damaged batch whole by its own bytes, delivered again: its manifest, or all of it where nothing lies.
+
+    Raises DamagedBatchError where what lies there is not these files under these names: also where it is encrypted, by
+    a key that was in the manifest.
+    """
+    place = layers.landing_path(batch.dataset, damaged.id)
+    batch = replace(
+        batch, id=damaged.id, data_date=damaged.data_date, received_at=damaged.received_at or batch.received_at
+    )
+    lying = {name.name for name in lake.objects.names(place)}
+    if not lying:
+        _keep(lake, batch, part, key)
+        return
+    beside = {MANIFEST, mending.TICKETS} if batch.repairs else {MANIFEST}
+    same = lying - beside == {file.name for file in batch.files}
+    if not same or any(_digest(lake, place / file.name) != file.sha256 for file in batch.files):
+        damaged.sound("deliver it again.")
+    lake.check_lease()
+    if batch.repairs:
+        lake.objects.write(place / mending.TICKETS, (part / mending.TICKETS).read_bytes())
+    lake.objects.write(place / MANIFEST, batch.to_json().encode())
+
+
+def _digest(lake: Lake, name: PurePosixPath) -> str | None:
+    with lake.objects.location(name).local() as path:
+        if not path.is_file():
+            return None
+        with path.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _keep(lake: Lake, batch: Batch, part: Path, key: envelopes.BatchKey | None) -> None:

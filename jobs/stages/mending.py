@@ -18,7 +18,7 @@ import polars as pl
 from jobs import layers
 from jobs.batch import Batch, LandedFile
 from jobs.contract import Contract
-from jobs.errors import RequestError, SourceError
+from jobs.errors import DamagedBatchError, LakeError, RequestError, SourceError
 from jobs.layers import Layer
 from jobs.onboarding.mended import read_mended
 from jobs.onboarding.workbook import CUT, MOST_CHARACTERS
@@ -173,9 +173,35 @@ def _brought(lake: Lake, batch: Batch, rows: pl.DataFrame) -> Batch | None:
     return None
 
 
+def unreadable(lake: Lake, contract: Contract) -> list[LakeError]:
+    """Return an error for each batch of mended rows that no longer says which it mends: it counts as no attempt."""
+    gone = lake.retracted(contract.name)
+    repairs = [one for one in lake.batches(contract.name) if one.repairs and gone.isdisjoint({one.id, one.repairs})]
+    return [
+        DamagedBatchError(
+            "what says which rejected rows this batch mends is gone or cannot be read; it counts for none of them.",
+            dataset=contract.name, layer="landing", where=f"batch {one.id}: {TICKETS}",
+            remedy="put it back from a copy of the lake; or withdraw the batch: "
+            f"`lake retract {contract.name} --batch {one.id}`.",
+        )
+        for one in repairs if _read_tickets(lake, one) is None
+    ]
+
+
 def _tickets(lake: Lake, batch: Batch) -> list[tuple[str, int]]:
-    told = json.loads(lake.objects.read(layers.landing_path(batch.dataset, batch.id) / TICKETS))
-    return [(name, row) for name, row in told["tickets"]]
+    """Return which rejected rows a batch mends, in the order of its records; none where nothing says so any more."""
+    return _read_tickets(lake, batch) or []
+
+
+def _read_tickets(lake: Lake, batch: Batch) -> list[tuple[str, int]] | None:
+    file = layers.landing_path(batch.dataset, batch.id) / TICKETS
+    if not lake.objects.exists(file):
+        return None
+    try:
+        found = [(name, row) for name, row in json.loads(lake.objects.read(file))["tickets"]]
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return None
+    return found if all(isinstance(name, str) and type(row) is int for name, row in found) else None
 
 
 def _changed(rows: pl.DataFrame, waiting: pl.DataFrame, contract: Contract) -> pl.DataFrame:

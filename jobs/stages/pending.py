@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from jobs.batch import Batch, StageReport
 from jobs.contract import Contract
@@ -14,19 +14,25 @@ from jobs.storage.tables import Lake
 BEFORE = {"load": "land", "conform": "load"}
 
 
+def ready(lake: Lake, stage: str, dataset: str, batches: Sequence[Batch]) -> list[Batch]:
+    """Return those batches that the stage before has done; loading takes what is landed, on record or not."""
+    if stage == "load":
+        return list(batches)
+    done = lake.judged(BEFORE[stage], dataset)
+    return [one for one in batches if done.get(one.id, {}).get("outcome") == "done"]
+
+
 def pending(lake: Lake, stage: str, dataset: str, batch: str | None) -> list[Batch]:
     """Return the batches a stage has to judge, by data date; a named batch is judged again.
 
     So is one whose judging anew broke off: its tables may be ahead of its accounting. Raises
     RequestError when the named batch is unknown, withdrawn, or has not passed the stage before.
     """
-    ready = lake.judged(BEFORE[stage], dataset)
     done = lake.judged(stage, dataset).keys() - lake.interrupted(stage, dataset) if batch is None else set()
     gone = lake.retracted(dataset)
     # A repair whose landing broke off before its record is known by its manifest alone.
     landed = [one for one in lake.batches(dataset, without=gone | done) if one.repairs not in gone]
-    if stage != "load":
-        landed = [b for b in landed if ready.get(b.id, {}).get("outcome") == "done"]
+    landed = ready(lake, stage, dataset, landed)
     if batch is not None:
         found = [b for b in landed if b.id == batch]
         if not found:

@@ -260,14 +260,13 @@ def _approval(lake: Lake, contract: Contract, approved_by: str, triggered_by: st
             "the contract has no release:, so it is not open.", dataset=contract.name, layer=Layer.OPEN,
             remedy="give it release: and fields publish:, then approve.",
         )
-    who = approved_by.strip().casefold()
-    if not who:
+    if not approved_by.strip():
         raise ReleaseRefused(
             "nobody approved this release.", dataset=contract.name, layer=Layer.OPEN, remedy="name who approves it.",
         )
-    if triggered_by is not None and who == triggered_by.strip().casefold():
+    if triggered_by is not None and approvals.same_person(approved_by, triggered_by):
         raise ReleaseRefused(
-            "who triggers a release may not approve it.", dataset=contract.name, layer=Layer.OPEN,
+            f"who triggers a release may not approve it, and {triggered_by} runs this.", dataset=contract.name, layer=Layer.OPEN,
             remedy="let somebody else approve.",
         )
     return approvals.approved(contract, lake.catalogue)

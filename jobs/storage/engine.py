@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Any
 
 import psutil
 
+from jobs.environment import inherited
 from jobs.errors import EngineError
 from jobs.settings import PROJECT, Settings
 from jobs.storage import jars
@@ -216,13 +217,10 @@ def _launch(settings: Settings, wanted: str) -> Engine:
         *(part for name, value in options.items() for part in ("--conf", f"{name}={value}")),
         "spark-internal",
     ]
-    environment = {
-        **os.environ, "SPARK_HOME": str(home), "PYSPARK_PYTHON": sys.executable, "PYTHONPATH": str(PROJECT),
-        "JAVA_HOME": str(Path(binary).resolve().parent.parent), "POLARS_MAX_THREADS": "1",
-    }
     with (work / "engine.log").open("wb") as log:
         process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment, cwd=work, start_new_session=True
+            command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=_environment(home, binary), cwd=work,
+            start_new_session=True,
         )
     deadline = time.monotonic() + START_SECONDS
     while not _answers(port):
@@ -238,6 +236,13 @@ def _launch(settings: Settings, wanted: str) -> Engine:
     part.write_text(json.dumps(asdict(engine)), encoding="utf-8")
     part.replace(_record(settings))
     return engine
+
+
+def _environment(home: Path, binary: str | Path) -> dict[str, str]:
+    return {
+        **inherited(), "SPARK_HOME": str(home), "PYSPARK_PYTHON": sys.executable, "PYTHONPATH": str(PROJECT),
+        "JAVA_HOME": str(Path(binary).resolve().parent.parent), "POLARS_MAX_THREADS": "1",
+    }
 
 
 def _stop(engine: Engine) -> None:

@@ -368,18 +368,17 @@ class Lake:
     def batches(self, dataset: str, *, without: Collection[str] = ()) -> list[Batch]:
         """Return the landed batches of a dataset, by data date and id; a batch is landed once its manifest is.
 
-        Of those that are left out nothing is read. A batch whose manifest is damaged, or gone after its landing was
-        recorded, is among them and says so (`Batch.damage`): it stops no other.
+        Of those that are left out nothing is read. A batch whose manifest is damaged, or gone (alone or with its whole
+        folder) after its landing was recorded, is among them and says so (`Batch.damage`): it stops no other.
         """
-        found, landed = [], self.judged("land", dataset)
-        for name in self.objects.names(layers.landing_path(dataset)):
-            manifest = name / "_manifest.json"
-            if name.name in without:
-                continue
-            if self.objects.exists(manifest):
-                found.append(Batch.at(dataset, name.name, self.objects.read(manifest), landed.get(name.name, {})))
-            elif name.name in landed:
-                found.append(Batch.at(dataset, name.name, None, landed[name.name]))
+        landed, place = self.judged("land", dataset), layers.landing_path(dataset)
+        told = {name for name, row in landed.items() if row["outcome"] == "done"}
+        lying, found = {name.name for name in self.objects.names(place)}, []
+        for name in (lying | told).difference(without):
+            manifest = place / name / "_manifest.json"
+            text = self.objects.read(manifest) if name in lying and self.objects.exists(manifest) else None
+            if text is not None or name in told:
+                found.append(Batch.at(dataset, name, text, landed.get(name, {})))
         return sorted(found, key=lambda batch: (batch.data_date, batch.id))
 
     def retracted(self, dataset: str) -> set[str]:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
+import pwd
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pytest
+from typer.testing import CliRunner
 
+from jobs.cli import app
 from jobs.operation.tasks import answered, case_text, perform, site, waiting_cases
 from jobs.storage.court import Court
 from jobs.storage.tables import Lake
@@ -43,6 +47,15 @@ def test_an_answer_becomes_a_decision_and_nobodys_answer_says_so(case: str) -> N
     with Lake.open() as lake:
         (row,) = Court(lake, "person").handed_in().to_dicts()
     assert (row["judgement"], row["by"], row["case"]) == ("unsure", "nobody in time", case)
+
+
+def test_who_decides_at_the_command_line_is_whom_the_system_knows(case: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.setenv(name, "somebody")
+    done = CliRunner().invoke(app, ["decide", case, "unsure", "--reason", "two files"], catch_exceptions=False)
+    with Lake.open() as lake:
+        (row,) = Court(lake, "person").handed_in().to_dicts()
+    assert (done.exit_code, row["by"]) == (0, pwd.getpwuid(os.getuid()).pw_name)
 
 
 def test_each_night_counts_whom_departments_share_and_the_site_shows_it(case: str) -> None:

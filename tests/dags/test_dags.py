@@ -115,6 +115,16 @@ def test_a_night_in_which_an_expiry_failed_shows_and_offers_what_was_withdrawn_a
     assert (order["expired"], rules["expired"]) == ([], "all_success")  # a leaf: Airflow judges a run by these
 
 
+def test_a_delivery_that_one_task_refuses_stops_no_other_and_the_run_is_a_failed_one(found: dict) -> None:
+    for name, dag in found["dags"].items():
+        if name.startswith("dataset."):
+            assert {one: dag["rules"][one] for one in ("load", "conform")} == {"load": "all_done", "conform": "all_done"}
+            assert dag["order"] == {
+                "land": ["judged", "load"], "load": ["conform", "judged"], "conform": ["judged"], "judged": [],
+            }
+            assert dag["rules"]["judged"] == "none_failed"  # a leaf: Airflow judges a run by these; most runs skip
+
+
 def test_parsing_imports_no_engine(found: dict) -> None:
     assert "pyspark" not in found["heavy"]
     assert "great_expectations" not in found["heavy"]

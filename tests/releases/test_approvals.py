@@ -116,3 +116,17 @@ def test_another_table_is_no_file_of_approvals(lake, tmp_path):
     (problem,) = approvals.check_file(path, lake.catalogue)
     assert "header" in problem.remedy
     assert approvals.check_file(tmp_path / "none.csv", lake.catalogue) == []
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("me", "ME ", True), ("me @gov", "me", True), ("Me <me@gov>", "me", True), ("Me <me@gov>", "me@gov", True),
+        ("M. E. <me@gov>", "me", True), ("Me <clerk@gov>", "me", True), ("ｍｅ＠gov", "me", True),
+        ('"Me" <clerk@gov>', " me", True), ("me@gov", "ME@GOV", True), ("me@", "me", True), ("<me>", "me", True),
+        ("officer@gov", "me", False), ("me@gov", "me@elsewhere", False), ("Me <a@gov>", "Me <b@gov>", False),
+        ("me too", "me", False), ("officer", "", False), ("@", "", False),
+    ],
+)  # fmt: skip
+def test_who_asks_is_known_however_the_approver_writes_them(one, other, same):
+    assert (approvals.same_person(one, other), approvals.same_person(other, one)) == (same, same)

@@ -185,7 +185,8 @@ def test_terms_nobody_approved_are_refused(lake, opened, change):
 
 
 def test_who_triggers_a_release_may_not_approve_it(lake):
-    assert "may not approve" in refusal(lake, by="Operator ", triggered="operator").what
+    for by in ("Operator ", "operator @city.example", "An Operator <operator@city.example>"):
+        assert "may not approve" in refusal(lake, by=by, triggered="operator").what
     assert "nobody approved this release" in refusal(lake, by=" ").what
 
 

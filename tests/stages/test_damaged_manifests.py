@@ -24,6 +24,12 @@ from jobs.storage.tables import Lake
 from tests.releases.conftest import put_gold, visits, write_schemas
 from tests.stages.test_repairs import BAD, DATASET, GOOD
 
+def files_of(file: Path, *files: dict[str, object]) -> None:
+    """Say other files in a manifest."""
+    told = {**json.loads(file.read_text(encoding="utf-8")), "files": list(files)}
+    file.write_text(json.dumps(told), encoding="utf-8")
+
+
 DAMAGES: dict[str, Callable[[Path], object]] = {
     "a cut manifest": lambda file: file.write_bytes(file.read_bytes()[:90]),
     "an empty manifest": lambda file: file.write_bytes(b""),
@@ -33,7 +39,14 @@ DAMAGES: dict[str, Callable[[Path], object]] = {
         json.dumps({**json.loads(file.read_text(encoding="utf-8")), "files": []}), encoding="utf-8"),
     "the manifest of another day": lambda file: file.write_text(
         file.read_text(encoding="utf-8").replace("-01-11", "-01-12"), encoding="utf-8"),
+    "two files without digests": lambda file: files_of(file, *({"name": one, "bytes": 1, "sha256": None} for one in "ab")),
+    "digests of two kinds": lambda file: files_of(
+        file, *({"name": "a", "bytes": 1, "sha256": one} for one in ("0" * 64, 5))),
+    "a size that is a text": lambda file: files_of(
+        file, {**json.loads(file.read_text(encoding="utf-8"))["files"][0], "bytes": "1"}),
+    "brackets without an end": lambda file: file.write_text("[" * 100_000, encoding="utf-8"),
     "no manifest": Path.unlink,
+    "no folder": lambda file: file.parent.rename(file.parents[4] / "away"),
 }
 
 
@@ -84,6 +97,8 @@ def test_the_damaged_batch_is_named_and_the_others_go_on_until_it_is_put_back(la
     assert [report.outcome for report in conform.run(lake, DATASET)] == ["done", "done"]
     assert silver(lake) == {one: 1, three: 1}
     assert load.run(lake, DATASET) == []  # it stops no later run either
+    if how == "no folder":
+        (lake.settings.home / "away").rename(manifest(lake, two).parent)
     manifest(lake, two).write_bytes(whole)
     assert [report.outcome for report in load.run(lake, DATASET, batch=two)] == ["done"]
     assert [report.outcome for report in conform.run(lake, DATASET)] == ["done"]
@@ -103,6 +118,19 @@ def test_a_manifest_that_is_damaged_after_loading_stops_only_its_own_batch(lake:
     assert silver(lake) == {one: 1, two: 1, three: 1}
 
 
+def test_a_batch_whose_folder_is_gone_after_all_was_judged_is_named_not_forgotten(lake: Lake) -> None:
+    for stage in (load, conform):
+        stage.run(lake, DATASET)
+    two = lake.batches(DATASET)[1]
+    DAMAGES["no folder"](manifest(lake, two.id))
+    batches = lake.batches(DATASET)
+    assert [(batch.id, batch.damage) for batch in batches][1:2] == [(two.id, "is gone")]
+    assert (len(batches), batches[1].data_date) == (3, two.data_date)
+    code, told, said = call("batches", DATASET, "--json")
+    assert (code, json.loads(told)[1]["outcome"], f"batch {two.id}" in said) == (1, "damaged", True)
+    assert [batch.id for batch in lake.batches(DATASET, without={two.id})] == [batches[0].id, batches[2].id]
+
+
 def test_every_damaged_batch_is_named_by_one_error_and_listed(lake: Lake) -> None:
     one, two, three = (batch.id for batch in lake.batches(DATASET))
     for batch in (one, three):
@@ -118,16 +146,41 @@ def test_every_damaged_batch_is_named_by_one_error_and_listed(lake: Lake) -> Non
     assert (code, one in said, three in said) == (1, False, True)
 
 
-def test_beside_a_damaged_batch_deliveries_land_and_its_own_bytes_are_known(lake: Lake, tmp_path: Path) -> None:
-    two = lake.batches(DATASET)[1].id
-    DAMAGES["an empty manifest"](manifest(lake, two))
-    assert deliver(lake, tmp_path, 13) in {batch.id for batch in lake.batches(DATASET)}
+@pytest.mark.parametrize("how", ["an empty manifest", "a manifest without files", "no manifest", "no folder"])
+def test_a_damaged_batch_is_made_whole_by_its_own_bytes_delivered_again(lake: Lake, tmp_path: Path, how: str) -> None:
+    two = lake.batches(DATASET)[1]
     file = tmp_path / "deaths_20260111.jsonl"
     for given in ({}, {"data_date": date(2026, 1, 11)}):
+        DAMAGES[how](manifest(lake, two.id))
         (report,) = land.run(lake, DATASET, files=[file], **given)
-        assert (report.batch, report.outcome, "damaged" in report.notes[0]) == (two, "known", True)
+        assert (report.batch, report.outcome, "whole again" in report.notes[0]) == (two.id, "known", True)
+        again = lake.batches(DATASET)[1]
+        assert (again.id, again.damage, again.data_date, again.files) == (two.id, None, two.data_date, two.files)
+        if how == "no folder":
+            (lake.settings.home / "away").rename(tmp_path / f"away{len(given)}")
     code, _, said = call("ingest", DATASET, str(file))
-    assert (code, f"batch {two}: {MANIFEST}" in said) == (1, True)
+    assert (code, silver(lake)) == (0, {two.id: 1}), said
+
+
+def test_a_damaged_batch_of_which_other_bytes_lie_there_is_a_failure_and_deliveries_go_on(
+    lake: Lake, tmp_path: Path
+) -> None:
+    two = lake.batches(DATASET)[1].id
+    DAMAGES["an empty manifest"](manifest(lake, two))
+    kept = manifest(lake, two).parent / "deaths_20260111.jsonl"
+    kept.write_bytes(kept.read_bytes() + b"\n")
+    file = tmp_path / "deaths_20260111.jsonl"
+    with pytest.raises(DamagedBatchError, match=f"batch {two}: {MANIFEST}.*Remedy: put it back.*deliver it again"):
+        land.run(lake, DATASET, files=[file])
+    box = lake.settings.drop_box / "civil_affairs"
+    box.mkdir(parents=True)
+    file.rename(box / file.name)
+    (box / "deaths_20260114.jsonl").write_text(json.dumps(GOOD, ensure_ascii=False) + "\n", encoding="utf-8")
+    for _ in range(2):  # it fails until it is mended
+        with pytest.raises(DamagedBatchError, match=f"batch {two}"):
+            land.run(lake, DATASET)
+    assert [str(batch.data_date) for batch in lake.batches(DATASET) if not batch.damage][-1] == "2026-01-14"
+    assert manifest(lake, two).read_bytes() == b""
     for how in ("a cut manifest", "no manifest"):
         DAMAGES[how](manifest(lake, two))
         code, _, said = call("delivered", DATASET, "--batch", two, "--out", str(tmp_path / "out"))
@@ -152,7 +205,11 @@ def test_a_backfill_of_a_day_takes_the_sound_batches_of_it(lake: Lake, tmp_path:
     with pytest.raises(final, match=f"{damaged}.*Remedy"):
         tasks.perform("load", DATASET, data_date=date(2026, 1, 11))
     assert lake.judged("load", DATASET)[sound]["outcome"] == "done"
-    assert tasks.perform("conform", DATASET)[0]["batch"] == sound
+    assert [one["batch"] for one in tasks.perform("conform", DATASET, data_date=date(2026, 1, 11))] == [sound]
+    retract.run(lake, DATASET, batch=sound)
+    skipped = import_module("airflow.sdk.exceptions").AirflowSkipException
+    with pytest.raises(skipped):  # only the refused one is left of that day
+        tasks.perform("conform", DATASET, data_date=date(2026, 1, 11))
 
 
 def test_a_release_that_stands_on_a_damaged_batch_is_refused_with_its_name(tmp_path: Path) -> None:

@@ -15,8 +15,9 @@ import openpyxl
 import polars as pl
 import pytest
 
+from jobs import layers
 from jobs.batch import StageReport
-from jobs.errors import QualityGateError, RequestError, SourceError
+from jobs.errors import DamagedBatchError, QualityGateError, RequestError, SourceError
 from jobs.layers import Layer
 from jobs.settings import Settings
 from jobs.stages import conform, give_back, land, load, mending, resolve, retract
@@ -345,3 +346,33 @@ def test_a_repair_that_lands_while_its_delivery_is_withdrawn_is_withdrawn_too(la
     for stage in (load, conform):
         stage.run(lake, DATASET)
     assert _silver(lake) == ["S-1", "S-2"]
+
+
+@pytest.mark.parametrize("left", [None, b'["tickets"]', b'{"tickets": [[1, "2"]]}'])
+def test_a_repair_that_says_no_more_what_it_mends_is_named_and_stops_nothing(
+    lake: Lake, batch: str, tmp_path: Path, left: bytes | None
+) -> None:
+    _hand_in(lake, batch, {"S-2": {"身份证号": GOOD["身份证号"]}})
+    _judge(lake)
+    (repair,) = (one.id for one in lake.batches(DATASET) if one.repairs)
+    tickets = lake.objects.local(layers.landing_path(DATASET, repair) / mending.TICKETS)
+    whole = tickets.read_bytes()
+    if left is None:
+        tickets.unlink()
+    else:
+        tickets.write_bytes(left)
+    with pytest.raises(DamagedBatchError, match=f"batch {repair}: {mending.TICKETS}.*Remedy.*lake retract") as told:
+        give_back.run(lake)
+    assert [(one.batch, one.quarantined) for one in told.value.reports] == [(batch, 1)]
+    assert _open(lake) == {"S-3"}  # what it brought is in silver, and closes the other as any later delivery would
+    _hand_in(lake, batch, {"S-3": {"死亡日期": "2026-01-01"}}, "-2")
+    assert [report.outcome for report in land.run(lake, DATASET)] == ["done"]  # others are mended beside it
+    environment = {**os.environ, "LAKE_ROOT": str(lake.settings.home), "LAKE_RAW": str(lake.settings.drop_box)}
+    done = forks.lake(
+        "rejected", DATASET, "--batch", batch, "--workbook", str(tmp_path / "rows.xlsx"), environment=environment
+    )
+    assert (done.returncode, f"batch {repair}: {mending.TICKETS}" in done.stderr) == (0, True), done.stderr
+    tickets.write_bytes(whole)
+    assert mending.unreadable(lake, lake.catalogue.contract(DATASET)) == []
+    give_back.run(lake)
+    assert _open(lake) == {"S-3"}

@@ -73,7 +73,7 @@ def test_a_release_says_how_well_its_register_knows_who_is_who_and_says_the_same
         (row,) = json.loads((folder / "quality.json").read_text(encoding="utf-8"))["registers"]
         waiting = counted["cases_waiting"]
         assert (row["register"], row["joined_by_people"]) == ("person", "0")
-        assert row["cases_waiting"] == (str(waiting) if waiting >= 5 or not waiting else "fewer than 5")
+        assert row["cases_waiting"] == (str(waiting // 5 * 5) if waiting >= 5 or not waiting else "fewer than 5")
         for card, title in (("README.md", "## Who is who"), ("README.zh.md", "## 主体识别")):
             assert f"{title}\n" in (folder / card).read_text(encoding="utf-8")
         assert verify(folder).problems == []
@@ -96,6 +96,24 @@ def test_a_card_tells_counts_shares_and_days_and_hides_what_is_few() -> None:
     assert "| organisation | 30 | 30 | 30 | 30 | 30 | 12 | 91% |" in english
     assert "| person | 1200 | 0 | 0 | 0 | 少于 5 | — | — |" in chinese
     assert linkage.section([], chinese=True) == []
+    assert not [line for line in (*english, *chinese) if "rounded" in line or "取整" in line]  # these are not
+
+
+def test_published_figures_of_a_register_are_rounded_down_and_the_card_says_so() -> None:
+    counted = dict(zip(linkage.COUNTS, (0, 5, 9, 1204, 10), strict=True))
+    told = [
+        linkage._told({"register": "person", **counted, "oldest_days": days, "auto_decided": share})
+        for days, share in ((12, 0.919), (None, None), (4, 0.95), (5, 0.15), (0, 1.0))
+    ]
+    assert [told[0][name] for name in linkage.COUNTS] == ["0", "5", "5", "1200", "10"]
+    assert [(one["oldest_days"], one["auto_decided"]) for one in told] == [
+        (10, 0.9), (None, None), (0, 0.95), (5, 0.15), (0, 1.0)]
+    assert linkage._told({"register": "person", **counted, "cases_decided": 1, "oldest_days": 12, "auto_decided": 0.9}) == {
+        **told[0], "cases_decided": "fewer than 5", "auto_decided": None}
+    english, chinese = ("\n".join(linkage.section(told, chinese=one)) for one in (False, True))
+    assert "rounded down to a multiple of 5." in english
+    assert "| person | 0 | 5 | 5 | 1200 | 10 | 10 | 90% |" in english
+    assert "向下取整为 5 的倍数" in chinese
 
 
 def test_the_score_says_where_the_data_docs_lie(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
