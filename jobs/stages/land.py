@@ -102,7 +102,7 @@ def _mended_from_drop_box(lake: Lake, contract: Contract) -> Iterator[StageRepor
                 with box.location(found).local() as file:
                     yield _land_mended(lake, contract, file)
                 box.remove(answer)
-            except (DamagedBatchError, SourceError, RequestError) as error:  # the department's to mend; deliveries go on
+            except (DamagedBatchError, RequestError, SourceError) as error:  # told to the department; others go on
                 box.write(answer, f"{error}\n".encode())
                 report = StageReport("land", contract.name, f"{REPAIRED}/{name.name}", "refused", notes=[str(error)])
                 lake.record(report)
@@ -201,7 +201,7 @@ def _place(lake: Lake, batch: Batch, part: Path, landing: _Landing) -> StageRepo
         report.outcome, report.notes = "known", ["these bytes were delivered before; nothing to do"]
         if damaged is not None:
             again = f"`lake run load {batch.dataset} --batch {known}` takes what was refused"
-            report.notes = [f"these bytes were delivered before, as a batch that was damaged and is whole again; {again}"]
+            report.notes = [f"these are the bytes of a batch that was damaged: it is whole again; {again}"]
     return report
 
 

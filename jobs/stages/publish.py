@@ -266,8 +266,8 @@ def _approval(lake: Lake, contract: Contract, approved_by: str, triggered_by: st
         )
     if triggered_by is not None and approvals.same_person(approved_by, triggered_by):
         raise ReleaseRefused(
-            f"who triggers a release may not approve it, and {triggered_by} runs this.", dataset=contract.name, layer=Layer.OPEN,
-            remedy="let somebody else approve.",
+            f"who triggers a release may not approve it, and {triggered_by} runs this.", dataset=contract.name,
+            layer=Layer.OPEN, remedy="let somebody else approve.",
         )
     return approvals.approved(contract, lake.catalogue)
 

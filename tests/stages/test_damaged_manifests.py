@@ -24,6 +24,7 @@ from jobs.storage.tables import Lake
 from tests.releases.conftest import put_gold, visits, write_schemas
 from tests.stages.test_repairs import BAD, DATASET, GOOD
 
+
 def files_of(file: Path, *files: dict[str, object]) -> None:
     """Say other files in a manifest."""
     told = {**json.loads(file.read_text(encoding="utf-8")), "files": list(files)}
@@ -39,7 +40,8 @@ DAMAGES: dict[str, Callable[[Path], object]] = {
         json.dumps({**json.loads(file.read_text(encoding="utf-8")), "files": []}), encoding="utf-8"),
     "the manifest of another day": lambda file: file.write_text(
         file.read_text(encoding="utf-8").replace("-01-11", "-01-12"), encoding="utf-8"),
-    "two files without digests": lambda file: files_of(file, *({"name": one, "bytes": 1, "sha256": None} for one in "ab")),
+    "two files without digests": lambda file: files_of(
+        file, *({"name": one, "bytes": 1, "sha256": None} for one in "ab")),
     "digests of two kinds": lambda file: files_of(
         file, *({"name": "a", "bytes": 1, "sha256": one} for one in ("0" * 64, 5))),
     "a size that is a text": lambda file: files_of(

@@ -63,6 +63,27 @@ def test_a_damaged_batch_is_refused_and_the_others_are_loaded(tmp_path: Path, de
         assert load.run(lake, LINES) == []
 
 
+def test_the_key_was_in_the_manifest_so_that_only_a_batch_that_is_wholly_gone_is_made_anew_by_its_bytes(
+    tmp_path: Path, deliveries: Path
+) -> None:
+    root, file = tmp_path / "lake", next((deliveries / "civil_affairs").glob("deaths_*"))
+    with opened(root, deliveries) as lake:
+        keyed_lake(lake)
+        land.run(lake, LINES, files=[file])
+        (batch,) = lake.batches(LINES)
+        place = layers.landing_path(LINES, batch.id)
+        lake.objects.remove(place / land.MANIFEST)
+        before = files_below(root / place)
+        with pytest.raises(DamagedBatchError, match=f"batch {batch.id}.*put it back"):
+            land.run(lake, LINES, files=[file])
+        assert files_below(root / place) == before
+        lake.objects.remove(place)
+        land.run(lake, LINES, files=[file])
+        (again,) = lake.batches(LINES)
+        assert (again.id, again.damage, again.files) == (batch.id, None, batch.files)
+        assert [report.outcome for report in load.run(lake, LINES)] == ["done"]
+
+
 @pytest.mark.parametrize("much", [False, True])
 def test_no_more_plain_copies_lie_about_than_are_being_read(
     tmp_path: Path, deliveries: Path, monkeypatch: pytest.MonkeyPatch, much: bool

@@ -376,3 +376,18 @@ def test_a_repair_that_says_no_more_what_it_mends_is_named_and_stops_nothing(
     assert mending.unreadable(lake, lake.catalogue.contract(DATASET)) == []
     give_back.run(lake)
     assert _open(lake) == {"S-3"}
+
+
+def test_a_repair_that_lost_its_manifest_and_its_tickets_is_made_whole_by_the_same_workbook(
+    lake: Lake, batch: str
+) -> None:
+    changes = {"S-2": {"身份证号": GOOD["身份证号"]}}
+    _hand_in(lake, batch, changes)
+    land.run(lake, DATASET)
+    (repair,) = (one for one in lake.batches(DATASET) if one.repairs)
+    for name in (land.MANIFEST, mending.TICKETS):
+        lake.objects.remove(layers.landing_path(DATASET, repair.id) / name)
+    _hand_in(lake, batch, changes, "-2")
+    assert [(report.batch, report.outcome) for report in land.run(lake, DATASET)] == [(repair.id, "known")]
+    _judge(lake)
+    assert (_silver(lake), _open(lake)) == (["S-1", "S-2"], {"S-3"})
