@@ -158,14 +158,15 @@ def test_a_product_stands_on_the_claims_of_what_it_reads(tmp_path: Path) -> None
 
 def test_somebody_joined_by_a_key_that_tells_an_age_is_who_the_key_is_about(tmp_path: Path) -> None:
     schemas = Path(shutil.copytree(PROJECT / "schemas", tmp_path / "schemas"))
+    with (schemas / "registers" / "person.yaml").open("a", encoding="utf-8") as register:
+        register.write("  number: {type: resident_id, title: {en: Number, zh: 号码}}\n")
     (schemas / "products" / "couples.yaml").write_text(
         "title: {en: Couples, zh: 夫妻}\ndescription: {en: Couples., zh: 夫妻。}\nsteward: a@b.example\n"
         "from:\n  dataset: civil_affairs/marriage_registrations\n  join:\n"
-        "    - {register: person, on: {groom_id: resident_id}, columns: {home: residence_code}}\n"
+        "    - {register: person, on: {groom_id: number}, columns: {home: residence_code}}\n"
         "    - {register: person, on: {groom_name: name}, columns: {other: residence_code}}\n"
         "fields:\n  his_number: {from: groom_id, type: resident_id, protect: pseudonym}\n"
-        "  home: {type: division_code, publish: {as: division_code}}\n"
-        "  other: {type: division_code, publish: {as: division_code}}\n"
+        "  home: {type: division_code, publish: {as: home}}\n  other: {type: division_code, publish: {as: other}}\n"
         "release: {theme: 社保}\n",
         encoding="utf-8",
     )
