@@ -81,6 +81,16 @@ def test_a_version_withdrawn_damaged_of_which_no_log_knows_keeps_its_number(lake
     assert (folder / "withdrawal-1.json").read_bytes() == said
 
 
+def test_a_version_of_which_only_data_was_left_keeps_its_number_by_its_statement(lake):
+    folder = open_(lake) / SLUG / "1.0.1"
+    logs = [open_(lake) / name for name in ("log.jsonl", "log.sig")]
+    for path in (*logs, *folder.glob("*.json"), *folder.glob("*.sig")):
+        path.unlink()
+    withdraw(lake, "1.0.1")
+    assert {path.name for path in folder.iterdir()} <= {"verify.py", "withdrawal-1.json"}
+    assert found(lake.objects) == [["1.0.0"], [], ["1.0.1"]]
+
+
 @pytest.mark.parametrize("copied", [(SLUG, "1.0.1"), ("products__headcount", "1.0.0")])
 def test_another_versions_folder_is_no_version(lake, copied):
     shutil.copytree(open_(lake).joinpath(*copied), open_(lake) / SLUG / "1.0.2")
