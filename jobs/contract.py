@@ -23,7 +23,6 @@ Special = Literal["biometric", "religion", "identity", "health", "finance", "whe
 PEOPLE = "person"  # the register of people
 
 # The 20 open-data domains of the plan (发改高技〔2017〕1449号 §三(一)4), in its order.
-OPEN_LICENCES = ("CC-BY", "CC0", "ODBL", "ODC-", "PDDL")  # how names of licences begin that let anybody pass on
 THEMES = (
     "企业登记", "信用", "交通", "医疗", "卫生", "就业", "社保", "地理", "文化", "教育",
     "科技", "知识产权", "自然资源", "农业", "林业", "环境", "安监", "质量", "统计", "气象",
@@ -145,6 +144,9 @@ class Period(Model):
     repaired: Name | None = Field(default=None, description="field with the day on which repair was granted")
 
 
+_TERMS_OF_USE = {mode: f"LicenseRef-{mode}-use" for mode in ("controlled", "enclave")}
+
+
 class Release(Model):
     """State the terms under which a dataset is opened."""
 
@@ -170,13 +172,15 @@ class Release(Model):
     def _terms_of_use(cls, said: Any) -> Any:
         """Give data that not everybody may have its own terms where the contract names none."""
         if isinstance(said, dict) and "licence" not in said and said.get("mode", "public") != "public":
-            return {**said, "licence": f"LicenseRef-{said['mode']}-use"}
+            return {**said, "licence": _TERMS_OF_USE.get(str(said["mode"]), "")}
         return said
 
     @model_validator(mode="after")
     def _licence_of_mode(self) -> Release:
-        if self.mode != "public" and self.licence.upper().startswith(OPEN_LICENCES):
-            raise ValueError(f"licence: {self.licence} lets everybody have it; mode: {self.mode} has terms of its own")
+        if self.mode != "public" and not self.licence.startswith("LicenseRef-"):
+            raise ValueError(f"licence: mode: {self.mode} has terms of its own, named LicenseRef-…, not {self.licence}")
+        if self.mode == "public" and self.licence in _TERMS_OF_USE.values():
+            raise ValueError(f"licence: {self.licence} is for data that not everybody may have")
         return self
 
     @field_validator("theme")

@@ -44,12 +44,18 @@ def test_data_that_not_everybody_may_have_is_under_terms_of_its_own_and_under_no
     assert licence() == licence(mode="public") == "CC-BY-4.0"
     assert licence(mode="controlled") == "LicenseRef-controlled-use"
     assert licence(mode="enclave") == "LicenseRef-enclave-use"
-    assert licence(mode="controlled", licence="https://city.example/terms") == "https://city.example/terms"
-    for name in ("CC-BY-4.0", "CC0-1.0", "ODbL-1.0"):
+    assert licence(mode="controlled", licence="LicenseRef-city-data") == "LicenseRef-city-data"
+    for name in (
+        "CC-BY-4.0", "CC0-1.0", "ODbL-1.0", " CC-BY-4.0", "Creative Commons Attribution 4.0", "MIT", "",
+        "https://creativecommons.org/licenses/by/4.0/",
+    ):
         assert licence(mode="public", licence=name) == name
         for mode in ("controlled", "enclave"):
-            with pytest.raises(ValidationError, match=f"{name} lets everybody have it"):
+            with pytest.raises(ValidationError, match=f"mode: {mode} has terms of its own"):
                 licence(mode=mode, licence=name)
+    for mode in ("controlled", "enclave"):
+        with pytest.raises(ValidationError, match="is for data that not everybody may have"):
+            licence(mode="public", licence=f"LicenseRef-{mode}-use")
 
 
 DEATHS = "civil_affairs/deaths.yaml"

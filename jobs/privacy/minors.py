@@ -3,8 +3,8 @@
 A contract that says `under_14: TEXT` claims that no row speaks of a child. Rows tell a person's age by the birth date
 in a citizen ID number or in a field that the register of people takes its birth date from. Where neither tells it, the
 age is unknown, which is no proof of being 14: such rows are counted apart, told to who approves and in the risk
-statement, and where no age at all is known the claim was checked against nothing. A contract for which the law makes an
-exception says `under_14: {exempt: TEXT}`; nothing is checked then.
+statement, and where every row speaks of somebody of unknown age the claim was checked of none. A contract for which the
+law makes an exception says `under_14: {exempt: TEXT}`; nothing is checked then.
 """
 
 from __future__ import annotations
@@ -137,8 +137,8 @@ def refusal(contract: Contract, catalogue: Catalogue, counted: Mapping[str, obje
         if counted[KNOWN] or not counted[UNKNOWN]:
             return None
         return ReleaseRefused(
-            f"the age of nobody in its {counted[UNKNOWN]} rows is known: that none is a child under 14 was checked "
-            "against nothing.", dataset=contract.name, layer="open", where="under_14",
+            f"in every one of its {counted[UNKNOWN]} rows somebody's age is unknown: that none speaks of a child under "
+            "14 could be checked of no row.", dataset=contract.name, layer="open", where="under_14",
             remedy="deliver birth dates or citizen ID numbers, publish counts (aggregate:), or give up the claim.",
         )
     rows = rows if complete else None
@@ -190,7 +190,7 @@ def _people_of_dataset(contract: Contract) -> Iterator[Person]:
 def _people_of_product(contract: Contract, catalogue: Catalogue) -> Iterator[Person]:
     """Yield the people of what a product reads, by its own fields; of a person no field of it is about, nothing."""
     assert contract.from_ is not None
-    source = contract.from_
+    source, aged = contract.from_, telling(contract, catalogue)
     fields: dict[str, list[str]] = {}
     for name, field in contract.fields.items():
         fields.setdefault(field.from_ or name, []).append(name)
@@ -199,12 +199,14 @@ def _people_of_product(contract: Contract, catalogue: Catalogue) -> Iterator[Per
     elif source.dataset is not None:
         yield from _renamed(catalogue.contracts.get(source.dataset), catalogue, fields)
     for join in source.join:
+        # Whom the register knows by a key that tells an age is who the key is about.
+        keyed = [name for column in join.on for name in fields.get(column, ()) if name in aged]
         theirs: dict[str, list[str]] = {}
         for new, column in join.columns.items():
             theirs.setdefault(column, []).extend(fields.get(new, ()))
         if join.register_ == PEOPLE:
             if spoken := tuple(name for names in theirs.values() for name in names):
-                yield Person(tuple(theirs.get(BIRTH, ())), spoken)
+                yield Person((*theirs.get(BIRTH, ()), *keyed), spoken)
         elif join.dataset is not None:
             yield from _renamed(catalogue.contracts.get(join.dataset), catalogue, theirs)
 

@@ -19,7 +19,7 @@ from jobs.releases.formats import json_bytes
 from jobs.releases.listing import Damaged, Released
 from jobs.releases.log import DamagedLog
 from jobs.releases.metadata.portal import SITE_MAP, news_files, portal_files
-from jobs.releases.signing import Signer
+from jobs.releases.signing import Signer, check_key
 
 if TYPE_CHECKING:
     from jobs.storage.tables import Lake
@@ -36,6 +36,8 @@ def enter(lake: Lake) -> None:
         sweep(lake)
         signer = Signer.open(lake.objects, lake.settings.signature)
         key = {"algorithm": signer.algorithm, "public_key": signer.public.hex(), "fingerprint": signer.fingerprint}
+        for zone in layers.ZONES:
+            check_key(lake.objects, signer.public, f"{zone}/key.json")  # readers know the publisher by it
         for zone, releases, damaged, remains in _zones(lake):
             with suppress(DamagedLog):  # `announce` names it
                 log.append(lake.objects, zone, releases, signer, _known(remains))
@@ -61,7 +63,8 @@ def announce(lake: Lake) -> list[StorageError]:
             if zone is not Layer.OPEN:
                 lake.objects.remove(f"{zone}/{SITE_MAP}")  # earlier code made one
             found += damaged
-            if lost := log.problem(lake.objects, zone):
+            happened = log.events(releases, _known(remains))
+            if lost := log.problem(lake.objects, zone, lambda told=happened: told):  # type: ignore[misc]
                 found.append(lost)
     return found
 

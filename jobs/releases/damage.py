@@ -17,6 +17,7 @@ from jobs.storage.objects import Store
 STATEMENTS = "withdrawal-*.json"
 LEFT = "manifest.damaged.json"  # what was left of the manifest of a version that was withdrawn damaged
 UNSIGNED = "is not what the publisher signed"
+UNLOGGED = "is not the one that the log names"
 _UNKNOWN = "0" * 64
 
 
@@ -26,11 +27,13 @@ class Damaged(StorageError):  # noqa: N818 (it is a version that is so)
     `told_at`, `manifest_sha256`: when it was released and by which manifest, by its zone's log; where the log does not
     know it `told_at` is empty, and the manifest the one that its attestation names. `withdrawals`: its statements of
     withdrawal that can be read, by number. `listed`: its files, where its manifest can be read.
+    `signed`: names of the statements in it that the publisher signed, about whichever manifest.
     """
 
     told_at = ""
     manifest_sha256 = _UNKNOWN
     listed: tuple[str, ...] = ()
+    signed: tuple[str, ...] = ()
     withdrawals: dict[int, dict[str, Any]] = {}  # never changed, only put in its place
 
     @property
@@ -69,9 +72,20 @@ def damage(path: PurePosixPath, what: str) -> Damaged:
     dataset, version = layers.dataset_of(path.parts[1]), path.parent.name
     return Damaged(
         f"{path.name} of version {version} {what}.", dataset=dataset, layer=path.parts[0], where=str(path),
-        remedy="put the version's folder back from a copy of the lake as it was, then `lake portal build`; "
-               f"where there is none, `lake withdraw {dataset} {version}`.",
+        remedy=_remedy(path, what, f"`lake withdraw {dataset} {version}`"),
     )
+
+
+def _remedy(path: PurePosixPath, what: str, withdraw: str) -> str:
+    """Return what to do: a version is given up where its own files are lost, not where another file may be wrong."""
+    back = "put the version's folder back from a copy of the lake as it was, then `lake portal build`"
+    if path.match(STATEMENTS):
+        return f"put {path} back from a copy of the lake as it was; where there is none, {withdraw} states it anew."
+    if what == UNSIGNED:
+        return f"see that {path.parts[0]}/key.json is the publisher's; else {back}; where neither helps, {withdraw}."
+    if what == UNLOGGED:
+        return f"see that {path.parts[0]}/log.jsonl is whole; else {back}; where neither helps, {withdraw}."
+    return f"{back}; where there is none, {withdraw}."
 
 
 def document(objects: Store, path: PurePosixPath, *keys: str) -> tuple[dict[str, Any], bytes]:
@@ -115,12 +129,18 @@ def statements(
 
 
 def _statement(objects: Store, name: PurePosixPath, digest: str, publisher: Publisher, public: str) -> dict[str, Any]:
+    statement = _signed(objects, name, publisher, public)
+    if statement.get("manifest_sha256") != digest:
+        raise damage(name, "is not what was written: it is about another manifest")
+    return statement
+
+
+def _signed(objects: Store, name: PurePosixPath, publisher: Publisher, public: str) -> dict[str, Any]:
+    """Return a statement that the publisher signed, about whichever manifest; raise Damaged for anything else."""
     sealed, _ = document(objects, name, "statement", "signature")
     statement = sealed["statement"]
     if not isinstance(statement, dict) or not statement.keys() >= {"files", "versions", "reason", "by", "at"}:
         raise damage(name, "is not what was written")
-    if statement.get("manifest_sha256") != digest:
-        raise damage(name, "is not what was written: it is about another manifest")
     if not publisher.signed(public, canonical(statement), sealed["signature"]):
         raise damage(name, UNSIGNED)
     return statement
@@ -129,15 +149,19 @@ def _statement(objects: Store, name: PurePosixPath, digest: str, publisher: Publ
 def remaining(objects: Store, broken: Damaged, digest: str | None, publisher: Publisher) -> None:
     """Tell a damaged version which manifest it had, `digest` by the log, and which statements about it hold."""
     broken.manifest_sha256 = digest or _attested(objects, broken.path)
-    found = {}
+    found, signed = {}, []
     for name in objects.names(broken.path, STATEMENTS):
         number = name.stem.removeprefix("withdrawal-")
         if not number.isdecimal():
             continue
         try:
-            found[int(number)] = _statement(objects, name, broken.manifest_sha256, publisher, "")
+            statement = _signed(objects, name, publisher, "")
         except Damaged:
             continue
+        signed.append(name.name)
+        if statement.get("manifest_sha256") == broken.manifest_sha256:
+            found[int(number)] = statement
+    broken.signed = tuple(signed)
     broken.withdrawals = dict(sorted(found.items()))
 
 

@@ -8,6 +8,7 @@ files nothing is looked at here: `jobs.releases.verify` does.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
@@ -15,12 +16,22 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from jobs import layers
-from jobs.errors import LakeError, RequestError
+from jobs.errors import LakeError, RequestError, StorageError
 from jobs.layers import Layer
 from jobs.releases import log
-from jobs.releases.damage import UNSIGNED, damage, document, remaining, signature, statements
+from jobs.releases.damage import (
+    LEFT,
+    STATEMENTS,
+    UNLOGGED,
+    UNSIGNED,
+    damage,
+    document,
+    remaining,
+    signature,
+    statements,
+)
 from jobs.releases.damage import Damaged as Damaged
-from jobs.releases.signing import Publisher
+from jobs.releases.signing import KEY, PUBLIC, Publisher
 from jobs.releases.verify import ATTESTATION, KEPT, MANIFEST, VERSION
 from jobs.releases.versions import version_key
 from jobs.storage.objects import Store
@@ -114,8 +125,25 @@ def releases(lake: Lake, errors: list[LakeError] | None = None) -> list[dict[str
     ]
     if errors is not None:
         errors += damaged
-        errors += filter(None, (log.problem(lake.objects, zone) for zone in layers.ZONES))
+        lost = (log.problem(lake.objects, zone, _happened(lake.objects, zone)) for zone in layers.ZONES)
+        errors += filter(None, lost)
+        if rows and not Publisher(lake.objects).authenticated:
+            errors.append(StorageError(
+                "the signer is not authenticated: there is no key by which the publisher is known.", where=PUBLIC,
+                remedy=f"put {PUBLIC} back from a copy of the lake, or {KEY} from the backup of the keys.",
+            ))
     return sorted(rows, key=lambda row: (row["dataset"], version_key(row["version"])))
+
+
+def _happened(objects: Store, zone: Layer) -> Callable[[], list[dict[str, Any]]]:
+    """Return how to ask what the folders of a zone know that its log may say."""
+
+    def ask() -> list[dict[str, Any]]:
+        remains: list[Damaged] = []
+        there = everything(objects, zone, [], remains)
+        return log.events(there, [one for one in remains if one.told_at])
+
+    return ask
 
 
 def everything(
@@ -232,6 +260,11 @@ def _read(place: _Place, path: PurePosixPath) -> Released:
     digest = sha256(written).hexdigest()
     if digest != attestation.get("manifest_sha256"):
         raise damage(path / MANIFEST, "is not what was written: its digest is another")
+    about = layers.dataset_of(path.parts[1]), path.name
+    if (manifest.get("dataset"), manifest.get("version")) != about:
+        raise damage(path / MANIFEST, "is not what was written: it is of another version")
+    if place.known.digests.get(about, digest) != digest:
+        raise damage(path / MANIFEST, UNLOGGED)
     seal = signature(objects, path)
     public = str(seal["public_key"])
     for name, data, part in ((MANIFEST, written, "manifest"), (ATTESTATION, attested, "attestation")):
@@ -248,10 +281,10 @@ def _read(place: _Place, path: PurePosixPath) -> Released:
 def _lost(objects: Store, path: PurePosixPath) -> bool:
     """Tell whether a version that its zone's log does not know, or not as far as it can be read, lost its manifest.
 
-    In a bucket that cannot be told from what an interrupted run left before its seal.
+    In a bucket only what a withdrawal left tells it from what an interrupted run left before its seal.
     """
-    rests = (ATTESTATION, "*.csv", "*.parquet")
-    return objects.places_whole and any(objects.names(path, rest) for rest in rests)
+    rests = (LEFT, STATEMENTS, *((ATTESTATION, "*.csv", "*.parquet") if objects.places_whole else ()))
+    return any(objects.names(path, rest) for rest in rests)
 
 
 def _said(one: Released) -> bool:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -44,12 +44,12 @@ def append(
 ) -> list[dict[str, Any]]:
     """Append what happened in a zone since and return its whole log, oldest first; nothing new changes nothing.
 
-    Raises DamagedLog, and leaves the log as it is, when somebody changed it.
+    Raises DamagedLog, and leaves the log as it is, when somebody changed it: what no seal holds yet must have happened.
     """
     log, seal_path = f"{zone}/{LOG}", f"{zone}/{SEAL}"
-    lines, entries = _read(objects, zone)
-    known = {_identity(entry) for entry in entries}
     happened = events(releases, remains)
+    lines, entries = _read(objects, zone, lambda: happened)
+    known = {_identity(entry) for entry in entries}
     for event in sorted(happened, key=lambda one: (one["at"], one["kind"], one["dataset"], one["version"])):
         if _identity(event) in known:
             continue
@@ -66,19 +66,24 @@ def append(
     return entries
 
 
-def problem(objects: Store, zone: Layer) -> DamagedLog | None:
-    """Return what is wrong with a zone's log, None where its chain holds and ends in what was sealed or goes on."""
+def problem(objects: Store, zone: Layer, happened: Callable[[], Sequence[dict[str, Any]]]) -> DamagedLog | None:
+    """Return what is wrong with a zone's log, None where its chain holds and ends in what was sealed or goes on.
+
+    `happened` returns the `events` that the folders know; it is called after the log was read, which is written later.
+    """
     try:
-        _read(objects, zone)
+        _read(objects, zone, happened)
     except DamagedLog as error:
         return error
     return None
 
 
-def _read(objects: Store, zone: Layer) -> tuple[list[bytes], list[dict[str, Any]]]:
+def _read(
+    objects: Store, zone: Layer, happened: Callable[[], Sequence[dict[str, Any]]]
+) -> tuple[list[bytes], list[dict[str, Any]]]:
     """Return a log's lines and what they say; raise DamagedLog where they are not what was written.
 
-    A log may go on beyond its seal, or have none yet: it is written first.
+    A log may go on beyond its seal, or have none yet, because it is written first; but only by what happened.
     """
     path, seal_path = f"{zone}/{LOG}", f"{zone}/{SEAL}"
     seal = objects.read(seal_path) if objects.exists(seal_path) else None  # first: whoever appends writes it last
@@ -89,12 +94,23 @@ def _read(objects: Store, zone: Layer) -> tuple[list[bytes], list[dict[str, Any]
         raise _damaged(zone, LOG, str(broken)) from None
     if not all({"kind", "dataset", "version", "manifest_sha256"} <= entry.keys() for entry in entries):
         raise _damaged(zone, LOG, "a line of the log is about no release.")
+    number = 0
     if seal is not None:
-        _check_seal(objects, zone, seal, lines)
+        number, digest = _sealed(objects, zone, seal)
+        last = hashlib.sha256(lines[number - 1]).hexdigest() if 0 < number <= len(lines) else FIRST
+        if number > len(lines) or last != digest:
+            raise _damaged(
+                zone, LOG, f"the log is not the one of {number} lines that was sealed: it was cut or rewritten."
+            )
+    if beyond := [{key: entry[key] for key in entry.keys() - {"number", "before"}} for entry in entries[number:]]:
+        known = happened()
+        if not all(event in known for event in beyond):
+            raise _damaged(zone, LOG, f"a line of the log below the {number} that were sealed is about nothing here.")
     return lines, entries
 
 
-def _check_seal(objects: Store, zone: Layer, seal: bytes, lines: Sequence[bytes]) -> None:
+def _sealed(objects: Store, zone: Layer, seal: bytes) -> tuple[int, str]:
+    """Return how many lines were sealed and the digest of the last; raise DamagedLog for a seal that does not hold."""
     try:
         said = json.loads(seal)
         number, digest = int(said["number"]), str(said["sha256"])
@@ -103,9 +119,7 @@ def _check_seal(objects: Store, zone: Layer, seal: bytes, lines: Sequence[bytes]
         raise _damaged(zone, SEAL, f"{SEAL} is not what was written.") from None
     if not Publisher(objects).signed(public, canonical({"number": number, "sha256": digest}), signature):
         raise _damaged(zone, SEAL, f"{SEAL} is not signed by the publisher.")
-    last = hashlib.sha256(lines[number - 1]).hexdigest() if 0 < number <= len(lines) else FIRST
-    if number > len(lines) or last != digest:
-        raise _damaged(zone, LOG, f"the log is not the one of {number} lines that was sealed: it was cut or rewritten.")
+    return number, digest
 
 
 def _damaged(zone: Layer, file: str, what: str) -> DamagedLog:
@@ -117,16 +131,13 @@ def _damaged(zone: Layer, file: str, what: str) -> DamagedLog:
 
 
 def told(objects: Store, zone: Layer) -> Told:
-    """Return all that a zone's log knows was released and withdrawn; unread lines say nothing.
+    """Return all that a zone's log knows was released and withdrawn, as far as its seal holds it.
 
-    Only to know what must be there: who verifies reads the log by `jobs.releases.verify.read_log`.
+    From the sealed line back each line is known by its digest in the next, so that a spoilt one hides those above it
+    alone; what stands below it, or has no seal, says nothing: the folders know it, if it happened.
     """
-    try:
-        lines = objects.read(f"{zone}/{LOG}").splitlines()
-    except FileNotFoundError:
-        return Told()
     found = Told()
-    for line in lines:
+    for line in _held(objects, zone):
         try:
             entry = json.loads(line)
             about = str(entry["dataset"]), str(entry["version"])
@@ -138,6 +149,20 @@ def told(objects: Store, zone: Layer) -> Told:
         except (ValueError, KeyError, TypeError):
             continue
     return found
+
+
+def _held(objects: Store, zone: Layer) -> list[bytes]:
+    """Return the lines of a log that its seal holds, oldest first."""
+    try:
+        number, digest = _sealed(objects, zone, objects.read(f"{zone}/{SEAL}"))
+        lines = objects.read(f"{zone}/{LOG}").splitlines()[:number]
+    except (FileNotFoundError, DamagedLog):
+        return []
+    held: list[bytes] = []
+    while lines and hashlib.sha256(lines[-1]).hexdigest() == digest:
+        held.append(lines.pop())
+        digest = str(json.loads(held[-1])["before"])
+    return held[::-1]
 
 
 def events(releases: Sequence[Released], remains: Sequence[Damaged] = ()) -> list[dict[str, Any]]:

@@ -18,6 +18,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from jobs import layers
 from jobs.errors import StorageError
 from jobs.layers import Layer
 from jobs.releases import sm2
@@ -75,17 +76,24 @@ class Sm2Key:
 class Publisher:
     """Know the publisher by its key: the one on this machine, else the one that lies open, else it is anybody's.
 
-    Read once, for many signatures.
+    Read once, for many signatures. Raises StorageError where the two are not one key, or the open one cannot be read.
     """
 
     def __init__(self, objects: Store) -> None:
         self._seed = _seed(objects)
         self._known: dict[bytes, bool] = {}
-        self._open = "" if self._seed else _open_key(objects)
+        self._open = published(objects)
+        if self._seed and self._open and not self._is(bytes.fromhex(self._open)):
+            raise _other_key(PUBLIC)
 
     def __repr__(self) -> str:
         """Return nothing of the key."""
         return "Publisher"
+
+    @property
+    def authenticated(self) -> bool:
+        """Tell whether any key says who the publisher is."""
+        return bool(self._seed or self._open)
 
     def signed(self, public: object, message: bytes, signature: object) -> bool:
         """Tell whether a signature over a message is the publisher's; `public`, in hex, is empty where not said."""
@@ -111,17 +119,28 @@ class Publisher:
         """Return the public keys that may be the publisher's, the likelier one first."""
         if not self._seed:
             return [self._open] if self._open else []
-        return [Signer.of(self._seed, algorithm).public.hex() for algorithm in get_args(Algorithm)]
+        return [_public(self._seed, algorithm).hex() for algorithm in get_args(Algorithm)]
 
     def _is(self, public: bytes) -> bool:
         if self._seed:
-            return Signer.of(self._seed, "SM2" if len(public) == sm2.PUBLIC_BYTES else "Ed25519").public == public
+            return _public(self._seed, _kind(public.hex())) == public
         return not self._open or self._open == public.hex()
 
 
-@lru_cache(maxsize=512)  # in plain Python one takes milliseconds, and what lies there is looked at again and again
+_JUDGED: dict[tuple[bytes, bytes, bytes], bool] = {}
+
+
 def _by_sm2(public: bytes, message: bytes, signature: bytes) -> bool:
-    return sm2.signed_by(public, message, signature)
+    """Tell whether a signature holds, judging each once: in plain Python it takes milliseconds."""
+    about = public, hashlib.sha256(message).digest(), signature
+    if about not in _JUDGED:
+        _JUDGED[about] = sm2.signed_by(public, message, signature)
+    return _JUDGED[about]
+
+
+@lru_cache(maxsize=8)  # whoever lists releases asks at every zone and dataset
+def _public(seed: bytes, algorithm: Algorithm) -> bytes:
+    return Signer.of(seed, algorithm).public
 
 
 def _seed(objects: Store) -> bytes:
@@ -133,12 +152,39 @@ def _seed(objects: Store) -> bytes:
     return seed if len(seed) == SEED_BYTES else b""
 
 
-def _open_key(objects: Store) -> str:
-    """Return the publisher's public key as it lies open, nothing where there is none or it cannot be read."""
+def published(objects: Store, path: str = PUBLIC) -> str:
+    """Return the public key that lies in a zone, in hex, nothing where there is none; raise StorageError for no key."""
     try:
-        return str(json.loads(objects.read(PUBLIC))["public_key"])
-    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        public = bytes.fromhex(json.loads(objects.read(path))["public_key"])
+        if len(public) in (32, sm2.PUBLIC_BYTES):
+            return public.hex()
+    except FileNotFoundError:
         return ""
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        pass
+    raise StorageError(
+        "the publisher's public key cannot be read; nothing was done.", where=path,
+        remedy="put it back from a copy of the lake; where there is none, remove it where the publisher's own key is: "
+               "the next release writes it anew.",
+    )
+
+
+def _kind(public: str) -> Algorithm:
+    return "SM2" if len(public) == 2 * sm2.PUBLIC_BYTES else "Ed25519"
+
+
+def check_key(objects: Store, public: bytes, path: str) -> None:
+    """Raise StorageError where the key that lies in a zone is another than the one that signs."""
+    if published(objects, path) not in ("", public.hex()):
+        raise _other_key(path)
+
+
+def _other_key(path: str) -> StorageError:
+    return StorageError(
+        f"the key here ({KEY}) is not the publisher's, which is known by {path}; nothing was done.", where=path,
+        remedy=f"put the publisher's own {KEY} back from the backup of the keys; where {path} was changed, put that "
+               "back from a copy of the lake.",
+    )
 
 
 @dataclass(frozen=True)
@@ -154,19 +200,20 @@ class Signer:
 
     @classmethod
     def open(cls, objects: Store, algorithm: Algorithm = "Ed25519") -> Signer:
-        """Return the publisher's signer, making its key at the first call; raise StorageError for a damaged key.
+        """Return the publisher's signer, making its key at the first call; raise StorageError for a wrong key.
 
         The key stays on the machine that publishes. Once there are releases a missing key is never made anew: their
         readers know the publisher by it; nor is another algorithm taken then.
         """
-        known = json.loads(objects.read(PUBLIC)).get("algorithm", "Ed25519") if objects.exists(PUBLIC) else algorithm
-        if known != algorithm:
+        known = published(objects)
+        kind = _kind(known) if known else algorithm
+        if kind != algorithm:
             raise StorageError(
-                f"the publisher is known by its {known} key; nothing was done.", where=PUBLIC,
-                remedy=f"set LAKE_SIGNATURE={known}: releases and their withdrawals are signed by one key.",
+                f"the publisher is known by its {kind} key; nothing was done.", where=PUBLIC,
+                remedy=f"set LAKE_SIGNATURE={kind}: releases and their withdrawals are signed by one key.",
             )
         if not objects.own.exists(KEY):
-            if objects.exists(PUBLIC):
+            if known or any(objects.exists(f"{zone}/log.sig") for zone in layers.ZONES):
                 raise StorageError(
                     "the publisher's key is not here; nothing was done.", where=KEY,
                     remedy="restore it from the backup of the keys, or publish where it is.",
@@ -175,7 +222,9 @@ class Signer:
         seed = objects.own.read(KEY)
         if len(seed) != SEED_BYTES:
             raise StorageError("the key file is damaged.", where=KEY, remedy="restore it from the backup of the keys.")
-        return cls.of(seed, algorithm)
+        signer = cls.of(seed, algorithm)
+        check_key(objects, signer.public, PUBLIC)
+        return signer
 
     def __repr__(self) -> str:
         """Return the fingerprint, never the key."""

@@ -5,11 +5,11 @@ The same mathematics in Jacobian coordinates (x/z², y/z³), which need one inve
 
 from __future__ import annotations
 
+from jobs.releases.verify import _SM2_B as _B
+from jobs.releases.verify import _SM2_P as _P
 from jobs.releases.verify import SM2_BASE, SM2_ORDER, Place, sm2_challenge, sm2_plus
 
 PUBLIC_BYTES = 64  # both coordinates
-_P = 0xFFFFFFFEFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF00000000FFFFFFFFFFFFFFFF
-_B = 0x28E9FA9E9D9F5E344D5A9E4BCF6509A7F39789F515AB8F92DDBCBD414D940E93
 Jacobian = tuple[int, int, int]  # z is 0 at infinity
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from hashlib import sha256
 from itertools import count
 from pathlib import PurePosixPath
 from typing import Any
@@ -61,7 +62,14 @@ def withdraw(
         # Written elsewhere and moved in, so that a kill leaves nothing in the release that is not a statement.
         draft = PurePosixPath("ops", "releases", f"withdrawal-{layers.slug(dataset)}-{one.version}.json")
         objects.write(draft, sealed)
-        objects.move(draft, one.path / f"withdrawal-{_number(objects, one)}.json")
+        number, spoilt = _number(objects, one)
+        for name in spoilt:
+            data = objects.read(name)
+            objects.write(_aside(name, data), data)
+        objects.move(draft, one.path / f"withdrawal-{number}.json")
+        for name in spoilt:
+            if name.name != f"withdrawal-{number}.json":
+                objects.remove(name)
         touched.append(one.version)
     finish(objects, dataset)
     remains: list[Damaged] = []
@@ -129,10 +137,15 @@ def _out(objects: Store, dataset: str) -> list[tuple[str, Sequence[dict[str, Any
     there = listing.versions(objects, dataset, [], remains)
     gone: dict[str, Sequence[dict[str, Any]]] = {one.version: one.withdrawals for one in there if one.withdrawn}
     gone |= {one.version: one.said for one in remains}
-    return [
-        (version, statements, [one for one in there if _files(objects, one, [version])])
-        for version, statements in gone.items()
-    ]
+    holders: dict[str, list[Released]] = {version: [] for version in gone}
+    for one in there:
+        listed = [PurePosixPath(said["path"]) for said in one.manifest["files"] if said["path"] not in one.gone]
+        held = {path.parts[1].removeprefix("from-") for path in listed if path.parts[0] == "changes" and path.parts[1:]}
+        if one.version in gone and any(str(path) not in KEPT for path in listed):
+            held.add(one.version)
+        for version in held & gone.keys():
+            holders[version].append(one)
+    return [(version, statements, holders[version]) for version, statements in gone.items()]
 
 
 def finish(objects: Store, dataset: str) -> None:
@@ -193,13 +206,20 @@ def _files(objects: Store, one: Version, gone: Sequence[str]) -> list[str]:
     return [path for path in listed if any(path.startswith(f"changes/from-{version}/") for version in gone)]
 
 
-def _number(objects: Store, one: Version) -> int:
-    """Return the number of a release's next statement; damaged ones make room: what they said cannot be read."""
+def _number(objects: Store, one: Version) -> tuple[int, list[PurePosixPath]]:
+    """Return the number of a release's next statement, and the files of statements that are to be laid aside for it.
+
+    Of a version whose manifest is sound every statement that does not hold; of any other only what the publisher never
+    signed: which manifest it had may not be known.
+    """
     if isinstance(one, Released):
-        return len(one.withdrawals) + 1
-    sound = {f"withdrawal-{number}.json" for number in one.withdrawals}
-    number = next(number for number in count(1) if number not in one.withdrawals)
-    for name in objects.names(one.path, STATEMENTS):
-        if name.name not in {*sound, f"withdrawal-{number}.json"}:
-            objects.remove(name)
-    return number
+        return len(one.withdrawals) + 1, []
+    stay = {f"withdrawal-{number}.json" for number in one.withdrawals} | (set() if one.unstated else set(one.signed))
+    number = next(number for number in count(1) if f"withdrawal-{number}.json" not in stay)
+    return number, [name for name in objects.names(one.path, STATEMENTS) if name.name not in stay]
+
+
+def _aside(name: PurePosixPath, data: bytes) -> PurePosixPath:
+    """Return where a statement that does not hold is kept, for who looks into it."""
+    _, slug, version, file = name.parts
+    return PurePosixPath("ops", "releases", f"aside-{slug}-{version}-{sha256(data).hexdigest()[:12]}-{file}")

@@ -94,7 +94,7 @@ def test_an_unknown_age_is_shown_and_where_no_age_is_known_nothing_was_checked(c
     assert minors.refusal(contract, catalogue, {"under_14": 0, "age_unknown": 0, "age_known": 0}) is None
     nothing = minors.refusal(contract, catalogue, {"under_14": 0, "age_unknown": 9, "age_known": 0})
     assert nothing is not None
-    assert "nobody in its 9 rows is known" in nothing.what
+    assert nothing.what.startswith("in every one of its 9 rows somebody's age is unknown")
     for count, shown in ((0, "0"), (1, "fewer than 5"), (4, "fewer than 5"), (5, "5")):
         said = minors.statement(contract, catalogue, {"under_14": 0, "age_unknown": count, "age_known": 1})
         assert said == {"claim": contract.under_14, "age_unknown": shown}
@@ -154,3 +154,30 @@ def test_a_product_stands_on_the_claims_of_what_it_reads(tmp_path: Path) -> None
     told = minors.told(contract, found, {"under_14": 0, "age_unknown": 1, "age_known": 2})
     assert told is not None
     assert told["claim"] == found.contract("civil_affairs/marriage_registrations").under_14
+
+
+def test_somebody_joined_by_a_key_that_tells_an_age_is_who_the_key_is_about(tmp_path: Path) -> None:
+    schemas = Path(shutil.copytree(PROJECT / "schemas", tmp_path / "schemas"))
+    with (schemas / "registers" / "person.yaml").open("a", encoding="utf-8") as register:
+        register.write("  number: {type: resident_id, title: {en: Number, zh: 号码}}\n")
+    (schemas / "products" / "couples.yaml").write_text(
+        "title: {en: Couples, zh: 夫妻}\ndescription: {en: Couples., zh: 夫妻。}\nsteward: a@b.example\n"
+        "from:\n  dataset: civil_affairs/marriage_registrations\n  join:\n"
+        "    - {register: person, on: {groom_id: number}, columns: {home: residence_code}}\n"
+        "    - {register: person, on: {groom_name: name}, columns: {other: residence_code}}\n"
+        "fields:\n  his_number: {from: groom_id, type: resident_id, protect: pseudonym}\n"
+        "  home: {type: division_code, publish: {as: home}}\n  other: {type: division_code, publish: {as: other}}\n"
+        "release: {theme: 社保}\n",
+        encoding="utf-8",
+    )
+    found = load_catalogue(schemas)
+    contract = found.contract("products/couples")
+    his, home, other = minors.people(contract, found)
+    assert his == minors.Person(("his_number",), ("his_number",))
+    assert home == minors.Person(("his_number",), ("home",))
+    assert other == minors.Person((), ("other",))  # a name tells no age
+    rows = pl.DataFrame(
+        [("11010519491231002X", "330102", None), (None, None, "330102")],
+        schema={"his_number": pl.String, "home": pl.String, "other": pl.String}, orient="row",
+    )
+    assert minors.counts(rows, contract, found, ON)["age_unknown"].to_list() == [False, True]

@@ -40,6 +40,13 @@ DAMAGE = {
     "all signed by somebody else": ("manifest.json", lambda folder: reseal(folder, Signer.of(b"7" * 32))),
 }
 
+# What another file than the version's own may be the cause of leads there first.
+REMEDIES = {
+    "a cut statement": f"put open/{SLUG}/1.0.1/withdrawal-1.json back",
+    "an altered attestation": "see that open/key.json is the publisher's",
+    "all signed by somebody else": "see that open/log.jsonl is whole",
+}
+
 
 def cut(path):
     path.write_bytes(path.read_bytes()[:200])
@@ -116,7 +123,8 @@ def test_whatever_is_wrong_with_a_versions_signed_files_is_told_by_file_and_reme
     rows = {(one["dataset"], one["version"]): one["status"] for one in listing.releases(lake, errors)}
     assert rows == {(COUNTED, "1.0.0"): "released", (NAME, "1.0.0"): "released", (NAME, "1.0.1"): "damaged"}
     assert [str(one) for one in errors] == build(lake)["errors"] == [str(one) for one in announcement.announce(lake)]
-    for word in (f"{NAME} · open · open/{SLUG}/1.0.1/{file}", "version 1.0.1", "Remedy: put the version's folder back"):
+    remedy = REMEDIES.get(damage, "put the version's folder back")
+    for word in (f"{NAME} · open · open/{SLUG}/1.0.1/{file}", "version 1.0.1", f"Remedy: {remedy}"):
         assert word in str(errors[0])
     assert "张三丰" not in str(errors[0])
 

@@ -141,6 +141,8 @@ def test_a_version_tells_what_changed(lake, opened, change):
     _, folder = release(opened())
     assert dated(folder.parent) == ["1.0.0", "1.0.1", "1.0.2", "1.1.0", "2.0.0", "3.0.0"]
     assert manifest_of(folder)["breaking"] == ["the column birth_band has another derivation"]
+    terms = (folder / "LICENCE.txt").read_text(encoding="utf-8")  # nobody but the steward knows the text of these
+    assert "The steward gives the terms of use.\n\nopen-data@health.example.gov\nSPDX: LicenseRef-city-data\n" in terms
 
 
 def test_counts_keep_the_threshold_and_add_up(lake):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import subprocess
 import sys
@@ -12,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jobs.catalogue import load_catalogue
-from jobs.errors import StorageError
-from jobs.releases import approvals, sm2
-from jobs.releases.signing import KEY, PUBLIC, Publisher, Signer, Sm2Key
+from jobs.errors import LakeError, StorageError
+from jobs.releases import announcement, approvals, listing, signing, sm2
+from jobs.releases.signing import KEY, PUBLIC, Algorithm, Publisher, Signer, Sm2Key
 from jobs.releases.verify import signed_by, sm2_challenge, verify
 from jobs.settings import Settings
 from jobs.stages import publish
@@ -32,12 +33,86 @@ def test_a_key_is_made_once_for_its_owner_alone(tmp_path: Path) -> None:
 
 def test_a_key_that_is_gone_is_not_made_anew_once_readers_know_it(tmp_path: Path) -> None:
     store = Folder(tmp_path)
-    Signer.open(store)
-    store.write(PUBLIC, b"{}")
+    known = key_json(Signer.open(store))
     store.remove(KEY)
-    with pytest.raises(StorageError, match="key is not here"):
-        Signer.open(store)
-    assert not store.exists(KEY)
+    for name, data in ((PUBLIC, known), ("controlled/log.sig", b"{}")):  # the open key, or what was signed
+        store.write(name, data)
+        with pytest.raises(StorageError, match="key is not here"):
+            Signer.open(store)
+        assert not store.exists(KEY)
+        store.remove(name)
+
+
+def key_json(signer: Signer) -> bytes:
+    return json.dumps({"algorithm": signer.algorithm, "public_key": signer.public.hex()}).encode()
+
+
+@pytest.mark.parametrize("algorithm", ["Ed25519", "SM2"])
+def test_another_key_than_the_publishers_neither_signs_nor_judges(tmp_path: Path, algorithm: Algorithm) -> None:
+    store = Folder(tmp_path)
+    known = key_json(Signer.of(b"7" * 32, algorithm))
+    store.write(KEY, b"8" * 32)
+    store.write(PUBLIC, known)
+    for use in (lambda: Signer.open(store, algorithm), lambda: Publisher(store)):
+        with pytest.raises(StorageError, match="is not the publisher's, which is known by") as error:
+            use()
+        assert (error.value.where, KEY in str(error.value.remedy)) == (PUBLIC, True)
+    assert store.read(PUBLIC) == known
+    store.write(KEY, b"7" * 32)
+    assert Publisher(store).signed("", b"m", Signer.open(store, algorithm).sign(b"m"))
+
+
+@pytest.mark.parametrize("data", [b"{", b"[]", b"{}", b'{"public_key":""}', b'{"public_key":7}', b"\xff", None])
+@pytest.mark.parametrize("held", [True, False])
+def test_a_public_key_that_cannot_be_read_is_named_and_is_not_anybodys(tmp_path: Path, data, held) -> None:
+    store = Folder(tmp_path)
+    if held:
+        store.write(KEY, b"7" * 32)
+    store.local(PUBLIC).mkdir(parents=True) if data is None else store.write(PUBLIC, data)
+    for use in (Signer.open, Publisher):
+        with pytest.raises(StorageError, match="public key cannot be read") as error:
+            use(store)
+        assert error.value.where == PUBLIC
+
+
+def test_a_lake_with_the_key_of_another_backup_takes_no_version_for_damaged_and_keeps_its_public_key(tmp_path) -> None:
+    chosen = Settings(root=tmp_path / "lake", schemas=write_schemas(tmp_path / "schemas"))
+    lake = Lake(chosen, load_catalogue(chosen.schemas))
+    put_gold(lake, visits())
+    approvals.approve(lake, "health/visits", by="officer@city.example")
+    publish.run(lake, "health/visits", approved_by="officer")
+    keys = [f"{zone}/key.json" for zone in ("open", "controlled")]
+    before, seed = [lake.objects.read(name) for name in keys], lake.objects.own.read(KEY)
+    for wrong in (keys[:1], keys[1:]):  # the seed is another, or one zone alone has another key
+        if wrong == keys[:1]:
+            lake.objects.own.write(KEY, b"8" * 32)
+            with pytest.raises(StorageError, match="not the publisher's"):
+                listing.releases(lake, [])
+        else:
+            lake.objects.write(keys[1], key_json(Signer.of(b"8" * 32)))
+        there = [lake.objects.read(name) for name in keys]
+        with pytest.raises(StorageError, match="not the publisher's"):
+            announcement.enter(lake)
+        assert [lake.objects.read(name) for name in keys] == there
+        lake.objects.own.write(KEY, seed)
+    lake.objects.write(keys[1], before[1])
+    errors: list[LakeError] = []
+    assert [one["status"] for one in listing.releases(lake, errors)] == ["released"]
+    assert errors == []
+    lake.objects.remove(PUBLIC)
+    lake.objects.own.remove(KEY)
+    listing.releases(lake, errors)
+    assert [(one.where, "not authenticated" in str(one)) for one in errors] == [(PUBLIC, True)]
+
+
+def test_a_signature_by_sm2_is_judged_once_however_many_there_are(tmp_path: Path) -> None:
+    store = Folder(tmp_path)
+    signer = Signer.open(store, "SM2")
+    messages = [str(number).encode() for number in range(600)]
+    for message in messages:
+        assert not Publisher(store).signed(signer.public.hex(), message, "00")
+    kept = {digest for public, digest, _ in signing._JUDGED if public == signer.public}
+    assert kept == {hashlib.sha256(message).digest() for message in messages}
 
 
 @pytest.mark.parametrize("algorithm", ["Ed25519", "SM2"])
@@ -100,8 +175,7 @@ def test_an_sm2_signature_is_of_one_message_and_one_key(seed: bytes, message: by
 
 def test_a_publisher_known_by_one_kind_of_key_does_not_sign_by_another(tmp_path: Path) -> None:
     store = Folder(tmp_path)
-    Signer.open(store)
-    store.write(PUBLIC, b'{"algorithm":"Ed25519"}')
+    store.write(PUBLIC, key_json(Signer.open(store)))
     with pytest.raises(StorageError, match="known by its Ed25519 key"):
         Signer.open(store, "SM2")
 

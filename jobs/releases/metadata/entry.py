@@ -212,6 +212,8 @@ class Entry:
         if self.licence in TERMS_OF_USE:
             name, terms = TERMS_OF_USE[self.licence]
             lines = [name.zh, terms.zh, "", name.en, terms.en, "", self.contact]
+        elif self.licence.startswith(OWN_TERMS):  # the publisher's own, of which no text is known
+            lines = ["使用条款请向数据提供方索取。", "The steward gives the terms of use.", "", self.contact]
         else:
             lines = [self.licence_name, self.licence_url]
         return "\n".join([*lines, *([] if "/" in self.licence else [f"SPDX: {self.licence}"])]) + "\n"
