@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import random
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import date
 from functools import partial
 from pathlib import Path
 
@@ -15,80 +11,35 @@ import polars as pl
 import pytest
 
 from jobs.catalogue import load_catalogue
-from jobs.errors import ContractError, ReleaseRefused, StorageError
+from jobs.errors import ContractError, ReleaseRefused
 from jobs.layers import Layer, table_path
-from jobs.privacy.keyring import KeyRing
-from jobs.rows.identifiers.characters import matrix, resident_check
 from jobs.settings import Settings
 from jobs.stages import conform, desensitise, land, load, maintain, open_register, resolve, retract
 from jobs.storage import standing
-from jobs.storage.batch_tables import Writer
 from jobs.storage.ledgers import Ledger
 from jobs.storage.standing import Standing
 from jobs.storage.tables import Lake
 from jobs.synthesis import city
+from tests.stages.followed_lake import (
+    DAYS,
+    PLACES,
+    PRODUCT,
+    City,
+    another,
+    another_contract,
+    gold,
+    kept_out,
+    number,
+    told,
+)
 from tests.stages.keyed_lake import at, declaring, deliver, old_register
 from tests.stages.mortal import KILLED, live
-
-PRODUCT, PLACES, DAYS = "products/people", ("110105", "330106", "330185"), 5
-Row = tuple[str, str, dict[str, str]]
-
-
-def number(place: str, born: date, at: int) -> str:
-    body = f"{place}{born:%Y%m%d}{at:03d}"
-    return body + chr(resident_check(matrix(pl.Series([body]), 17))[0])
-
-
-@dataclass
-class City:
-    """People of three places and few ages, so that groups of five grow and shrink; each day some move or are new."""
-
-    seed: int
-    chance: random.Random = field(init=False)
-    people: list[str] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self.chance = random.Random(self.seed)
-
-    def day(self, number_: int) -> list[Row]:
-        for _ in range(36):
-            born = date(1990, 1, 1) + timedelta(days=self.chance.choice((0, 2000)))
-            self.people.append(number(self.chance.choice(PLACES), born, len(self.people)))
-        moving = self.chance.sample(self.people, min(len(self.people), 40))
-        when = f"2026-01-{number_ + 2:02d}"
-        return [(key, when, {"name": self.chance.choice("甲乙丙"), "division": self.chance.choice(PLACES),
-                             "phone": f"1380000{self.chance.randrange(10_000):04d}"}) for key in moving]
 
 
 @pytest.fixture(scope="module")
 def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     """Settings of the benchmark's register and its product, with three divisions."""
     return declaring(tmp_path_factory.mktemp("following"), *PLACES)
-
-
-def told(rows: pl.LazyFrame) -> pl.DataFrame:
-    found = rows.collect()
-    return found.select(sorted(found.columns)).sort(pl.all())
-
-
-def gold(lake: Lake) -> pl.DataFrame:
-    return told(Standing(lake, PRODUCT).rows())
-
-
-def kept_out(lake: Lake) -> pl.DataFrame:
-    return told(lake.scan(Layer.SILVER, Standing(lake, PRODUCT).withholding[1]))
-
-
-@contextmanager
-def another(lake: Lake, folder: Path) -> Iterator[Lake]:
-    """Give a copy of a lake that has no gold yet."""
-    shutil.copytree(lake.settings.root, folder)
-    for layer, name in ((Layer.GOLD, "*"), (Layer.SILVER, "products__*")):
-        for table in folder.glob(f"{table_path(layer, name)}"):
-            shutil.rmtree(table)
-    with Lake.open(Settings(schemas=lake.settings.schemas, root=folder)) as found:
-        yield found
-    shutil.rmtree(folder)
 
 
 def test_after_every_day_gold_is_what_making_it_anew_gives(
@@ -212,163 +163,6 @@ def test_what_a_register_was_opened_with_is_shown_too(tmp_path: Path, settings: 
             assert gold(lake).equals(gold(anew))
 
 
-@pytest.mark.parametrize("what", ["key", "contract", "history", "state", "tables"])
-def test_gold_that_was_made_otherwise_is_made_anew(tmp_path: Path, settings: Settings, what: str) -> None:
-    schemas, town = tmp_path / "schemas", City(4)
-    shutil.copytree(settings.schemas, schemas)
-    root = at(settings, tmp_path / "lake").root
-    with Lake.open(Settings(schemas=schemas, root=root)) as lake:
-        deliver(lake, "ps/extract", tmp_path / "0", town.day(0))
-        resolve.run(lake, "person")
-        desensitise.run(lake, PRODUCT)
-        deliver(lake, "ps/extract", tmp_path / "1", town.day(1))
-        resolve.run(lake, "person")
-        if what == "key":
-            KeyRing.of(lake.objects).rotate("pseudonym")
-    contract = schemas / "products" / "people.yaml"
-    if what == "contract":
-        contract.write_text(contract.read_text(encoding="utf-8").replace("below: 5", "below: 3"), encoding="utf-8")
-    elif what == "history":  # of a register that is older than this
-        shutil.rmtree(root / "registers" / "person_replaced")
-    elif what == "state":
-        shutil.rmtree(root / "silver" / "products__people_groups")
-    elif what == "tables":  # the register itself was made anew
-        for table in (root / "registers").glob("person*"):
-            shutil.rmtree(table)
-    with Lake.open(Settings(schemas=schemas, root=root)) as lake:
-        resolve.run(lake, "person")
-        (report,) = desensitise.run(lake, PRODUCT)
-        assert report.extra["since"] == 0
-        with another(lake, tmp_path / "anew") as anew:
-            desensitise.run(anew, PRODUCT)
-            assert gold(lake).equals(gold(anew))
-
-
-def another_contract(root: Path, schemas: Path, *changes: tuple[str, str]) -> Settings:
-    """Give the lake's product another contract, until the next one."""
-    shutil.rmtree(root / "schemas", ignore_errors=True)
-    shutil.copytree(schemas, root / "schemas")
-    contract = root / "schemas" / "products" / "people.yaml"
-    text = contract.read_text(encoding="utf-8")
-    for old, new in changes:
-        assert old in text
-        text = text.replace(old, new)
-    contract.write_text(text, encoding="utf-8")
-    return Settings(schemas=root / "schemas", root=root)
-
-
-@pytest.mark.parametrize("large", [False, True])
-def test_a_contract_that_follows_no_more_and_then_does_again_shows_what_is_true_each_time(
-    tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch, large: bool
-) -> None:
-    if large:
-        monkeypatch.setattr(standing, "FILE_ROWS", 0)
-    town, root = City(6), at(settings, tmp_path / "lake").root
-    plain = ("withhold: {below: 5, of: [division, sex, birth]}\n", "")
-    joined = ("from: {register: person}", "from: {register: person, where: {name_source: not_null}}")
-    for today, changes in enumerate([[plain], [plain], [plain, joined], [plain], [plain]]):
-        with Lake.open(another_contract(root, settings.schemas, *changes)) as lake:
-            deliver(lake, "ps/extract", tmp_path / str(today), town.day(today))
-            resolve.run(lake, "person")
-            desensitise.run(lake, PRODUCT)
-            living = Ledger(lake, "person").scan_current().select(pl.len()).collect().item()
-            assert gold(lake).height == living
-            if large and today == 1:
-                assert lake.scan(Layer.GOLD, PRODUCT).collect().height < living
-            maintain.run(lake) if today == 2 else None
-            assert gold(lake).height == living
-
-
-def test_a_register_that_was_put_back_to_an_earlier_day_takes_gold_with_it(
-    tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(standing, "FILE_ROWS", 0)
-    town, root = City(7), at(settings, tmp_path / "lake").root
-    with Lake.open(Settings(schemas=settings.schemas, root=root)) as lake:
-        for today in range(3):
-            deliver(lake, "ps/extract", tmp_path / str(today), town.day(today))
-            resolve.run(lake, "person")
-            desensitise.run(lake, PRODUCT)
-            if today == 0:
-                shutil.copytree(root / "registers", tmp_path / "earlier")
-    shutil.rmtree(root / "registers")
-    shutil.copytree(tmp_path / "earlier", root / "registers")
-    for again in range(3):
-        with Lake.open(Settings(schemas=settings.schemas, root=root)) as lake:
-            if again == 1:  # all that waits; then one more, and there are as many commits as there were
-                resolve.run(lake, "person")
-            if again == 2:
-                deliver(lake, "ps/extract", tmp_path / "other", town.day(5))
-                resolve.run(lake, "person")
-            desensitise.run(lake, PRODUCT)
-            with another(lake, tmp_path / "anew") as anew:
-                desensitise.run(anew, PRODUCT)
-                assert gold(lake).equals(gold(anew))
-
-
-def test_a_register_with_another_past_of_as_many_commits_is_another(
-    tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(standing, "FILE_ROWS", 0)
-    town, root = City(10), at(settings, tmp_path / "lake").root
-    plain = ("withhold: {below: 5, of: [division, sex, birth]}\n", "")
-    for today in range(3):
-        with Lake.open(another_contract(root, settings.schemas, plain)) as lake:
-            deliver(lake, "ps/extract", tmp_path / str(today), town.day(today))
-            resolve.run(lake, "person")
-            if today < 2:
-                desensitise.run(lake, PRODUCT)
-        if today == 0:
-            shutil.copytree(root / "registers", tmp_path / "earlier")
-        elif today == 1:
-            shutil.rmtree(root / "registers")
-            shutil.copytree(tmp_path / "earlier", root / "registers")
-    with Lake.open(Settings(schemas=root / "schemas", root=root)) as lake:
-        assert desensitise.run(lake, PRODUCT)
-        with another(lake, tmp_path / "anew") as anew:
-            desensitise.run(anew, PRODUCT)
-            assert gold(lake).equals(gold(anew))
-
-
-def test_maintenance_makes_gold_anew_where_its_tables_do_not_agree(
-    tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(standing, "FILE_ROWS", 0)
-    town = City(11)
-    with Lake.open(at(settings, tmp_path / "lake")) as lake:
-        for today in range(2):
-            deliver(lake, "ps/extract", tmp_path / str(today), town.day(today))
-            resolve.run(lake, "person")
-            desensitise.run(lake, PRODUCT)
-        wanted, own = gold(lake), Standing(lake, PRODUCT)
-        schema = dict(lake.scan(Layer.GOLD, PRODUCT).collect_schema())
-        gone = wanted.select(list(schema)).head(1).with_columns(person=pl.lit("nobody"), _change=-1, _commit=2)
-        with Writer(lake.folder(Layer.SILVER, own.changes), standing.signed(schema)) as writer:
-            writer.write(gone)
-        made = own.made()
-        assert made is not None
-        own.append(writer.files(), schema, made)
-        with pytest.raises(StorageError, match="is not there"):
-            gold(lake)
-        (report,) = maintain.run(lake)
-        assert report.extra["made_anew"] == [PRODUCT]
-        assert gold(lake).equals(wanted)
-
-
-def test_a_table_that_somebody_emptied_is_noticed(tmp_path: Path, settings: Settings) -> None:
-    root = at(settings, tmp_path / "lake").root
-    with Lake.open(Settings(schemas=settings.schemas, root=root)) as lake:
-        deliver(lake, "ps/extract", tmp_path / "0", City(8).day(0))
-        resolve.run(lake, "person")
-        desensitise.run(lake, PRODUCT)
-        before = gold(lake)
-    for table in ("gold/products__people", "silver/products__people_withheld"):
-        shutil.rmtree(root / table)
-        with Lake.open(Settings(schemas=settings.schemas, root=root)) as lake:
-            assert desensitise.run(lake, PRODUCT)
-            assert gold(lake).equals(before)
-
-
 def test_nobody_of_a_small_group_is_ever_written_into_golds_folder(
     tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -389,26 +183,6 @@ def test_nobody_of_a_small_group_is_ever_written_into_golds_folder(
         assert lake.scan(Layer.GOLD, PRODUCT).collect().is_empty()
         written = pl.concat([pl.read_parquet(file) for file in (tmp_path / "lake" / "gold").rglob("*.parquet")])
         assert "新" not in written["name_initial"].to_list()
-
-
-def test_maintenance_goes_on_though_one_products_contract_changed_meanwhile(
-    tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(standing, "FILE_ROWS", 0)
-    town, root = City(9), at(settings, tmp_path / "lake").root
-    with Lake.open(another_contract(root, settings.schemas)) as lake:
-        for today in range(2):
-            deliver(lake, "ps/extract", tmp_path / str(today), town.day(today))
-            resolve.run(lake, "person")
-            desensitise.run(lake, PRODUCT)
-        before = gold(lake)
-    more = ("  province:", "  again: {from: sex, type: text, protect: keep}\n  province:")
-    with Lake.open(another_contract(root, settings.schemas, more)) as lake:
-        (report,) = maintain.run(lake)
-        assert report.extra["made_anew"] == []
-        assert gold(lake).equals(before)
-        desensitise.run(lake, PRODUCT)
-        assert "again" in gold(lake).columns
 
 
 def test_rows_cannot_be_withheld_where_children_are_counted_anew(tmp_path: Path, settings: Settings) -> None:
