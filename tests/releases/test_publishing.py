@@ -309,11 +309,10 @@ def test_a_version_with_other_columns_in_between_hides_no_earlier_one(opened, ch
     lake = opened()
     put_gold(lake, visits())
     release(lake)
-    published = {"as": "remark"}
     change(NAME, "fields", "remark", "publish", to=None)
     change(NAME, "release", "not_identifying", to={})
     release(opened())
-    change(NAME, "fields", "remark", "publish", to=published)
+    change(NAME, "fields", "remark", "publish", to={"as": "remark"})
     change(NAME, "release", "not_identifying", to={"remark": "one of two fixed remarks, the same for everybody"})
     put_gold(lake, visits(county=31))
     _, folder = release(opened())
