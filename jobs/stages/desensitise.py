@@ -82,16 +82,15 @@ def _state(lake: Lake, contract: Contract, key: Key | None) -> str:
 
     versions = []
     for layer, table in _tables(contract):
-        known = lake.table(layer, table)
-        if known is None:
+        if not lake.has(layer, table):
             return ""
-        versions.append(f"{layer}.{table}@{known.metadata().id}:{known.version()}")  # one made anew is another table
+        versions.append(f"{layer}.{table}@{lake.version(layer, table)}")
     if key is not None:
         versions.append(f"key@{key.id}")
     if minors.claims_none(contract, lake.catalogue):
         versions += minors.COUNTS  # gold of before was not counted
     if following.possible(lake, contract):
-        versions.append(str(following.how_made(lake, contract, key)))
+        versions.append(following.deciding(lake, contract, key))
     return sha256("|".join([*versions, contract.model_dump_json()]).encode()).hexdigest()[:16]
 
 

@@ -234,17 +234,22 @@ class Run:
     withheld: Withheld | None
 
 
-def how_made(lake: Lake, contract: Contract, key: Key | None) -> int:
-    """Return a digest of everything but the register's rows that decides gold's: made otherwise, it is made anew."""
-    table = lake.table(REGISTERS, f"{contract.reads_registers[0]}_versions")
-    deciding = contract.model_dump_json(
+def deciding(lake: Lake, contract: Contract, key: Key | None) -> str:
+    """Return everything but the register that decides gold's rows, in one text."""
+    terms = contract.model_dump_json(
         include={"from_", "fields", "withhold"},
         exclude={"fields": {name: {"title", "publish"} for name in contract.fields}},
     )
     used = sorted({field.type for field in contract.fields.values()})
-    told = [deciding, *(lake.catalogue.types[name].model_dump_json() for name in used)]
-    told += [key.id if key else "", str(table.metadata().id) if table is not None else "", _code()]
-    return 1 + int(hashlib.sha256("|".join(told).encode()).hexdigest()[:15], 16)
+    told = [terms, *(lake.catalogue.types[name].model_dump_json() for name in used)]
+    return "|".join([*told, key.id if key else "", _code()])
+
+
+def how_made(lake: Lake, contract: Contract, key: Key | None) -> int:
+    """Return a digest of how gold's rows are made, and of which register's table: made otherwise, it is made anew."""
+    table = lake.table(REGISTERS, f"{contract.reads_registers[0]}_versions")
+    register = str(table.metadata().id) if table is not None else ""
+    return 1 + int(hashlib.sha256(f"{deciding(lake, contract, key)}|{register}".encode()).hexdigest()[:15], 16)
 
 
 @cache
