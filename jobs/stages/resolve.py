@@ -42,6 +42,8 @@ from jobs.storage.logs import NAMED, PART, intervals
 from jobs.storage.spreading import COUNT, spread
 from jobs.storage.tables import Lake
 
+SHARED_ROWS = 100_000  # rows of a batch whose files several tasks share
+
 
 def run(lake: Lake, register: str, *, batch: str | None = None) -> list[StageReport]:
     """Bring a register up to date with every accepted batch and decision, withdrawn ones taken out; or return [].
@@ -198,8 +200,11 @@ def _make_claims(step: Step) -> None:
     delivered: list[Delivered] = []
     for dataset in sorted({dataset for dataset, _, _ in step.commit.add}):
         wanted = [batch for name, batch, _ in step.commit.add if name == dataset]
+        judged = lake.judged("conform", dataset)
         for batch, files in lake.batch_files(Layer.SILVER, dataset, wanted).items():
-            cores = lake.settings.engine_cores if step.engine else 1  # a file of any size keeps all of them busy
+            # A large file keeps all cores busy; of small ones a task each is enough.
+            large = step.engine and int(judged.get(batch, {}).get("accepted", 0)) > SHARED_ROWS
+            cores = lake.settings.engine_cores if large else 1
             pieces = [((file,), at) for file in files for at in range(cores)] if step.engine else [(files, 0)]
             contract = lake.catalogue.contracts[dataset]
             silver = silver_table(lake, contract)
