@@ -161,7 +161,7 @@ def _withhold_problems(contract: Contract, catalogue: Catalogue) -> Iterator[Fin
         what = "only a product of one register, without joins, sources or moments of values, can withhold rows."
         yield ("withhold",), what, "join in another product, or leave withhold: out."
     if contract.release and contract.aggregate is None and isinstance(contract.under_14, str):
-        what = "rows about children are counted anew every day, of all rows: none can be withheld."
+        what = "children are counted among all rows whenever gold is made: none can be withheld."
         yield ("withhold",), what, "leave withhold: out, or say by which law: under_14: {exempt: REASON}."
     for name in contract.withhold.of:
         field = contract.fields.get(name)

@@ -44,7 +44,7 @@ TOLD: dict[str, Any] = {"what": pl.String, **FILE}  # what a task wrote, and wha
 
 
 def possible(lake: Lake, contract: Contract) -> bool:
-    """Tell whether a product's gold can follow its register: rows about children are counted anew every day."""
+    """Tell whether a product's gold can follow its register: where children are counted, all rows are gone through."""
     register = lake.catalogue.registers.get(str(contract.from_.register_)) if contract.from_ else None
     return follows(contract, register) and not minors.claims_none(contract, lake.catalogue)
 
