@@ -40,6 +40,7 @@ PARALLEL = 4  # tasks at a time
 OPERATOR, OFFICER = "operator", "officer"  # who triggers, who approves: two people
 HEALTHY_SECONDS = 120.0
 STOP_SECONDS = 15.0
+LOCKED_SECONDS = 60  # a service that waits less for the database dies where a disk stands still for a moment
 ATTEMPTS = 6
 
 
@@ -64,7 +65,7 @@ def up(settings: Settings, wait: Callable[[], None] = lambda: None) -> Running:
     if known is not None and _alive(known):
         return known
     down(settings)
-    home = _home(settings)
+    home = folder(settings)
     (home / "logs").mkdir(parents=True, exist_ok=True)
     passwords = {OPERATOR: secrets.token_urlsafe(12), OFFICER: secrets.token_urlsafe(12)}
     _private(home / "passwords.json", json.dumps(passwords))
@@ -85,7 +86,7 @@ def up(settings: Settings, wait: Callable[[], None] = lambda: None) -> Running:
                 )
             processes[service] = (process.pid, psutil.Process(process.pid).create_time())
             _private(_record(settings), json.dumps(asdict(running)))
-        _until_healthy(running, home, _dag_count(settings.schemas), wait)
+        _until_healthy(running, settings, wait)
     except BaseException:
         down(settings)
         raise
@@ -161,7 +162,7 @@ class Client:
 
 
 def _environment(settings: Settings, port: int) -> dict[str, str]:
-    home, url = _home(settings), f"http://127.0.0.1:{port}"
+    home, url = folder(settings), f"http://127.0.0.1:{port}"
     foreign = ("AIRFLOW__", "AIRFLOW_")
     return {
         **{name: value for name, value in inherited().items() if not name.startswith(foreign)},
@@ -218,8 +219,8 @@ def _migrate(home: Path, environment: Mapping[str, str]) -> None:
     if is_whole(kept):
         _copy(kept, home / DATABASE)
         return
-    with TemporaryDirectory(dir=home) as folder:
-        made = Path(folder) / DATABASE
+    with TemporaryDirectory(dir=home) as scratch:
+        made = Path(scratch) / DATABASE
         with (home / "logs" / "migrate.log").open("wb") as log:
             done = subprocess.run(
                 [sys.executable, "-m", "airflow", "db", "migrate"], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
@@ -260,16 +261,22 @@ def _copy(source: Path, target: Path) -> None:
 
 
 def _database(file: Path) -> dict[str, str]:
-    return {"AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{file}"}
+    return {"AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{file}?timeout={LOCKED_SECONDS}"}
 
 
-def _until_healthy(running: Running, home: Path, expected: int, wait: Callable[[], None]) -> None:
+def check(running: Running, settings: Settings) -> None:
+    """Raise EngineError when one of Airflow's services has ended: nothing that waits for it would ever come."""
+    for service, (pid, started) in running.processes.items():
+        if not _lives(pid, started):
+            log = folder(settings) / "logs" / f"{service}.log"
+            raise EngineError(f"Airflow's {service} ended.", where=str(log), remedy="read the log's last lines.")
+
+
+def _until_healthy(running: Running, settings: Settings, wait: Callable[[], None]) -> None:
+    home, expected = folder(settings), _dag_count(settings.schemas)
     deadline = time.monotonic() + HEALTHY_SECONDS
     while time.monotonic() < deadline:
-        for service, (pid, _) in running.processes.items():
-            if not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE:
-                log = home / "logs" / f"{service}.log"
-                raise EngineError(f"Airflow's {service} ended.", where=str(log), remedy="read the log's last lines.")
+        check(running, settings)
         with suppress(httpx.HTTPError, KeyError, ValueError):
             client = Client(running.url, running.user, running.password)
             if client.get("/dags", limit=1)["total_entries"] >= expected and _healthy(client):
@@ -293,12 +300,13 @@ def _dag_count(schemas: Path) -> int:
     return len(catalogue.datasets()) + registers + len(catalogue.contracts) + len(ALONE)
 
 
-def _home(settings: Settings) -> Path:
+def folder(settings: Settings) -> Path:
+    """Return the folder of a lake's Airflow."""
     return settings.home / "airflow"
 
 
 def _record(settings: Settings) -> Path:
-    return _home(settings) / "running.json"
+    return folder(settings) / "running.json"
 
 
 def _private(path: Path, text: str) -> None:
@@ -316,11 +324,12 @@ def _known(settings: Settings) -> Running | None:
 
 
 def _alive(running: Running) -> bool:
-    for pid, started in running.processes.values():
-        try:
-            process = psutil.Process(pid)
-        except psutil.NoSuchProcess:
-            return False
-        if abs(process.create_time() - started) >= 1 or process.status() == psutil.STATUS_ZOMBIE:
-            return False
-    return len(running.processes) == len(SERVICES)
+    return len(running.processes) == len(SERVICES) and all(_lives(*one) for one in running.processes.values())
+
+
+def _lives(pid: int, started: float) -> bool:
+    try:
+        process = psutil.Process(pid)
+        return abs(process.create_time() - started) < 1 and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False

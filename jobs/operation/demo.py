@@ -10,9 +10,10 @@ import shutil
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -116,7 +117,7 @@ def _act(settings: Settings, clock: Clock, people: int, days: int, seed: int) ->
     opened = [dag_name("open" if c.release else "gold", c.name) for c in shown]
     for dag in opened:
         operator.pause(dag, paused=True)  # so that a release is asked for once, when the day is done
-    rounds = Rounds(operator, officer, clock)
+    rounds = Rounds(operator, officer, clock, partial(airflow.check, running, settings))
     # The first day is the backlog; then the lake rests, and the next run takes up all the days it has missed.
     for numbers in (range(1, 2), range(2, days + 1)):
         for number in numbers:
@@ -150,8 +151,10 @@ def _engine(settings: Settings) -> engine.Engine:
 class Rounds:
     """Trigger DAGs, answer what waits for a person, and wait until nothing runs any more."""
 
-    def __init__(self, operator: airflow.Client, officer: airflow.Client, clock: Clock) -> None:
-        self.operator, self.officer, self.clock = operator, officer, clock
+    def __init__(
+        self, operator: airflow.Client, officer: airflow.Client, clock: Clock, check: Callable[[], None]
+    ) -> None:
+        self.operator, self.officer, self.clock, self.check = operator, officer, clock, check
         self.failed: list[str] = []
         self._ended: set[tuple[str, str]] = set()
         self._waiting: dict[tuple[str, str, int], float] = {}
@@ -163,9 +166,13 @@ class Rounds:
         self._expected |= {(dag, self.operator.trigger(dag, **conf)) for dag in dags}
 
     def until_quiet(self) -> None:
-        """Wait until every triggered run has ended and no Asset has woken another one."""
+        """Wait until every triggered run has ended and no Asset has woken another one.
+
+        Raises EngineError when one of Airflow's services ended.
+        """
         quiet_since: float | None = None
         while quiet_since is None or time.monotonic() - quiet_since < 1.0:
+            self.check()
             busy = self._look()
             if self._asking:
                 self._answer()
