@@ -161,15 +161,12 @@ class Ledger:
         return newest(rows).filter(pl.col("_status") != REMOVED)
 
     def counts(self) -> dict[str, int]:
-        """Return how many entities live and in what state, how many claims are about them, how many of those wait."""
-        keyed = self._register.keyed
-        told = pl.lit(0) if keyed else pl.col("_claims").sum(), pl.lit(0) if keyed else pl.col("_held").list.len().sum()
+        """Return how many entities live and in what state, how many claims are in force, how many of those wait."""
         states = [(pl.col("_status") == state).sum().alias(state) for state in (ACTIVE, ENDED, CONTESTED)]
-        counted = pl.len().alias("entities"), *states, told[0].alias("claims"), told[1].alias("held")
-        found = self.scan_current().select(counted).collect().row(0, named=True)
-        if keyed:
-            found["claims"] = self.claims_in_force().all().select(pl.len()).collect().item()
-        return found
+        held = pl.lit(0) if self._register.keyed else pl.col("_held").list.len().sum()
+        counted = self.scan_current().select(pl.len().alias("entities"), *states, held.alias("held"))
+        claims = self.claims_in_force().all().select(pl.len()).collect().item()
+        return {**counted.collect().row(0, named=True), "claims": claims}
 
     @property
     def opening(self) -> int:
