@@ -122,13 +122,12 @@ def test_a_backfill_judges_the_delivered_batches_of_its_dates_again_and_changes_
 
 
 def test_a_database_that_stands_still_for_a_while_ends_no_service(office: Office) -> None:
-    running = airflow.up(office.settings)
-    with closing(sqlite3.connect(airflow.folder(office.settings) / airflow.DATABASE)) as database:
+    running, dag = airflow.up(office.settings), "dataset.civil_affairs__deaths"
+    run = office.operator.trigger(dag)  # so that the scheduler has something to write down
+    with closing(sqlite3.connect(airflow.folder(office.settings) / airflow.DATABASE, timeout=60)) as database:
         database.execute("BEGIN IMMEDIATE")  # as a disk that stalls under whoever writes
         time.sleep(LOCKED_SECONDS)
         database.rollback()
-    dag = "dataset.civil_affairs__deaths"
-    run = office.operator.trigger(dag)
     deadline = time.monotonic() + LONGEST_SECONDS
     while office.operator.get(f"/dags/{dag}/dagRuns/{run}")["state"] not in ("success", "failed"):
         assert time.monotonic() < deadline
@@ -141,5 +140,5 @@ def test_a_service_that_ended_is_named(office: Office) -> None:
     process = psutil.Process(running.processes["dag-processor"][0])
     process.kill()
     process.wait(LONGEST_SECONDS)
-    with pytest.raises(EngineError, match=r"Airflow's dag-processor ended.*dag-processor\.log"):
+    with pytest.raises(EngineError, match=r"dag-processor\.log: Airflow's dag-processor ended"):
         airflow.check(running, office.settings)
