@@ -105,8 +105,8 @@ def registers_alone() -> dict[str, str]:
 def three_versions(tmp_path_factory: pytest.TempPathFactory) -> Lake:
     """Return a lake with three versions of one dataset, rows coming and going; look at it, never change it."""
     root = tmp_path_factory.mktemp("three")
-    settings = Settings(root=root / "lake", schemas=write_schemas(root / "schemas"))
-    found = Lake(settings, load_catalogue(settings.schemas))
+    write_schemas(root / "schemas")
+    found = lake_in(root)
     approvals.approve(found, "health/visits", by="officer@city.example")
     for county, rare in ((30, 3), (40, 3), (35, 4)):
         put_gold(found, visits(county=county, rare=rare))
@@ -119,8 +119,8 @@ def three_versions(tmp_path_factory: pytest.TempPathFactory) -> Lake:
 def released_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the folder of a lake whose visits are released once, and of its schemas; to be copied, never changed."""
     folder = tmp_path_factory.mktemp("released")
-    settings = Settings(root=folder / "lake", schemas=write_schemas(folder / "schemas"))
-    found = Lake(settings, load_catalogue(settings.schemas))
+    write_schemas(folder / "schemas")
+    found = lake_in(folder)
     approvals.approve(found, "health/visits", by="officer@city.example")
     put_gold(found, visits())
     publish.run(found, "health/visits", approved_by="officer", triggered_by="operator")
@@ -128,10 +128,9 @@ def released_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def released(released_once: Path, tmp_path: Path, schemas: Path) -> Lake:
+def released(released_once: Path, schemas: Path) -> Lake:
     """Return such a lake of the test's own, which `opened` opens with the contracts as they now stand."""
-    assert schemas == tmp_path / "schemas"
-    return copy_of(released_once, tmp_path)
+    return copy_of(released_once, schemas.parent)
 
 
 @pytest.fixture(scope="session")
@@ -141,8 +140,8 @@ def shown_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
     There are two versions of one public dataset and one of another, shown on the site and announced.
     """
     folder = tmp_path_factory.mktemp("shown")
-    settings = Settings(root=folder / "lake", schemas=write_schemas(folder / "schemas", PUBLIC_VISITS))
-    found = Lake(settings, load_catalogue(settings.schemas))
+    write_schemas(folder / "schemas", PUBLIC_VISITS)
+    found = lake_in(folder)
     for name in ("health/visits", "products/headcount"):
         approvals.approve(found, name, by="officer@city.example")
     for name, county in (("health/visits", 30), ("products/headcount", 30), ("health/visits", 60)):
@@ -156,8 +155,14 @@ def shown_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def copy_of(made: Path, place: Path, root: str = "lake") -> Lake:
     """Return a lake of a test's own at `root` in a place: a copy of one, with its schemas, that was made once."""
     shutil.copytree(made / "lake", place / root)
-    schemas = shutil.copytree(made / "schemas", place / "schemas", dirs_exist_ok=True)
-    return Lake(Settings(root=place / root, schemas=schemas), load_catalogue(schemas))
+    shutil.copytree(made / "schemas", place / "schemas", dirs_exist_ok=True)
+    return lake_in(place, root)
+
+
+def lake_in(folder: Path, root: str = "lake") -> Lake:
+    """Return the lake at `root` in a folder with the schemas in it."""
+    settings = Settings(root=folder / root, schemas=folder / "schemas")
+    return Lake(settings, load_catalogue(settings.schemas))
 
 
 def write_contract(root: Path, name: str, words: dict[str, Any]) -> None:

@@ -75,12 +75,8 @@ def test_a_public_key_that_cannot_be_read_is_named_and_is_not_anybodys(tmp_path:
         assert error.value.where == PUBLIC
 
 
-def test_a_lake_with_the_key_of_another_backup_takes_no_version_for_damaged_and_keeps_its_public_key(tmp_path) -> None:
-    chosen = Settings(root=tmp_path / "lake", schemas=write_schemas(tmp_path / "schemas"))
-    lake = Lake(chosen, load_catalogue(chosen.schemas))
-    put_gold(lake, visits())
-    approvals.approve(lake, "health/visits", by="officer@city.example")
-    publish.run(lake, "health/visits", approved_by="officer")
+def test_a_lake_with_the_key_of_another_backup_takes_no_version_for_damaged_and_keeps_its_public_key(released) -> None:
+    lake = released
     keys = [f"{zone}/key.json" for zone in ("open", "controlled")]
     before, seed = [lake.objects.read(name) for name in keys], lake.objects.own.read(KEY)
     for wrong in (keys[:1], keys[1:]):  # the seed is another, or one zone alone has another key
