@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 from jobs.contract import DatasetName, Name, Text
 from jobs.source import Model
 
-# Of the code that makes claims, marks and rows: another one where it comes to others from the same deliveries.
+# Of the code that makes claims and rows where keys are judged: another one where it comes to others from the same rows.
 EDITION = 2
 
 
@@ -90,7 +90,8 @@ class Register(Model):
         """
         called: Any = {"title": True, "description": True, "fields": {name: {"title"} for name in self.fields}}
         told = self.model_dump(mode="json", exclude=called, exclude_defaults=True)
-        return hashlib.sha256(json.dumps([EDITION, told], sort_keys=True).encode()).hexdigest()[:16]
+        by = told if self.keyed else [EDITION, told]
+        return hashlib.sha256(json.dumps(by, sort_keys=True).encode()).hexdigest()[:16]
 
     @model_validator(mode="after")
     def _keyed(self) -> Register:

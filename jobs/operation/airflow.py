@@ -120,7 +120,7 @@ class Client:
     """Speak to Airflow's API as one of its users."""
 
     def __init__(self, url: str, user: str, password: str) -> None:
-        self._http = httpx.Client(base_url=url, timeout=30, trust_env=False, verify=_no_certificates())
+        self._http = httpx.Client(base_url=url, timeout=LOCKED_SECONDS + 30, trust_env=False, verify=_no_certificates())
         answer = self._http.post("/auth/token", json={"username": user, "password": password}).raise_for_status()
         self._http.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
 

@@ -280,9 +280,11 @@ def _marks(rows: pl.DataFrame, fields: Sequence[str], register_key: bytes, name:
 def _names_written(rows: pl.DataFrame, register: Register) -> pl.DataFrame:
     """Return rows with their names as they are compared: a fact that is spelled otherwise is the same fact."""
     clash = register.clash
-    compared = [*chain.from_iterable(clash.alike), clash.name, *([clash.former] if clash.former else [])]
-    wanted = {name for name in compared if register.fields[name].type in NAMES}
-    return rows.with_columns(written(rows[name], register.fields[name].type).alias(name) for name in sorted(wanted))
+    wanted = {name for name in chain.from_iterable(clash.alike) if register.fields[name].type in NAMES}
+    wanted |= {name for name in (clash.name, clash.former) if name}
+    return rows.with_columns(
+        written(rows[name].cast(pl.String), register.fields[name].type).alias(name) for name in sorted(wanted)
+    )
 
 
 def _said(rows: pl.DataFrame, field: str) -> pl.Expr:

@@ -6,8 +6,10 @@ neighbours swapped) lies in one of them whole. Each window gives one mark, of th
 whoever looks for near keys looks up three marks a key, however many keys there are, and pairs of keys are never
 compared. To each mark belong the traces of its window: one per place with that place left out (another character there
 gives the same trace) and two with neighbours put in order (neighbours swapped give the same trace). Two keys are near
-when they share a mark and one of its traces. All are codes under the register's key. The name is part of them because
-true neighbours abound among numbers (same county, same birthday, next in sequence) and namesakes among them hardly do.
+when they share a mark and one of its traces; by chance, one pair in three million of those that share a mark. All are
+codes under the register's key: they tell that two ids share a name and what stands outside a window, and nothing of
+what those are. The name is part of them because true neighbours abound among numbers (same county, same birthday, next
+in sequence) and namesakes among them hardly do.
 """
 
 from __future__ import annotations
@@ -26,14 +28,13 @@ from jobs.rows.identifiers.characters import matrix, texts
 from jobs.rows.pseudonymisation import base32
 
 MARKS: dict[str, pl.DataType | type[pl.DataType]] = {"mark": pl.String, "key": pl.String, "traces": pl.String}
-PAIRS = {"left": pl.String, "right": pl.String}
+PAIRED = {"left": pl.min_horizontal, "right": pl.max_horizontal}  # the ends of a pair
 # Characters before the check character, which follows from them: one slip changes it too, or it alone.
 BODIES = {"resident_id": 17, "organisation_code": 8, "registration_number": 14}
 SHORTEST, LONGEST = 6, 23  # of a body; in shorter ones a slip is no rare thing
 CHUNK = 10_000  # keys marked at once: some 20 MB
-MARK, TRACE = 12, 3  # letters of a mark (60 bits) and of a trace (15 bits, looked at where the mark is shared)
+MARK, TRACE = 12, 5  # letters of a mark (60 bits) and of a trace (25 bits, looked at where the mark is shared)
 WINDOWS, SORTED = 3, 2
-TRACES = TRACE * (-(-LONGEST // WINDOWS) + 1 + SORTED)  # letters of a window's traces at most
 
 
 def near_marks(keys: pl.Series, kinds: pl.Series, names: pl.Series, register_key: bytes) -> pl.Series:
@@ -111,15 +112,22 @@ def _named(names: pl.Series, register_key: bytes) -> npt.NDArray[np.uint8]:
     return table
 
 
-def sharing(marks: pl.DataFrame) -> pl.DataFrame:
-    """Return the pairs of keys (`PAIRS`, the lesser id left) that share a mark and one of its traces (`MARKS`)."""
-    both = marks.join(marks, on="mark", suffix="_other").filter(pl.col("key") < pl.col("key_other"))
-    mine, theirs = (
-        matrix(both[name].str.pad_end(TRACES), TRACES).reshape(both.height, TRACES // TRACE, TRACE)
-        for name in ("traces", "traces_other")
-    )
-    equal = ((mine == theirs).all(axis=2) & (mine[:, :, 0] != ord(" "))).any(axis=1)
-    return both.filter(pl.Series(equal)).select(left="key", right="key_other").unique().sort("left", "right")
+def sharing(marks: pl.DataFrame, known: pl.DataFrame | None = None) -> pl.DataFrame:
+    """Return the pairs of keys (`left` the lesser id, `right`) that share a mark and one of its traces (`MARKS`).
+
+    Pairs among `marks`, and of them with `known` ones; none of known ones alone.
+    """
+    mine = _traced(marks)
+    every = mine if known is None else pl.concat([mine, _traced(known)])
+    both = mine.join(every, on=["mark", "trace"], suffix="_other").filter(pl.col("key") != pl.col("key_other"))
+    ends = [end("key", "key_other").alias(name) for name, end in PAIRED.items()]
+    return both.select(ends).unique().sort("left", "right")
+
+
+def _traced(marks: pl.DataFrame) -> pl.DataFrame:
+    """Return a row for each trace of each mark (`mark`, `key`, `trace`)."""
+    traces = pl.col("traces").str.extract_all(f".{{{TRACE}}}").alias("trace")
+    return marks.select("mark", "key", traces).explode("trace").drop_nulls("trace")
 
 
 def neighbours(pairs: pl.DataFrame) -> pl.DataFrame:

@@ -9,6 +9,7 @@ the engine's workers, interval of ids by interval.
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -106,7 +107,7 @@ def _carry_out(lake: Lake, ledger: Ledger, commit: Commit) -> StageReport:
             _assert(step, court, claims, keys)
             _identify(court, register, commit)
             written = _write_versions(step, court, claims, keys)
-    living = _living(lake, register.name, commit.number, written)
+    living = _living(lake, ledger, commit, written)
     report = _account(lake, ledger, court, commit, living, started)
     lake.record(report)  # first: a commit that is done is accounted for
     lake.check_lease()
@@ -295,10 +296,16 @@ def _write_versions(step: Step, court: Court, claims: Claims, keys: pl.DataFrame
     return written
 
 
-def _living(lake: Lake, register: str, number: int, written: pl.DataFrame) -> dict[str, int]:
-    """Return how many entities live after a commit, how many claims wait and how many entities all of whose do."""
-    before = lake.last_report("resolve", register, f"commit-{number - 1}").extra if number > 1 else {}
-    return {name: int(str(before.get(name, 0))) + int(written[name].sum()) for name in GROWN}
+def _living(lake: Lake, ledger: Ledger, commit: Commit, written: pl.DataFrame) -> dict[str, int]:
+    """Return how many entities live after a commit, how many claims wait and how many entities all of whose do.
+
+    Counted along; counted whole where nothing says how many there were.
+    """
+    done = lake.judged("resolve", ledger.register).get(f"commit-{commit.number - 1}")
+    if done is None and commit.number > 1:
+        return {name: ledger.counts()[name] for name in GROWN}
+    before = {} if done is None else json.loads(done["extra"])
+    return {name: before.get(name, 0) + int(written[name].sum()) for name in GROWN}
 
 
 def _account(

@@ -107,9 +107,8 @@ def index(part: Interval, *, work: Work, marks: Log) -> pl.DataFrame:
     known = marks.scan(part).filter(pl.col("_commit") < work.number).select(list(MARKS))
     met = known.join(fresh.lazy().select("mark"), on="mark", how="semi").collect(engine="streaming")
     new = fresh.join(met, on=list(MARKS), how="anti")
-    several = pl.concat([met, new]).filter(pl.col("mark").is_duplicated())
-    pairs = sharing(several.join(new, on="mark", how="semi"))
-    found = pl.concat([new, neighbours(pairs)])
+    several = pl.concat([met, new]).filter(pl.col("mark").is_duplicated())["mark"].unique().implode()
+    found = pl.concat([new, neighbours(sharing(*(rows.filter(pl.col("mark").is_in(several)) for rows in (new, met))))])
     return marks.write(found.with_columns(pl.lit(work.number, pl.Int64).alias("_commit")))
 
 
