@@ -42,7 +42,9 @@ PARALLEL = 4  # tasks at a time
 OPERATOR, OFFICER = "operator", "officer"  # who triggers, who approves: two people
 HEALTHY_SECONDS = 120.0
 STOP_SECONDS = 15.0
-LOCKED_SECONDS = 60  # a service that waits less for the database dies where a disk stands still for a moment
+# How long a service waits for the database. The scheduler and the DAG processor die of a refusal. The API server, whose
+# requests can wait for each other's locks until one of them is refused, answers with an error, and is asked again.
+LOCKED_SECONDS, REFUSED_SECONDS = 60, 5
 ATTEMPTS = 6
 
 
@@ -81,10 +83,11 @@ def up(settings: Settings, wait: Callable[[], None] = lambda: None) -> Running:
     )
     try:
         for service, module in SERVICES.items():
+            waiting = _database(home / DATABASE, REFUSED_SECONDS if service == "api-server" else LOCKED_SECONDS)
             with (home / "logs" / f"{service}.log").open("wb") as log:
                 process = subprocess.Popen(
                     [sys.executable, "-m", module, service], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                    env=environment, cwd=home, start_new_session=True,
+                    env={**environment, **waiting}, cwd=home, start_new_session=True,
                 )
             processes[service] = (process.pid, psutil.Process(process.pid).create_time())
             _private(_record(settings), json.dumps(asdict(running)))
@@ -120,7 +123,7 @@ class Client:
     """Speak to Airflow's API as one of its users."""
 
     def __init__(self, url: str, user: str, password: str) -> None:
-        self._http = httpx.Client(base_url=url, timeout=LOCKED_SECONDS + 30, trust_env=False, verify=_no_certificates())
+        self._http = httpx.Client(base_url=url, timeout=30, trust_env=False, verify=_no_certificates())
         answer = self._http.post("/auth/token", json={"username": user, "password": password}).raise_for_status()
         self._http.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
 
@@ -175,7 +178,6 @@ def _environment(settings: Settings, port: int) -> dict[str, str]:
     return {
         **{name: value for name, value in inherited().items() if not name.startswith(foreign)},
         "AIRFLOW_HOME": str(home),
-        **_database(home / DATABASE),
         "AIRFLOW__CORE__DAGS_FOLDER": str(PROJECT / "dags"),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__CORE__PARALLELISM": str(PARALLEL),
@@ -268,8 +270,8 @@ def _copy(source: Path, target: Path) -> None:
         part.unlink(missing_ok=True)
 
 
-def _database(file: Path) -> dict[str, str]:
-    return {"AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{file}?timeout={LOCKED_SECONDS}"}
+def _database(file: Path, seconds: int = LOCKED_SECONDS) -> dict[str, str]:
+    return {"AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{file}?timeout={seconds}"}
 
 
 def check(running: Running, settings: Settings) -> None:

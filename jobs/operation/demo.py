@@ -42,6 +42,7 @@ APPROVAL_PAUSE = 2.0  # an answer in the very moment the request appears can be 
 LONGEST_SECONDS = 1_800.0
 ENGINE_ROWS = 70_000  # so that the registers' commits with two days' deliveries are spread over the engine's workers
 POLL_SECONDS = 1.0
+QUIET_SECONDS = 1.5  # in which the scheduler would have made the run that an Asset wakes
 OVERLAP = timedelta(seconds=30)  # of two looks: a change is committed some time after the moment it says,
 THOROUGH = 20  # and each such look is at all runs, since that time has no bound
 
@@ -174,7 +175,7 @@ class Rounds:
         Raises EngineError when one of Airflow's services ended.
         """
         quiet_since: float | None = None
-        while quiet_since is None or time.monotonic() - quiet_since < 1.0:
+        while quiet_since is None or time.monotonic() - quiet_since < QUIET_SECONDS:
             self.check()
             busy = self._look()
             if self._asking:
