@@ -38,6 +38,10 @@ def main() -> None:
 
     with suppress(ContractError):  # a task will say so
         load_catalogue(Settings().schemas)
+    if "jobs.portal.build" in MODULES[sys.argv[1]]:
+        from jobs.portal.pages import compile_templates
+
+        compile_templates()
     airflow()
 
 

@@ -54,6 +54,13 @@ def shared_pages(views: Sequence[View], card: Mapping[str, Any], site: Site) -> 
     return made
 
 
+def compile_templates() -> None:
+    """Compile every template once, so that processes forked from this one need not."""
+    for language in LANGUAGES:
+        for file in FILES.glob("*.html"):
+            _templates(language).get_template(file.name)
+
+
 def _group_pages(views: Sequence[View], render: _Renderer) -> dict[str, bytes]:
     """Return file name → page of each of the 20 domains, of each department, and of all of either."""
     made: dict[str, bytes] = {}
