@@ -11,6 +11,9 @@ from pydantic import Field, model_validator
 from jobs.contract import DatasetName, Name, Text
 from jobs.source import Model
 
+# Of the code that makes claims and rows where keys are judged: another one where it comes to others from the same rows.
+EDITION = 2
+
 
 class RegisterField(Model):
     """Describe one field of a register and who is believed about it."""
@@ -81,10 +84,14 @@ class Register(Model):
 
     @property
     def rules(self) -> str:
-        """Return 16 hex digits of everything that decides what the register's rows are: all but what it is called."""
+        """Return 16 hex digits of everything that decides what the register's rows are: all but what it is called.
+
+        Where it changes the register is made anew.
+        """
         called: Any = {"title": True, "description": True, "fields": {name: {"title"} for name in self.fields}}
         told = self.model_dump(mode="json", exclude=called, exclude_defaults=True)
-        return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:16]
+        by = told if self.keyed else [EDITION, told]
+        return hashlib.sha256(json.dumps(by, sort_keys=True).encode()).hexdigest()[:16]
 
     @model_validator(mode="after")
     def _keyed(self) -> Register:

@@ -83,7 +83,7 @@ def entity(
             raise typer.Exit(1)
         values = shown(lake.catalogue, declared.name, {n: row[n] for n in declared.fields}, unmask=unmask)
     document: dict[str, Any] = {
-        "entity": found, "register": declared.name, "status": row["_status"], "claims": row.get("_claims"),
+        "entity": found, "register": declared.name, "status": row["_status"],
         "held": row.get("_held") or [],
         "fields": {
             name: {"value": values[name], "source": row[f"{name}_source"], "as_of": row[f"{name}_as_of"]}
@@ -93,7 +93,7 @@ def entity(
     if json:
         emit(document)
         return
-    held = [] if declared.keyed else [f"{document['claims']} claims", f"{len(document['held'])} held"]
+    held = [] if declared.keyed else [f"{len(document['held'])} claims held"]
     say(" · ".join([f"{declared.name} {found}", str(row["_status"]), *held]))
     table([{"field": n, **v} for n, v in document["fields"].items()], ("field", "value", "source", "as_of"))
 

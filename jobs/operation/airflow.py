@@ -11,12 +11,14 @@ import secrets
 import shutil
 import signal
 import sqlite3
+import ssl
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
 from contextlib import closing, suppress
 from dataclasses import asdict, dataclass
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -40,6 +42,9 @@ PARALLEL = 4  # tasks at a time
 OPERATOR, OFFICER = "operator", "officer"  # who triggers, who approves: two people
 HEALTHY_SECONDS = 120.0
 STOP_SECONDS = 15.0
+# How long a service waits for the database. The scheduler and the DAG processor die of a refusal. The API server, whose
+# requests can wait for each other's locks until one of them is refused, answers with an error, and is asked again.
+LOCKED_SECONDS, REFUSED_SECONDS = 60, 5
 ATTEMPTS = 6
 
 
@@ -64,7 +69,7 @@ def up(settings: Settings, wait: Callable[[], None] = lambda: None) -> Running:
     if known is not None and _alive(known):
         return known
     down(settings)
-    home = _home(settings)
+    home = folder(settings)
     (home / "logs").mkdir(parents=True, exist_ok=True)
     passwords = {OPERATOR: secrets.token_urlsafe(12), OFFICER: secrets.token_urlsafe(12)}
     _private(home / "passwords.json", json.dumps(passwords))
@@ -78,14 +83,15 @@ def up(settings: Settings, wait: Callable[[], None] = lambda: None) -> Running:
     )
     try:
         for service, module in SERVICES.items():
+            waiting = _database(home / DATABASE, REFUSED_SECONDS if service == "api-server" else LOCKED_SECONDS)
             with (home / "logs" / f"{service}.log").open("wb") as log:
                 process = subprocess.Popen(
                     [sys.executable, "-m", module, service], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                    env=environment, cwd=home, start_new_session=True,
+                    env={**environment, **waiting}, cwd=home, start_new_session=True,
                 )
             processes[service] = (process.pid, psutil.Process(process.pid).create_time())
             _private(_record(settings), json.dumps(asdict(running)))
-        _until_healthy(running, home, _dag_count(settings.schemas), wait)
+        _until_healthy(running, settings, wait)
     except BaseException:
         down(settings)
         raise
@@ -117,7 +123,7 @@ class Client:
     """Speak to Airflow's API as one of its users."""
 
     def __init__(self, url: str, user: str, password: str) -> None:
-        self._http = httpx.Client(base_url=url, timeout=30, trust_env=False)
+        self._http = httpx.Client(base_url=url, timeout=30, trust_env=False, verify=_no_certificates())
         answer = self._http.post("/auth/token", json={"username": user, "password": password}).raise_for_status()
         self._http.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
 
@@ -160,13 +166,18 @@ class Client:
                 raise  # a conflict says: answered already, by the attempt whose reply got lost
 
 
+@cache
+def _no_certificates() -> ssl.SSLContext:
+    """Return a context that knows no authority, since Airflow is asked on this machine: reading them takes a while."""
+    return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
+
 def _environment(settings: Settings, port: int) -> dict[str, str]:
-    home, url = _home(settings), f"http://127.0.0.1:{port}"
+    home, url = folder(settings), f"http://127.0.0.1:{port}"
     foreign = ("AIRFLOW__", "AIRFLOW_")
     return {
         **{name: value for name, value in inherited().items() if not name.startswith(foreign)},
         "AIRFLOW_HOME": str(home),
-        **_database(home / DATABASE),
         "AIRFLOW__CORE__DAGS_FOLDER": str(PROJECT / "dags"),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__CORE__PARALLELISM": str(PARALLEL),
@@ -183,8 +194,8 @@ def _environment(settings: Settings, port: int) -> dict[str, str]:
         "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(home / "logs"),
         "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "10",
         "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "300",
-        "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
-        "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.1",
+        "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "2",
+        "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.5",
         "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
         "NO_PROXY": "127.0.0.1,localhost",
         "no_proxy": "127.0.0.1,localhost",
@@ -218,8 +229,8 @@ def _migrate(home: Path, environment: Mapping[str, str]) -> None:
     if is_whole(kept):
         _copy(kept, home / DATABASE)
         return
-    with TemporaryDirectory(dir=home) as folder:
-        made = Path(folder) / DATABASE
+    with TemporaryDirectory(dir=home) as scratch:
+        made = Path(scratch) / DATABASE
         with (home / "logs" / "migrate.log").open("wb") as log:
             done = subprocess.run(
                 [sys.executable, "-m", "airflow", "db", "migrate"], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
@@ -259,17 +270,23 @@ def _copy(source: Path, target: Path) -> None:
         part.unlink(missing_ok=True)
 
 
-def _database(file: Path) -> dict[str, str]:
-    return {"AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{file}"}
+def _database(file: Path, seconds: int = LOCKED_SECONDS) -> dict[str, str]:
+    return {"AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{file}?timeout={seconds}"}
 
 
-def _until_healthy(running: Running, home: Path, expected: int, wait: Callable[[], None]) -> None:
+def check(running: Running, settings: Settings) -> None:
+    """Raise EngineError when one of Airflow's services has ended: nothing that waits for it would ever come."""
+    for service, (pid, started) in running.processes.items():
+        if not _lives(pid, started):
+            log = folder(settings) / "logs" / f"{service}.log"
+            raise EngineError(f"Airflow's {service} ended.", where=str(log), remedy="read the log's last lines.")
+
+
+def _until_healthy(running: Running, settings: Settings, wait: Callable[[], None]) -> None:
+    home, expected = folder(settings), _dag_count(settings.schemas)
     deadline = time.monotonic() + HEALTHY_SECONDS
     while time.monotonic() < deadline:
-        for service, (pid, _) in running.processes.items():
-            if not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE:
-                log = home / "logs" / f"{service}.log"
-                raise EngineError(f"Airflow's {service} ended.", where=str(log), remedy="read the log's last lines.")
+        check(running, settings)
         with suppress(httpx.HTTPError, KeyError, ValueError):
             client = Client(running.url, running.user, running.password)
             if client.get("/dags", limit=1)["total_entries"] >= expected and _healthy(client):
@@ -293,12 +310,13 @@ def _dag_count(schemas: Path) -> int:
     return len(catalogue.datasets()) + registers + len(catalogue.contracts) + len(ALONE)
 
 
-def _home(settings: Settings) -> Path:
+def folder(settings: Settings) -> Path:
+    """Return the folder of a lake's Airflow."""
     return settings.home / "airflow"
 
 
 def _record(settings: Settings) -> Path:
-    return _home(settings) / "running.json"
+    return folder(settings) / "running.json"
 
 
 def _private(path: Path, text: str) -> None:
@@ -316,11 +334,12 @@ def _known(settings: Settings) -> Running | None:
 
 
 def _alive(running: Running) -> bool:
-    for pid, started in running.processes.values():
-        try:
-            process = psutil.Process(pid)
-        except psutil.NoSuchProcess:
-            return False
-        if abs(process.create_time() - started) >= 1 or process.status() == psutil.STATUS_ZOMBIE:
-            return False
-    return len(running.processes) == len(SERVICES)
+    return len(running.processes) == len(SERVICES) and all(_lives(*one) for one in running.processes.values())
+
+
+def _lives(pid: int, started: float) -> bool:
+    try:
+        process = psutil.Process(pid)
+        return abs(process.create_time() - started) < 1 and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False

@@ -10,9 +10,11 @@ import shutil
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +41,10 @@ CASES_ASKED, CASE_ANSWER = 2, "different"  # a few of each register's cases, so 
 APPROVAL_PAUSE = 2.0  # an answer in the very moment the request appears can be lost (Airflow 3.3)
 LONGEST_SECONDS = 1_800.0
 ENGINE_ROWS = 70_000  # so that the registers' commits with two days' deliveries are spread over the engine's workers
-POLL_SECONDS = 1.0  # each look costs the API server a tenth of a second of one core
+POLL_SECONDS = 1.0
+QUIET_SECONDS = 1.5  # in which the scheduler would have made the run that an Asset wakes
+OVERLAP = timedelta(seconds=30)  # of two looks: a change is committed some time after the moment it says,
+THOROUGH = 20  # and each such look is at all runs, since that time has no bound
 
 
 class Clock:
@@ -116,7 +121,7 @@ def _act(settings: Settings, clock: Clock, people: int, days: int, seed: int) ->
     opened = [dag_name("open" if c.release else "gold", c.name) for c in shown]
     for dag in opened:
         operator.pause(dag, paused=True)  # so that a release is asked for once, when the day is done
-    rounds = Rounds(operator, officer, clock)
+    rounds = Rounds(operator, officer, clock, partial(airflow.check, running, settings))
     # The first day is the backlog; then the lake rests, and the next run takes up all the days it has missed.
     for numbers in (range(1, 2), range(2, days + 1)):
         for number in numbers:
@@ -150,22 +155,28 @@ def _engine(settings: Settings) -> engine.Engine:
 class Rounds:
     """Trigger DAGs, answer what waits for a person, and wait until nothing runs any more."""
 
-    def __init__(self, operator: airflow.Client, officer: airflow.Client, clock: Clock) -> None:
-        self.operator, self.officer, self.clock = operator, officer, clock
+    def __init__(
+        self, operator: airflow.Client, officer: airflow.Client, clock: Clock, check: Callable[[], None]
+    ) -> None:
+        self.operator, self.officer, self.clock, self.check = operator, officer, clock, check
         self.failed: list[str] = []
-        self._ended: set[tuple[str, str]] = set()
+        self._states: dict[tuple[str, str], str] = {}
+        self._looked, self._looks = datetime.now(UTC), 0
         self._waiting: dict[tuple[str, str, int], float] = {}
-        self._expected: set[tuple[str, str]] = set()
         self._asking = False
 
     def trigger(self, dags: list[str], **conf: Any) -> None:
         """Trigger DAGs as the operator."""
-        self._expected |= {(dag, self.operator.trigger(dag, **conf)) for dag in dags}
+        self._states |= {(dag, self.operator.trigger(dag, **conf)): "queued" for dag in dags}
 
     def until_quiet(self) -> None:
-        """Wait until every triggered run has ended and no Asset has woken another one."""
+        """Wait until every triggered run has ended and no Asset has woken another one.
+
+        Raises EngineError when one of Airflow's services ended.
+        """
         quiet_since: float | None = None
-        while quiet_since is None or time.monotonic() - quiet_since < 1.0:
+        while quiet_since is None or time.monotonic() - quiet_since < QUIET_SECONDS:
+            self.check()
             busy = self._look()
             if self._asking:
                 self._answer()
@@ -175,16 +186,19 @@ class Rounds:
             time.sleep(POLL_SECONDS if busy else POLL_SECONDS / 4)
 
     def _look(self) -> bool:
-        """Report runs that ended; tell whether any goes on."""
-        runs = self.operator.get("/dags/~/dagRuns", limit=100, order_by="-run_after")["dag_runs"]
-        for one in runs:
+        """Report runs that ended; tell whether any goes on. Only what changed since is asked for: that costs little."""
+        since, self._looked = self._looked - OVERLAP, datetime.now(UTC)
+        self._looks += 1
+        some = {} if self._looks % THOROUGH == 0 else {"updated_at_gte": since.isoformat()}
+        changed = self.operator.get("/dags/~/dagRuns", limit=100, order_by="-run_after", **some)["dag_runs"]
+        for one in changed:
             key = (one["dag_id"], one["dag_run_id"])
-            if one["state"] in ENDED and key not in self._ended:
-                self._ended.add(key)
+            before, self._states[key] = self._states.get(key), one["state"]
+            if one["state"] in ENDED and before not in ENDED:
                 self._report(one)
-        going = {one["dag_id"] for one in runs if one["state"] not in ENDED}
+        going = {dag for (dag, _), state in self._states.items() if state not in ENDED}
         self._asking = any(dag.startswith(ASKING) for dag in going)
-        return bool(going) or not self._expected <= self._ended
+        return bool(going)
 
     def _report(self, one: dict[str, Any]) -> None:
         if one["state"] == "success":

@@ -53,7 +53,7 @@ def written(lake: Lake, also: Iterable[Path] = ()) -> Iterator[Written]:
     for name in lake.catalogue.contracts:
         if lake.has(Layer.GOLD, name):
             yield from _columns("gold", slug(name), lake.scan(Layer.GOLD, name).collect())
-            yield from _columns("gold to be", slug(name), Standing(lake, name).parts()[1].collect())
+            yield from _columns("gold", f"{slug(name)} to be", Standing(lake, name).parts()[1].collect())
     for zone in ZONES:
         yield from _files(zone.value, lake.objects.mirror(zone), lake.settings.home)
     for folder in LOGS:

@@ -13,11 +13,15 @@ from importlib import import_module
 
 STAGES = ("land", "load", "conform", "resolve", "desensitise", "publish", "maintain", "expire", "scan", "give_back")
 HEAVY = ("deltalake", "pandas", "pyarrow.parquet", "pypinyin", "scipy.sparse.csgraph")
-OTHERS = ("jobs.operation.tasks", "jobs.operation.enquiries", "jobs.portal.build", "airflow.sdk")
-OPERATORS = ("empty", "hitl", "trigger_dagrun")  # what DAG files import
+OTHERS = ("jobs.operation.tasks", "jobs.operation.enquiries", "jobs.portal.build")
+OPERATORS = ("empty", "hitl", "trigger_dagrun")
+DAG_FILES = (  # what they import; `airflow.sdk` itself imports its parts when they are asked for
+    "airflow.sdk.definitions.dag", "airflow.sdk.definitions.decorators",
+    *(f"airflow.providers.standard.operators.{one}" for one in OPERATORS),
+)
 MODULES = {
-    "scheduler": (*HEAVY, *OTHERS, *(f"jobs.stages.{stage}" for stage in STAGES)),
-    "dag-processor": ("airflow.sdk", *(f"airflow.providers.standard.operators.{one}" for one in OPERATORS)),
+    "scheduler": (*HEAVY, *OTHERS, *DAG_FILES, *(f"jobs.stages.{stage}" for stage in STAGES)),
+    "dag-processor": DAG_FILES,
 }
 
 
@@ -34,6 +38,10 @@ def main() -> None:
 
     with suppress(ContractError):  # a task will say so
         load_catalogue(Settings().schemas)
+    if "jobs.portal.build" in MODULES[sys.argv[1]]:
+        from jobs.portal.pages import compile_templates
+
+        compile_templates()
     airflow()
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from jobs.storage.tables import Lake
 COUNTS = ("delivered", "accepted", "quarantined", "duplicates", "withheld")
 LEAST_RELEASES = 4
 PLANTED = ("reused", "filler", "nothing", "scientific", "spreadsheet_tail", "wrong_check")  # keys that mislead
-TOKEN = re.compile(r"[0-9A-Za-z]{11,18}")
+NUMBER_LIKE = r"[0-9A-Za-z]{11,18}"
 PLACES = ("gold", *(zone.value for zone in layers.ZONES), "logs", "runs", "airflow's database", "left in ops")
 
 
@@ -110,8 +110,15 @@ def _cases(lake: Lake, register: str) -> list[dict[str, Any]]:
 
 def _planted(lake: Lake, values: pl.Series) -> dict[str, int]:
     """Return how many planted identifiers occur in gold, in open, and in anything a process wrote as text."""
-    known, found = set(values.to_list()), {place: set[str]() for place in PLACES}
+    texts: dict[str, list[pl.Series]] = {place: [] for place in PLACES}
     for one in written(lake):
-        for text in one.texts.drop_nulls():
-            found[one.place] |= known.intersection(TOKEN.findall(text))
-    return {place: len(values) for place, values in found.items()}
+        texts[one.place].append(one.texts)
+    return {place: occurring(some, values) for place, some in texts.items()}
+
+
+def occurring(texts: Sequence[pl.Series], values: pl.Series) -> int:
+    """Return how many of some values occur in texts."""
+    if not texts:
+        return 0
+    words = pl.concat(texts).unique().str.extract_all(NUMBER_LIKE).explode().unique()
+    return int(words.is_in(values.implode()).sum())

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from html import escape
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +52,13 @@ def shared_pages(views: Sequence[View], card: Mapping[str, Any], site: Site) -> 
     maps = "".join(f"Sitemap: {site.address}{name}\n" for name in ("sitemap.xml", "pages.xml"))
     made["robots.txt"] = f"User-agent: *\nAllow: /\n{maps}".encode()
     return made
+
+
+def compile_templates() -> None:
+    """Compile every template once, so that processes forked from this one need not."""
+    for language in LANGUAGES:
+        for file in FILES.glob("*.html"):
+            _templates(language).get_template(file.name)
 
 
 def _group_pages(views: Sequence[View], render: _Renderer) -> dict[str, bytes]:
@@ -131,19 +140,8 @@ class _Renderer:
     """Fill templates in one language; what is not marked as HTML is escaped, what is not there is an error."""
 
     def __init__(self, language: str, site: Site) -> None:
-        self.language, self.words, self.end = language, words(language), _end(language)
+        self.language, self.words, self.end, self.site = language, words(language), _end(language), site
         self.plot_titles = {kind: self.words[f"plot_{kind}"] for kind in ("time", "division", "category")}
-        self.environment = Environment(
-            loader=FileSystemLoader(FILES), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
-            lstrip_blocks=True,
-        )
-        self.environment.filters |= {"said": self.said, "bytes": size, "share": share, "number": "{:,}".format}
-        self.environment.globals |= {
-            "colon": "：" if language == "zh" else ": ", "comma": "，" if language == "zh" else ", ",
-            "w": self.words, "language": language, "site": site, "spark": spark, "statements": statements,
-            "department": department, "breaking_zh": breaking_zh, "end": self.end,
-            "themes": list(zip(THEMES, THEMES_EN, strict=True)),
-        }
 
     def __call__(self, template: str, name: str, **values: Any) -> bytes:
         other = next(one for one in LANGUAGES if one != self.language)
@@ -151,11 +149,28 @@ class _Renderer:
             "root": "../" * name.count("/"), "here": f"{name}{self.end}",
             "there": f"{name.rpartition('/')[2]}{_end(other)}", "other": other, "page": name,
         }
-        return self.environment.get_template(template).render(**place, **values).encode()
+        return _templates(self.language).get_template(template).render(site=self.site, **place, **values).encode()
 
     def said(self, text: Text) -> str:
         """Return a text in the page's language."""
         return str(getattr(text, self.language))
+
+
+@cache  # compiling templates costs more than filling them
+def _templates(language: str) -> Environment:
+    """Return the templates with what all pages in a language know."""
+    made = Environment(
+        loader=FileSystemLoader(FILES), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters |= {"said": attrgetter(language), "bytes": size, "share": share, "number": "{:,}".format}
+    made.globals |= {
+        "colon": "：" if language == "zh" else ": ", "comma": "，" if language == "zh" else ", ",
+        "w": words(language), "language": language, "spark": spark, "statements": statements,
+        "department": department, "breaking_zh": breaking_zh, "end": _end(language),
+        "themes": list(zip(THEMES, THEMES_EN, strict=True)),
+    }
+    return made
 
 
 def size(number: int) -> str:

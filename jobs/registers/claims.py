@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 import polars as pl
@@ -11,9 +12,10 @@ import polars as pl
 from jobs.contract import Contract, TypeSpec
 from jobs.register import Register
 from jobs.registers.keys import KEYS, has_key, identified, keys_in, told_by
-from jobs.registers.naming import NAMES, sounding, written
+from jobs.registers.naming import NAMES, written
 from jobs.registers.nearness import near_marks
 from jobs.rows.casting import storage_type
+from jobs.rows.comparable import sounds
 from jobs.sets.deduplication import day_of
 
 ORIGIN: dict[str, Any] = {
@@ -83,8 +85,7 @@ def claims(
         subject = identified(speaking, contract, role, register, register_key)
         leads = contract.name in register.lead
         judged = [] if register.keyed else [
-            subject["_keys"],
-            _near(speaking, contract, role, register, subject["_kind"], register_key),
+            subject["_keys"], _best_text(speaking, contract, role, register),
             _records(speaking, contract, role, register_key),
         ]
         found.append(
@@ -114,6 +115,7 @@ def claims(
         return rows.select(pl.col(name).cast(kind) for name, kind in wanted.items())
     plain = _names_written(rows, register)
     return rows.with_columns(
+        _near(plain, register, register_key),
         _marks(rows, compared(register), register_key, "_evidence", partial=True),
         pl.concat_list(
             [_marks(plain, fields, register_key, str(at), partial=False)
@@ -218,31 +220,31 @@ _SEPARATOR = "\x1f"  # the ASCII unit separator
 RECORD_ORDER = ("_as_of", "_delivered_on", "_batch_id", "_source_row", "_key_id")
 
 
-def _near(
-    rows: pl.DataFrame, contract: Contract, role: str, register: Register, kinds: pl.Series, register_key: bytes
-) -> pl.Series:
-    """Return the marks by which the best key of each row is near to others, under each name the row gives."""
+def _best_text(rows: pl.DataFrame, contract: Contract, role: str, register: Register) -> pl.Series:
+    """Return the text of each row's best key (`_text`), which no claim keeps."""
     texts = [key for _, key in keys_in(contract, role, register)]
-    raw = rows.select(pl.coalesce(texts) if texts else pl.lit(None, pl.String)).to_series()
-    link = contract.entities[role]
+    return rows.select((pl.coalesce(texts) if texts else pl.lit(None, pl.String)).alias("_text"))["_text"]
+
+
+def _near(rows: pl.DataFrame, register: Register, register_key: bytes) -> pl.Series:
+    """Return the marks by which the best key of each row is near to others, under each name the row gives."""
     marks = [
-        near_marks(raw, kinds, sounding(rows[link.fields[name]], register.fields[name].type), register_key).alias(name)
-        for name in (register.clash.name, register.clash.former)
-        if name in link.fields
+        near_marks(rows["_text"], rows["_kind"], sounds(rows[name]), register_key).alias(name)
+        for name in (register.clash.name, register.clash.former) if name
     ]
-    nothing = pl.Series("_near", [[]], pl.List(pl.String)).new_from_index(0, rows.height)
-    return pl.DataFrame([nothing, *marks]).select(pl.concat_list(pl.all()).alias("_near")).to_series()
+    return pl.DataFrame(marks).select(pl.concat_list(pl.all()).alias("_near"))["_near"]
 
 
 def _records(rows: pl.DataFrame, contract: Contract, role: str, register_key: bytes) -> pl.Series:
     """Return keyed fingerprints of the row keys; null where the row key itself says whom the row is about."""
     if not contract.correctable(role):
         return pl.Series("_record", [None] * rows.height, pl.String)
-    cells = rows.select(pl.col(name).cast(pl.String) for name in contract.load.key)
-    marks = [
-        None if all(cell is None for cell in row) else mark([contract.name, role, *row], register_key)
-        for row in cells.iter_rows()
-    ]
+    cells = [pl.col(name).cast(pl.String) for name in contract.load.key]
+    given = pl.any_horizontal(cell.is_not_null() for cell in cells)
+    said = [pl.lit(contract.name), pl.lit(role), *(cell.fill_null("") for cell in cells)]
+    told = pl.when(given).then(pl.concat_str(said, separator=_SEPARATOR))
+    texts = rows.select(told.alias("text"))["text"].to_list()
+    marks = [None if one is None else _fingerprint(one, register_key) for one in texts]
     return pl.Series("_record", marks, pl.String)
 
 
@@ -277,8 +279,12 @@ def _marks(rows: pl.DataFrame, fields: Sequence[str], register_key: bytes, name:
 
 def _names_written(rows: pl.DataFrame, register: Register) -> pl.DataFrame:
     """Return rows with their names as they are compared: a fact that is spelled otherwise is the same fact."""
-    wanted = {name for fields in register.clash.alike for name in fields if register.fields[name].type in NAMES}
-    return rows.with_columns(written(rows[name], register.fields[name].type).alias(name) for name in sorted(wanted))
+    clash = register.clash
+    wanted = {name for name in chain.from_iterable(clash.alike) if register.fields[name].type in NAMES}
+    wanted |= {name for name in (clash.name, clash.former) if name}
+    return rows.with_columns(
+        written(rows[name].cast(pl.String), register.fields[name].type).alias(name) for name in sorted(wanted)
+    )
 
 
 def _said(rows: pl.DataFrame, field: str) -> pl.Expr:

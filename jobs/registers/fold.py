@@ -37,7 +37,7 @@ def register_schema(register: Register, types: Mapping[str, TypeSpec]) -> dict[s
         fields |= {name: kind, f"{name}_source": pl.String, f"{name}_as_of": moment(register)}
     if register.keyed:
         return {**STATE, "_standing_as_of": moment(register), **fields}
-    return {**STATE, **fields, "_claims": pl.Int64, "_held": HELD, "_became": pl.String, "_fingerprint": pl.String}
+    return {**STATE, **fields, "_held": HELD, "_became": pl.String, "_fingerprint": pl.String}
 
 
 def replaced_schema(register: Register, types: Mapping[str, TypeSpec]) -> dict[str, Any]:
@@ -67,9 +67,7 @@ def fold(
     if claims.is_empty():
         return pl.DataFrame(schema=schema)
     kept = claims.filter(~pl.col("_waits"))
-    rows = claims.group_by("_entity_id").agg(
-        pl.col("_entity_kind").first().alias("_kind"), pl.len().cast(pl.Int64).alias("_claims")
-    )
+    rows = claims.group_by("_entity_id").agg(pl.col("_entity_kind").first().alias("_kind"))
     rows = rows.with_columns(pl.lit(None).alias("_became"))
     last = kept.filter(pl.col("_dataset").is_in(register.lead)).sort(
         "_as_of", "_delivered_on", "_withdrawn", descending=True
@@ -120,10 +118,22 @@ def changes(
             pl.col(name) if name in ("_entity_id", "_kind") else pl.lit(None, kind).alias(name)
             for name, kind in schema.items()
         ]
-    ).with_columns(
-        pl.lit(REMOVED).alias("_status"), pl.lit(0, pl.Int64).alias("_claims"), pl.lit("").alias("_fingerprint")
-    )
+    ).with_columns(pl.lit(REMOVED).alias("_status"), pl.lit("").alias("_fingerprint"))
     return pl.concat([changed.select(list(schema)), emptied.select(list(schema))])
+
+
+def living(rows: pl.DataFrame) -> dict[str, int]:
+    """Return how many `entities` live of some register rows, how many claims are `held`, how many are `contested`."""
+    alive = rows.filter(pl.col("_status") != REMOVED)
+    held = alive["_held"].list.len().sum() if "_held" in rows.columns else 0
+    contested = alive.filter(pl.col("_status") == CONTESTED).height
+    return {"entities": alive.height, "held": int(held), "contested": contested}
+
+
+def growth(changed: pl.DataFrame, current: pl.DataFrame) -> dict[str, int]:
+    """Return by how much a register grows (`living`) when changed rows take the place of current ones."""
+    before = living(current.join(changed, on="_entity_id", how="semi"))
+    return {name: count - before[name] for name, count in living(changed).items()}
 
 
 def _held_rows(claims: pl.DataFrame) -> pl.DataFrame:

@@ -122,12 +122,13 @@ def party_ids(key_id: str, parties: Sequence[str], register_key: bytes) -> list[
 def places(ids: pl.Series) -> pl.Series:
     """Return whole numbers (Int64) in the order of ids, from their first 12 characters; nulls where some are no ids.
 
-    They are sorted faster than ids; where they are equal nothing is said of the ids.
+    They are sorted faster than ids; where they are equal nothing is said of the ids. Marks of near keys are ids, too.
     """
-    whole = (ids.str.len_bytes() == ID_LENGTH).fill_null(value=False)
+    begun = ids.str.slice(0, PLACE_LENGTH)
+    whole = (begun.str.len_bytes() == PLACE_LENGTH).fill_null(value=False)
     if not whole.all():
         return pl.Series("place", [None] * len(ids), pl.Int64)
-    letters = matrix(ids, ID_LENGTH)
+    letters = matrix(begun, PLACE_LENGTH)
     found = np.zeros(len(ids), dtype=np.int64)
     for at in range(PLACE_LENGTH):
         found = (found << 5) | _NUMBERS[letters[:, at]]

@@ -11,7 +11,7 @@ import hmac
 import json
 import secrets
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Literal, get_args
 
 from cryptography.exceptions import InvalidSignature
@@ -47,7 +47,7 @@ class Sm2Key:
         """Return nothing of the key."""
         return "Sm2Key"
 
-    @property
+    @cached_property
     def public(self) -> bytes:
         """Return both coordinates of the public point, 64 bytes."""
         place = sm2_times(self.secret, SM2_BASE)

@@ -8,9 +8,9 @@ from collections.abc import Iterable
 import numpy as np
 import numpy.typing as npt
 import polars as pl
-import pyarrow as pa
 
 from jobs.errors import RequestError
+from jobs.rows.identifiers.characters import texts
 
 SHORTEST_KEY = 16  # bytes; a shorter key could be guessed
 BLOCK = 64  # bytes of SM3's block
@@ -90,10 +90,7 @@ def base32(digests: bytes, size: int = KEPT) -> pl.Series:
     for begin in range(0, len(words), _SLICE):
         some = words[begin : begin + _SLICE]
         _encode(some[:, 0].astype(np.uint64), some[:, 1].astype(np.uint64), letters[begin : begin + _SLICE])
-    text = letters.tobytes()
-    ends = np.arange(0, len(text) + 1, _LETTERS, dtype=np.int64)
-    buffers = [None, pa.py_buffer(ends), pa.py_buffer(text)]
-    return pl.Series(pa.Array.from_buffers(pa.large_string(), len(words), buffers))
+    return texts(letters.view(np.uint8))
 
 
 def _encode(

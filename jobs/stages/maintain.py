@@ -26,7 +26,7 @@ from jobs.storage.tables import STAGING, Lake
 
 LEFTOVER_AGE = timedelta(days=1)  # older than any task may run
 # A register's logs, and the id by which their files are sorted.
-_ORDERED = {"claims": "_key_id", "versions": "_entity_id", "replaced": "_entity_id", "marks": "mark"}
+_ORDERED = {"claims": "_key_id", "versions": "_entity_id", "replaced": "_entity_id", "nearness": "mark"}
 RETENTION_HOURS = 168  # Delta's own floor: readers of the last week's versions are safe
 
 

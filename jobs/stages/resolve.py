@@ -9,6 +9,7 @@ the engine's workers, interval of ids by interval.
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -35,10 +36,10 @@ from jobs.stages.conform import silver_table
 from jobs.storage import identification as tasks
 from jobs.storage.batch_tables import FILE_ROWS
 from jobs.storage.court import Court, case_changes, map_changes
-from jobs.storage.identification import REPLACED, VERSIONS, Delivered, Work
-from jobs.storage.keyed import CLAIMS, WRITTEN, Tables, merge
+from jobs.storage.identification import GROWN, REPLACED, VERSIONS, WRITTEN, Delivered, Work
+from jobs.storage.keyed import CLAIMS, Tables, merge
 from jobs.storage.ledgers import REGISTERS, RULES, Claims, Commit, Ledger
-from jobs.storage.logs import NAMED, PART, intervals
+from jobs.storage.logs import PART, intervals
 from jobs.storage.spreading import COUNT, spread
 from jobs.storage.tables import Lake
 
@@ -98,17 +99,15 @@ def _carry_out(lake: Lake, ledger: Ledger, commit: Commit) -> StageReport:
     court = Court(lake, register.name)
     with _working(lake, ledger, register, commit) as step:
         if register.keyed:
-            before = _entities(lake, register.name, commit.number - 1)
-            living = {"entities": before + _merge(step)}
+            written = _merge(step)
         else:
             _enter_claims(step)
             claims = ledger.claims_in_force(commit.number)
             keys = _touched(step, court, claims)
             _assert(step, court, claims, keys)
             _identify(court, register, commit)
-            _write_versions(step, court, claims, keys)
-            counts = ledger.counts()
-            living = {name: counts[name] for name in ("entities", "held", "contested")}
+            written = _write_versions(step, court, claims, keys)
+    living = _living(lake, ledger, commit, written)
     report = _account(lake, ledger, court, commit, living, started)
     lake.record(report)  # first: a commit that is done is accounted for
     lake.check_lease()
@@ -149,11 +148,8 @@ def _working(lake: Lake, ledger: Ledger, register: Register, commit: Commit) -> 
         yield Step(lake, ledger, commit, work, engine)
 
 
-def _merge(step: Step) -> int:
-    """Enter the claims of a keyed register and write the versions they make: one task for each interval of ids.
-
-    Returns by how many entities the register grows.
-    """
+def _merge(step: Step) -> pl.DataFrame:
+    """Enter the claims of a keyed register and write the versions they make: one task for each interval of ids."""
     lake, ledger, work = step.lake, step.ledger, step.work
     _make_claims(step)
     claims = ledger.claims_in_force(work.number)
@@ -165,7 +161,7 @@ def _merge(step: Step) -> int:
     lake.check_lease()
     for name, log in ((CLAIMS, claims.log), (REPLACED, tables.replaced), (VERSIONS, tables.versions)):
         log.commit(written.filter(pl.col("log") == name).select(list(PART)), work.number)
-    return int(written["grown"].sum())
+    return written
 
 
 def _fewer(step: Step, claims: Claims) -> dict[str, pl.LazyFrame]:
@@ -281,7 +277,7 @@ def _identify(court: Court, register: Register, commit: Commit) -> None:
     court.write(court.cases_log, case_changes(court.cases(number - 1), cases(force, found)), number)
 
 
-def _write_versions(step: Step, court: Court, claims: Claims, keys: pl.DataFrame) -> None:
+def _write_versions(step: Step, court: Court, claims: Claims, keys: pl.DataFrame) -> pl.DataFrame:
     """Write new versions of the entities whose fold differs from the register's row."""
     lake, ledger, work = step.lake, step.ledger, step.work
     decided, after = court.decisions(work.number), court.id_map(work.number)
@@ -293,17 +289,23 @@ def _write_versions(step: Step, court: Court, claims: Claims, keys: pl.DataFrame
     task = partial(
         tasks.version, work=work, versions=log, gone=gone, snapshot=ledger.snapshot_log(), id_map=after, feeders=feeders
     )
-    written = step.spread(task, work.parts, NAMED)
+    written = step.spread(task, work.parts, WRITTEN)
     lake.check_lease()
     for name, one in ((REPLACED, gone), (VERSIONS, log)):
         one.commit(written.filter(pl.col("log") == name).select(list(PART)), work.number)
+    return written
 
 
-def _entities(lake: Lake, register: str, number: int) -> int:
-    """Return how many entities a keyed register had after a commit."""
-    if not number:
-        return 0
-    return int(str(lake.last_report("resolve", register, f"commit-{number}").extra["entities"]))
+def _living(lake: Lake, ledger: Ledger, commit: Commit, written: pl.DataFrame) -> dict[str, int]:
+    """Return how many entities live after a commit, how many claims wait and how many entities all of whose do.
+
+    Counted along; counted whole where nothing says how many there were.
+    """
+    done = lake.judged("resolve", ledger.register).get(f"commit-{commit.number - 1}")
+    if done is None and commit.number > 1:
+        return {name: ledger.counts()[name] for name in GROWN}
+    before = {} if done is None else json.loads(done["extra"])
+    return {name: before.get(name, 0) + int(written[name].sum()) for name in GROWN}
 
 
 def _account(

@@ -18,23 +18,26 @@ from jobs.register import Register
 from jobs.registers.assertions import SCHEMA, Ruling
 from jobs.registers.claims import claims as claims_of
 from jobs.registers.claims import needed, once
-from jobs.registers.fold import REMOVED, changes, placed_schema, register_schema, replaced, replaced_schema
+from jobs.registers.fold import REMOVED, changes, growth, placed_schema, register_schema, replaced, replaced_schema
 from jobs.registers.judging import judge
-from jobs.registers.nearness import MARKS, near, neighbours, sharing
+from jobs.registers.nearness import MARKS, near, neighbours, sharing, told
 from jobs.registers.reopening import contradictions
 from jobs.registers.resolution import findings, placed, suggestions
 from jobs.storage.batch_tables import BatchTable, scan_files
 from jobs.storage.ledgers import Claims, newest
 from jobs.storage.locations import Location
-from jobs.storage.logs import GROUP_ROWS, Interval, Log
+from jobs.storage.logs import GROUP_ROWS, NAMED, Interval, Log
 
 Rulings = Mapping[str, Ruling]
 Types = Mapping[str, TypeSpec]
 VERSIONS, REPLACED = "versions", "replaced"
+GROWN = ("entities", "held", "contested")  # as `jobs.registers.fold.growth` counts
+WRITTEN: dict[str, Any] = {**NAMED, **dict.fromkeys(GROWN, pl.Int64)}  # and by how much the register grows
 FACTS = ("_key_id", "_kind", "_as_of", "_batch_id", "_alike")
 KEY = {"_key_id": pl.String}
 RECORD = {"_key_id": pl.String, "_record": pl.String}
 FACT = {"_alike": pl.String}
+NEAR = {"_key_id": pl.String, "_near": pl.List(pl.String)}
 PLACE = {"id": pl.String, "entity": pl.String}
 
 
@@ -87,8 +90,6 @@ def enter(part: Interval, *, work: Work, log: Log) -> pl.DataFrame:
     schema = {**log.schema, "_near": pl.List(pl.String)}
     rows = once(work.found("fresh", schema).filter(part.holds("_key_id")).collect())
     touch(rows, work, f"fresh-{part.low}")
-    marks = rows.select(pl.col("_near").alias("mark"), pl.col("_key_id").alias("key")).explode("mark")
-    work.put(marks.drop_nulls().unique(), "marks", part.low)
     return log.write(rows.with_columns(pl.lit(work.number, pl.Int64).alias("_commit")))
 
 
@@ -100,14 +101,14 @@ def touch(rows: pl.DataFrame, work: Work, part: str) -> None:
 
 def index(part: Interval, *, work: Work, marks: Log) -> pl.DataFrame:
     """Write the marks of one interval that are new, and the keys they make neighbours, into the index's folder."""
-    fresh = work.found("marks", MARKS).filter(part.holds("mark")).unique().collect()
-    known = marks.scan().filter(pl.col("_commit") < work.number).select(list(MARKS))
-    met = known.filter(part.holds("mark")).join(fresh.lazy().select("mark").unique(), on="mark", how="semi")
-    new = fresh.join(met.collect(engine="streaming"), on=list(MARKS), how="anti")
-    both = pl.concat([met, new.lazy()])
-    several = both.group_by("mark").len().filter(pl.col("len") > 1)
-    pairs = sharing(both.join(several, on="mark", how="semi").collect(engine="streaming"))
-    found = pl.concat([new, neighbours(pairs)])
+    near = work.found("fresh", NEAR).select(pl.col("_key_id").alias("key"), "_near").explode("_near")
+    texts = near.filter(part.holds("_near")).unique()
+    fresh = texts.select(*told("_near"), "key").select(list(MARKS)).collect(engine="streaming")
+    known = marks.scan(part).filter(pl.col("_commit") < work.number).select(list(MARKS))
+    met = known.join(fresh.lazy().select("mark"), on="mark", how="semi").collect(engine="streaming")
+    new = fresh.join(met, on=list(MARKS), how="anti")
+    several = pl.concat([met, new]).filter(pl.col("mark").is_duplicated())["mark"].unique().implode()
+    found = pl.concat([new, neighbours(sharing(*(rows.filter(pl.col("mark").is_in(several)) for rows in (new, met))))])
     return marks.write(found.with_columns(pl.lit(work.number, pl.Int64).alias("_commit")))
 
 
@@ -207,7 +208,7 @@ def version(
 ) -> pl.DataFrame:
     """Write new versions of one interval's entities whose fold differs from the register's row, and what they replace.
 
-    Returns `NAMED`, of the logs `VERSIONS` and `REPLACED`. A row of an entity that is no more says what it became,
+    Returns `WRITTEN`, of the logs `VERSIONS` and `REPLACED`. A row of an entity that is no more says what it became,
     where it became something.
     """
     schema = placed_schema(work.register, work.types)
@@ -223,6 +224,14 @@ def version(
         pl.when(pl.col("_status") == REMOVED).then("_to").alias("_became")
     )
     before = replaced(changed, current, replaced_schema(work.register, work.types))
-    return pl.concat([
+    written = pl.concat([
         versions.written(changed.select(columns), VERSIONS, work.number), gone.written(before, REPLACED, work.number)
     ])
+    return telling(written, growth(changed, current))
+
+
+def telling(written: pl.DataFrame, grown: Mapping[str, int]) -> pl.DataFrame:
+    """Return what a task wrote (`NAMED`) with how much it makes the register grow, in the first row (`WRITTEN`)."""
+    first = pl.int_range(pl.len()) == 0
+    told = [pl.when(first).then(pl.lit(grown[name], pl.Int64)).otherwise(0).alias(name) for name in GROWN]
+    return written.with_columns(told)

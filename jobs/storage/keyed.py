@@ -7,18 +7,16 @@ changed and nothing else. Its memory is bounded by the interval, what it returns
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import polars as pl
 
 from jobs.registers.claims import fresh_schema
-from jobs.registers.fold import REMOVED, replaced, replaced_schema
+from jobs.registers.fold import growth, replaced, replaced_schema
 from jobs.registers.keyed import Terms, counting, merged, refolded
-from jobs.storage.identification import REPLACED, VERSIONS, Work
+from jobs.storage.identification import REPLACED, VERSIONS, Work, telling
 from jobs.storage.ledgers import Claims, newest
-from jobs.storage.logs import NAMED, Interval, Log
+from jobs.storage.logs import Interval, Log
 
-WRITTEN: dict[str, Any] = {"grown": pl.Int64, **NAMED}  # `grown` by entities, told once a task
 CLAIMS = "claims"
 
 
@@ -65,14 +63,10 @@ def merge(part: Interval, *, work: Work, terms: Terms, tables: Tables) -> pl.Dat
         left = tables.claims.scan(part).filter(pl.col("_key_id").is_in(less.implode())).select(list(schema)).collect()
         claims = pl.concat([left, fresh.filter(pl.col("_key_id").is_in(less.implode()))])
         changed = pl.concat([changed, refolded(tables.opened(part, less), claims, before, terms)])
-    known = pl.concat([current, before]).filter(pl.col("_status") != REMOVED)["_entity_id"]
-    living = pl.col("_status") != REMOVED
-    made = changed.filter(living & ~pl.col("_entity_id").is_in(known.implode())).height
-    grown = made - changed.filter(~living).height
-    gone = replaced(changed, pl.concat([current, before]), replaced_schema(work.register, work.types))
+    known = pl.concat([current, before])
+    gone = replaced(changed, known, replaced_schema(work.register, work.types))
     written = pl.concat([
         tables.claims.log.written(fresh, CLAIMS, work.number), tables.versions.written(changed, VERSIONS, work.number),
         tables.replaced.written(gone, REPLACED, work.number),
     ])
-    told = pl.when(pl.int_range(pl.len()) == 0).then(grown).otherwise(0).cast(pl.Int64).alias("grown")
-    return written.select(told, *NAMED)
+    return telling(written, growth(changed, known))

@@ -3,8 +3,9 @@
 `<register>_versions` is the log, `<register>` the snapshot; what is true now is the newest row of each entity in
 either. `<register>_replaced` keeps for each version what it took the place of, so that what is made from a register can
 follow its changes. `<register>_claims` is a log too: a claim stays when its delivery is withdrawn, but is not in force
-any more, because the commits say which batches are. So is `<register>_marks`, the index by which near keys are found. A
-commit is planned before any table changes and done after all have: whoever finds a planned commit finishes exactly it.
+any more, because the commits say which batches are. So is `<register>_nearness`, the index by which near keys are
+found. A commit is planned before any table changes and done after all have: whoever finds a planned commit finishes
+exactly it.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from jobs.storage.logs import EVERYWHERE, Interval, Log
 from jobs.storage.tables import Lake
 
 REGISTERS = Layer.REGISTERS
-LOGS = ("_versions", "_replaced", "_claims", "_marks", "_assertions", "_id_changes", "_cases", "_decisions")
+LOGS = ("_versions", "_replaced", "_claims", "_nearness", "_assertions", "_id_changes", "_cases", "_decisions")
 COMMITS = {
     "commit": pl.Int64(), **dict.fromkeys(("state", "add", "remove", "decisions"), pl.String()),
     "recorded_at": pl.Datetime("us", "UTC"),
@@ -161,15 +162,12 @@ class Ledger:
         return newest(rows).filter(pl.col("_status") != REMOVED)
 
     def counts(self) -> dict[str, int]:
-        """Return how many entities live and in what state, how many claims are about them, how many of those wait."""
-        keyed = self._register.keyed
-        told = pl.lit(0) if keyed else pl.col("_claims").sum(), pl.lit(0) if keyed else pl.col("_held").list.len().sum()
+        """Return how many entities live and in what state, how many claims are in force, how many of those wait."""
         states = [(pl.col("_status") == state).sum().alias(state) for state in (ACTIVE, ENDED, CONTESTED)]
-        counted = pl.len().alias("entities"), *states, told[0].alias("claims"), told[1].alias("held")
-        found = self.scan_current().select(counted).collect().row(0, named=True)
-        if keyed:
-            found["claims"] = self.claims_in_force().all().select(pl.len()).collect().item()
-        return found
+        held = pl.lit(0) if self._register.keyed else pl.col("_held").list.len().sum()
+        counted = self.scan_current().select(pl.len().alias("entities"), *states, held.alias("held"))
+        claims = self.claims_in_force().all().select(pl.len()).collect().item()
+        return {**counted.collect().row(0, named=True), "claims": claims}
 
     @property
     def opening(self) -> int:
@@ -200,7 +198,8 @@ class Ledger:
 
     def marks_log(self) -> Log:
         """Return the index of marks as it stands: keys by their marks, and under a key the keys near to it."""
-        return Log.open(self.lake.folder(REGISTERS, f"{self.register}_marks"), {"_commit": pl.Int64, **MARKS}, "mark")
+        folder = self.lake.folder(REGISTERS, f"{self.register}_nearness")
+        return Log.open(folder, {"_commit": pl.Int64, **MARKS}, "mark")
 
     @property
     def _register(self) -> Register:

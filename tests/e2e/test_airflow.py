@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import shutil
+import sqlite3
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
 import pytest
 
+from jobs.errors import EngineError
 from jobs.layers import Layer
 from jobs.operation import airflow
 from jobs.operation.demo import APPROVAL_PAUSE
@@ -23,6 +27,7 @@ from tests.releases.conftest import registers_alone
 
 pytestmark = pytest.mark.e2e
 LONGEST_SECONDS = 300.0
+LOCKED_SECONDS = 8.0  # SQLite gives up after five unless it is told otherwise
 DELIVERED = "civil_affairs/deaths"
 
 
@@ -114,3 +119,26 @@ def test_a_backfill_judges_the_delivered_batches_of_its_dates_again_and_changes_
     assert judged == {batch.id: 2 if batch in chosen else 1 for batch in batches}
     order = ["_batch_id", "_source_file", "_source_row"]
     assert after.sort(order).equals(before.sort(order))
+
+
+def test_a_database_that_stands_still_for_a_while_ends_no_service(office: Office) -> None:
+    running, dag = airflow.up(office.settings), "dataset.civil_affairs__deaths"
+    run = office.operator.trigger(dag)  # so that the scheduler has something to write down
+    with closing(sqlite3.connect(airflow.folder(office.settings) / airflow.DATABASE, timeout=60)) as database:
+        database.execute("BEGIN IMMEDIATE")  # as a disk that stalls under whoever writes
+        time.sleep(LOCKED_SECONDS)
+        database.rollback()
+    deadline = time.monotonic() + LONGEST_SECONDS
+    while office.operator.get(f"/dags/{dag}/dagRuns/{run}")["state"] not in ("success", "failed"):
+        assert time.monotonic() < deadline
+        time.sleep(1)
+    airflow.check(running, office.settings)
+
+
+def test_a_service_that_ended_is_named(office: Office) -> None:
+    running = airflow.up(office.settings)
+    process = psutil.Process(running.processes["dag-processor"][0])
+    process.kill()
+    process.wait(LONGEST_SECONDS)
+    with pytest.raises(EngineError, match=r"dag-processor\.log: Airflow's dag-processor ended"):
+        airflow.check(running, office.settings)

@@ -26,7 +26,7 @@ from jobs.settings import Settings
 from jobs.stages import publish
 from jobs.storage.tables import Lake
 from tests.forks import ending
-from tests.releases.conftest import PUBLIC_VISITS, put_gold, visits, write_schemas
+from tests.releases.conftest import PUBLIC_VISITS, copy_of, put_gold, visits, write_schemas
 
 NAME = "health/visits"
 LAKE = Path(sys.executable).with_name("lake")
@@ -48,12 +48,24 @@ def given(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def lake(given: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lake:
     """Return such a lake of the test's own, which is the environment's too."""
-    for part in ("lake", "schemas"):
-        shutil.copytree(given / part, tmp_path / part)
-    settings = Settings(root=tmp_path / "lake", schemas=tmp_path / "schemas")
-    monkeypatch.setenv("LAKE_ROOT", str(settings.root))
-    monkeypatch.setenv("LAKE_SCHEMAS", str(settings.schemas))
-    return Lake(settings, load_catalogue(settings.schemas))
+    found = copy_of(given, tmp_path)
+    monkeypatch.setenv("LAKE_ROOT", str(found.settings.root))
+    monkeypatch.setenv("LAKE_SCHEMAS", str(found.settings.schemas))
+    return found
+
+
+@pytest.fixture(scope="module")
+def built_once(given: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of such a lake whose site is built, and of its schemas; to be copied."""
+    folder = tmp_path_factory.mktemp("built")
+    build(copy_of(given, folder))
+    return folder
+
+
+@pytest.fixture
+def built(built_once: Path, tmp_path: Path) -> Lake:
+    """Return a lake of the test's own whose site is built; it is not the environment's."""
+    return copy_of(built_once, tmp_path)
 
 
 def _opened(lake: Lake) -> Path:
@@ -109,17 +121,16 @@ def test_airflows_task_builds_what_a_release_changed_and_then_nothing(lake: Lake
     assert "an error" in (_opened(lake) / "health__visits/1.0.1/index.en.html").read_text(encoding="utf-8")
 
 
-def test_a_page_somebody_removed_is_made_again(lake: Lake) -> None:
-    build(lake)
-    page = _opened(lake) / "health__visits/1.0.0/index.en.html"
+def test_a_page_somebody_removed_is_made_again(built: Lake) -> None:
+    page = _opened(built) / "health__visits/1.0.0/index.en.html"
     before = page.read_bytes()
     page.unlink()
-    assert build(lake)["written"] == 1
+    assert build(built)["written"] == 1
     assert page.read_bytes() == before
 
 
-def test_killed_at_any_durable_step_every_page_a_reader_reaches_is_whole(lake: Lake, tmp_path: Path) -> None:
-    build(lake)
+def test_killed_at_any_durable_step_every_page_a_reader_reaches_is_whole(built: Lake, tmp_path: Path) -> None:
+    lake = built
     publish.run(lake, NAME, approved_by="officer")
     publish.withdraw(lake, NAME, ["1.0.0"], reason="an error", by="officer")
     root, before = lake.settings.root, tmp_path / "before"
@@ -191,7 +202,6 @@ def test_the_pages_beside_a_release_are_not_taken_for_it_and_anything_else_is(la
     assert any("index.zh.html" in one for one in verify(_opened(lake) / "health__visits/1.0.1").problems)
 
 
-def test_the_portals_pages_about_a_version_are_no_part_of_what_a_rebuild_compares(lake: Lake) -> None:
-    build(lake)
-    (released,) = (path.parent for path in _opened(lake).glob("health__visits/*/index.html"))
-    assert {row["result"] for row in recipes.rebuild(lake, NAME, released.name)} == {"equal"}
+def test_the_portals_pages_about_a_version_are_no_part_of_what_a_rebuild_compares(built: Lake) -> None:
+    (released,) = (path.parent for path in _opened(built).glob("health__visits/*/index.html"))
+    assert {row["result"] for row in recipes.rebuild(built, NAME, released.name)} == {"equal"}

@@ -11,6 +11,7 @@ import polars as pl
 import pytest
 
 from jobs.errors import PrivacyError
+from jobs.operation.summary import occurring
 from jobs.privacy.scanner import resident_numbers
 from jobs.settings import Settings
 from jobs.stages import conform, desensitise, land, load, maintain, resolve, scan
@@ -80,3 +81,10 @@ def test_airflows_database_and_other_folders_are_searched_too(lake: Lake, tmp_pa
 def test_numbers_inside_longer_numbers_are_none() -> None:
     texts = [f"7{REGISTERED}", "0.110105194912310021", "130000000000000"]
     assert resident_numbers(pl.Series(texts)).is_empty()
+
+
+def test_the_summary_counts_each_planted_identifier_once_wherever_it_stands() -> None:
+    log, cells = pl.Series("log", [f"a {REGISTERED} b", None]), pl.Series("cells", [f"{UNKNOWN},{REGISTERED}", "x"])
+    assert occurring([log, cells], pl.Series([REGISTERED, UNKNOWN])) == 2
+    assert occurring([log], pl.Series([UNKNOWN])) == 0
+    assert occurring([], pl.Series([UNKNOWN])) == 0

@@ -16,7 +16,7 @@ from jobs.registers.cases import Decision, decision
 from jobs.registers.claims import claim_schema, compared, mark
 from jobs.registers.keys import kind_ranks
 from jobs.registers.naming import sounding
-from jobs.registers.nearness import MARKS
+from jobs.registers.nearness import MARKS, TRACE
 from jobs.registers.resolution import Resolution, resolved
 
 LEAD, OTHER, THIRD = "market/register", "tax/payers", "labour/employers"
@@ -73,7 +73,7 @@ def sound(name: str) -> str:
 def marks(rows: Sequence[dict[str, Any]]) -> pl.DataFrame:
     """The index of marks: the organisation codes A2 and A3 are near to each other, A4 is near to none."""
     near = {(sound(row["name"]), row["_key_id"]) for row in rows if row["name"] and row["_key_id"] in ("A2", "A3")}
-    return pl.DataFrame(sorted(near), schema=MARKS, orient="row")
+    return pl.DataFrame([(*one, "A" * TRACE) for one in sorted(near)], schema=MARKS, orient="row")
 
 
 def resolve(*rows: dict[str, Any], handed: Sequence[dict[str, Any]] = ()) -> Resolution:

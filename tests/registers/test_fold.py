@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from jobs.contract import TypeSpec
 from jobs.register import Register
 from jobs.registers.claims import compared, mark
-from jobs.registers.fold import changes, fold, placed_schema, valid_on
+from jobs.registers.fold import changes, fold, growth, living, placed_schema, valid_on
 from jobs.registers.judging import judge
 
 LEAD, OTHER, THIRD = "police/residents", "welfare/deaths", "labour/insured"
@@ -160,6 +160,24 @@ def test_what_was_so_on_a_day_counts_only_claims_up_to_that_day() -> None:
         schema=SCHEMA,
     )
     assert fold(valid_on(claims, date(2021, 1, 1)), PERSON, TYPES, {})["phone"].to_list() == ["1"]
+
+
+def test_a_source_that_says_nothing_new_makes_no_version_however_often_it_delivers() -> None:
+    said = claim("E1", LEAD, 1, date(2026, 1, 1), name="张三", birth_date=date(1990, 1, 1))
+    daily = [claim("E1", THIRD, row, date(2026, 1, row), name="张三") for row in range(2, 5)]
+    current = fold(judged(pl.DataFrame([said], schema=SCHEMA)), PERSON, TYPES, {})
+    claims = judged(pl.DataFrame([said, *daily], schema=SCHEMA))
+    assert changes(claims, current, PERSON, TYPES, {}).is_empty()
+
+
+def test_a_register_counts_along_what_it_holds() -> None:
+    said = claim("E1", LEAD, 1, date(2026, 1, 1), name="张三", birth_date=date(1990, 1, 1))
+    alone = claim("E2", LEAD, 2, date(2026, 1, 1), name="王五")
+    other = claim("E1", OTHER, 3, date(2026, 1, 2), name="李四", birth_date=date(1950, 1, 1))
+    before = fold(judged(pl.DataFrame([said, alone], schema=SCHEMA)), PERSON, TYPES, {})
+    changed = changes(judged(pl.DataFrame([said, other], schema=SCHEMA)), before, PERSON, TYPES, {})
+    assert living(before) == {"entities": 2, "held": 0, "contested": 0}
+    assert growth(changed, before) == {"entities": -1, "held": 1, "contested": 0}
 
 
 def test_only_changed_rows_are_new_versions_and_an_entity_without_claims_is_removed() -> None:

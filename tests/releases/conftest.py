@@ -15,6 +15,7 @@ from deltalake import write_deltalake
 
 from jobs.catalogue import load_catalogue
 from jobs.layers import Layer
+from jobs.portal.build import build
 from jobs.releases import announcement, approvals
 from jobs.settings import Settings
 from jobs.stages import publish
@@ -104,14 +105,64 @@ def registers_alone() -> dict[str, str]:
 def three_versions(tmp_path_factory: pytest.TempPathFactory) -> Lake:
     """Return a lake with three versions of one dataset, rows coming and going; look at it, never change it."""
     root = tmp_path_factory.mktemp("three")
-    settings = Settings(root=root / "lake", schemas=write_schemas(root / "schemas"))
-    found = Lake(settings, load_catalogue(settings.schemas))
+    write_schemas(root / "schemas")
+    found = lake_in(root)
     approvals.approve(found, "health/visits", by="officer@city.example")
     for county, rare in ((30, 3), (40, 3), (35, 4)):
         put_gold(found, visits(county=county, rare=rare))
         publish.run(found, "health/visits", approved_by="officer")
     announcement.announce(found)
     return found
+
+
+@pytest.fixture(scope="session")
+def released_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of a lake whose visits are released once, and of its schemas; to be copied, never changed."""
+    folder = tmp_path_factory.mktemp("released")
+    write_schemas(folder / "schemas")
+    found = lake_in(folder)
+    approvals.approve(found, "health/visits", by="officer@city.example")
+    put_gold(found, visits())
+    publish.run(found, "health/visits", approved_by="officer", triggered_by="operator")
+    return folder
+
+
+@pytest.fixture
+def released(released_once: Path, schemas: Path) -> Lake:
+    """Return such a lake of the test's own, which `opened` opens with the contracts as they now stand."""
+    return copy_of(released_once, schemas.parent)
+
+
+@pytest.fixture(scope="session")
+def shown_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of a lake and its schemas, to be copied, never changed.
+
+    There are two versions of one public dataset and one of another, shown on the site and announced.
+    """
+    folder = tmp_path_factory.mktemp("shown")
+    write_schemas(folder / "schemas", PUBLIC_VISITS)
+    found = lake_in(folder)
+    for name in ("health/visits", "products/headcount"):
+        approvals.approve(found, name, by="officer@city.example")
+    for name, county in (("health/visits", 30), ("products/headcount", 30), ("health/visits", 60)):
+        put_gold(found, visits(county=county), name)
+        publish.run(found, name, approved_by="officer")
+    build(found)
+    announcement.announce(found)
+    return folder
+
+
+def copy_of(made: Path, place: Path, root: str = "lake") -> Lake:
+    """Return a lake of a test's own at `root` in a place: a copy of one, with its schemas, that was made once."""
+    shutil.copytree(made / "lake", place / root)
+    shutil.copytree(made / "schemas", place / "schemas", dirs_exist_ok=True)
+    return lake_in(place, root)
+
+
+def lake_in(folder: Path, root: str = "lake") -> Lake:
+    """Return the lake at `root` in a folder with the schemas in it."""
+    settings = Settings(root=folder / root, schemas=folder / "schemas")
+    return Lake(settings, load_catalogue(settings.schemas))
 
 
 def write_contract(root: Path, name: str, words: dict[str, Any]) -> None:

@@ -20,7 +20,7 @@ from jobs.releases.verify import read_log, verify
 from jobs.settings import Settings
 from jobs.stages import expire, publish
 from jobs.storage.tables import Lake
-from tests.releases.conftest import PUBLIC_VISITS, put_gold, visits, write_contract, write_schemas
+from tests.releases.conftest import PUBLIC_VISITS, copy_of, put_gold, visits, write_contract
 from tests.releases.test_verbs import call
 from tests.releases.test_verify import reseal
 
@@ -63,19 +63,11 @@ def swap(path, said, other):
 
 
 @pytest.fixture
-def lake(tmp_path, monkeypatch):
+def lake(shown_once, tmp_path, monkeypatch):
     """Return a lake with two versions of one public dataset and one of another, shown on the site."""
-    settings = Settings(root=tmp_path / "house", schemas=write_schemas(tmp_path / "schemas", PUBLIC_VISITS))
-    monkeypatch.setenv("LAKE_ROOT", str(settings.root))
-    monkeypatch.setenv("LAKE_SCHEMAS", str(settings.schemas))
-    found = Lake(settings, load_catalogue(settings.schemas))
-    for name in (NAME, COUNTED):
-        approvals.approve(found, name, by="officer@city.example")
-    for name, county in ((NAME, 30), (COUNTED, 30), (NAME, 60)):
-        put_gold(found, visits(county=county), name)
-        publish.run(found, name, approved_by="officer")
-    build(found)
-    announcement.announce(found)
+    found = copy_of(shown_once, tmp_path, "house")
+    monkeypatch.setenv("LAKE_ROOT", str(found.settings.root))
+    monkeypatch.setenv("LAKE_SCHEMAS", str(found.settings.schemas))
     return found
 
 

@@ -20,6 +20,7 @@ from jobs.releases.briefing import briefing
 from jobs.releases.verify import verify
 from jobs.settings import PROJECT
 from jobs.stages import publish
+from tests.releases.conftest import HEADCOUNT, copy_of, lake_in, write_contract, write_schemas
 
 NAME = "products/headcount"
 COUNTIES = ["330102", "330105", "330106"]
@@ -30,9 +31,12 @@ PRIVACY = {
 TRUTH = {("330102", "1"): 400, ("330102", "2"): 60, ("330105", "1"): 9}
 
 
-@pytest.fixture
-def noisy(opened, change):
-    """A lake whose counts are published with noise; the register's own rows are released to fewer people."""
+@pytest.fixture(scope="module")
+def given(tmp_path_factory):
+    """Return the folder of a lake and its schemas, to be copied, never changed.
+
+    Its counts are published with noise; the register's own rows are released to fewer people.
+    """
     person = {"from": "resident_id", "type": "resident_id", "protect": "pseudonym"}
     words = {"division_code": "division_code", "sex_code": "code"}
     fields = {
@@ -41,11 +45,30 @@ def noisy(opened, change):
         "fee": {"from": "fee", "type": "money", "protect": "keep"},
     }
     fields["sex_code"]["codes"] = "sex"
-    change(NAME, "fields", to=fields)
-    change(NAME, "privacy", to=PRIVACY)
-    lake = opened()
-    put(lake, TRUTH)
-    return lake
+    folder = tmp_path_factory.mktemp("given")
+    write_contract(write_schemas(folder / "schemas"), NAME, {**HEADCOUNT, "fields": fields, "privacy": PRIVACY})
+    put(lake_in(folder), TRUTH)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def once(given, tmp_path_factory):
+    """Return the folder of such a lake whose counts are released once; to be copied, never changed."""
+    folder = tmp_path_factory.mktemp("once")
+    release(copy_of(given, folder))
+    return folder
+
+
+@pytest.fixture
+def noisy(given, schemas):
+    """Return a lake of the test's own whose counts are published with noise."""
+    return copy_of(given, schemas.parent)
+
+
+@pytest.fixture
+def paid(once, schemas):
+    """Return a lake of the test's own whose counts are released once."""
+    return copy_of(once, schemas.parent)
 
 
 def put(lake, truth, *, extra=()):
@@ -73,8 +96,8 @@ def test_the_contract_with_noise_has_no_problem(noisy, schemas):
     assert problems(noisy, schemas) == []
 
 
-def test_every_cell_is_there_near_the_truth_and_no_exact_count_is_told(noisy):
-    _, one = release(noisy)
+def test_every_cell_is_there_near_the_truth_and_no_exact_count_is_told(paid):
+    one = listing.latest(paid.objects, NAME)
     table = pl.read_parquet(one.data("parquet"))
     assert table.select("division_code", "sex_code").rows() == [(c, s) for c in COUNTIES for s in ("1", "2")]
     said = json.loads((one.folder / "risk.json").read_bytes())
@@ -90,8 +113,8 @@ def test_every_cell_is_there_near_the_truth_and_no_exact_count_is_told(noisy):
     assert one.manifest["risk"] == said
 
 
-def test_the_card_says_epsilon_and_error_in_both_languages_and_the_release_verifies(noisy):
-    _, one = release(noisy)
+def test_the_card_says_epsilon_and_error_in_both_languages_and_the_release_verifies(paid):
+    one = listing.latest(paid.objects, NAME)
     off = str(one.manifest["risk"]["differential_privacy"]["measures"]["visits"]["error_95"])
     for name in ("README.md", "README.zh.md"):
         card = (one.folder / name).read_text(encoding="utf-8")
@@ -100,12 +123,12 @@ def test_the_card_says_epsilon_and_error_in_both_languages_and_the_release_verif
     assert verify(one.folder).problems == []
 
 
-def test_a_retry_takes_the_draw_that_was_paid_for(noisy):
-    before = release(noisy)[1].data("csv").read_bytes()
-    report, again = release(noisy)
+def test_a_retry_takes_the_draw_that_was_paid_for(paid):
+    before = listing.latest(paid.objects, NAME).data("csv").read_bytes()
+    report, again = release(paid)
     assert report.outcome == "known"
     assert again.data("csv").read_bytes() == before
-    assert len(entries(noisy)) == 1
+    assert len(entries(paid)) == 1
 
 
 def test_a_draw_whose_run_died_before_the_release_is_the_one_the_next_run_takes(noisy):
@@ -119,13 +142,12 @@ def test_a_draw_whose_run_died_before_the_release_is_the_one_the_next_run_takes(
     assert pl.read_parquet(one.data("parquet"))["visits"].to_list() == drawn.table["visits"].to_list()
 
 
-def test_a_rebuild_makes_the_same_bytes(noisy):
-    _, one = release(noisy)
-    assert {row["result"] for row in recipes.rebuild(noisy, NAME, one.version)} == {"equal"}
+def test_a_rebuild_makes_the_same_bytes(paid):
+    assert {row["result"] for row in recipes.rebuild(paid, NAME, "1.0.0")} == {"equal"}
 
 
-def test_the_ledger_refuses_what_the_budget_does_not_pay_for(noisy):
-    release(noisy)
+def test_the_ledger_refuses_what_the_budget_does_not_pay_for(paid):
+    noisy = paid
     put(noisy, {**TRUTH, ("330105", "2"): 70})
     assert release(noisy)[1].manifest["risk"]["differential_privacy"]["spent"] == "1"
     put(noisy, TRUTH)
@@ -139,10 +161,9 @@ def test_the_ledger_refuses_what_the_budget_does_not_pay_for(noisy):
     assert noisy.runs().filter(outcome="refused").height == 1
 
 
-def test_withdrawing_gives_no_epsilon_back(noisy):
-    _, one = release(noisy)
-    publish.withdraw(noisy, NAME, [one.version], reason="it was wrong", by="officer")
-    assert epsilon.spent(noisy.objects, noisy.catalogue.contract(NAME)) == 0.5
+def test_withdrawing_gives_no_epsilon_back(paid):
+    publish.withdraw(paid, NAME, ["1.0.0"], reason="it was wrong", by="officer")
+    assert epsilon.spent(paid.objects, paid.catalogue.contract(NAME)) == 0.5
 
 
 def test_a_person_with_many_rows_moves_the_table_no_further_than_the_noise_is_made_for(noisy):
@@ -172,7 +193,8 @@ def test_a_preview_spends_nothing_and_says_what_it_would_cost(noisy):
     assert "0.5 of 1.2 spent" in shown["epsilon"]
 
 
-def test_a_cell_is_never_out_with_noise_and_without(lake, opened, change, noisy):
+@pytest.mark.usefixtures("noisy")
+def test_a_cell_is_never_out_with_noise_and_without(opened, change):
     change(NAME, "privacy", to=None)
     exact = opened()
     release(exact)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import runpy
-import subprocess
 from datetime import UTC, date, datetime, timedelta
 
 import polars as pl
@@ -19,11 +18,12 @@ from jobs.releases.verify import verify
 from jobs.settings import PROJECT
 from jobs.stages import expire, publish
 from jobs.storage.tables import Lake
-from tests.releases.conftest import put_gold, write_contract
-from tests.releases.test_periods import NAME, PENALTIES, lake, penalties, schemas, shown
-from tests.releases.test_verbs import LAKE, call
+from tests import forks
+from tests.releases.conftest import copy_of, put_gold
+from tests.releases.test_periods import NAME, early, early_once, made, newest, penalties, schemas, shown
+from tests.releases.test_verbs import call
 
-__all__ = ["lake", "schemas"]  # fixtures
+__all__ = ["early", "early_once", "schemas"]  # fixtures
 OTHER = "credit/others"
 
 
@@ -56,8 +56,8 @@ def killed(lake, version, moves):
 
 
 @pytest.mark.parametrize("moves", [1, 2])
-def test_a_withdrawal_that_was_killed_is_ended_by_the_next_expiry(lake, moves):
-    first, _ = shown(lake, date(2026, 5, 2))
+def test_a_withdrawal_that_was_killed_is_ended_by_the_next_expiry(early, moves):
+    lake, (first, _) = early, newest(early)
     put_gold(lake, penalties().filter(pl.col("class_code") != "1"), NAME)
     second, _ = shown(lake, date(2026, 6, 1))
     assert (second.folder / f"changes/from-{first.version}").is_dir()
@@ -74,8 +74,8 @@ def test_a_withdrawal_that_was_killed_is_ended_by_the_next_expiry(lake, moves):
     assert [json.loads(line)["kind"] for line in log.splitlines()].count("withdrawal") == 1
 
 
-def test_what_programs_go_by_is_current_after_an_expiry_that_only_ended_another(lake):
-    first, _ = shown(lake, date(2026, 5, 2))
+def test_what_programs_go_by_is_current_after_an_expiry_that_only_ended_another(early):
+    lake, (first, _) = early, newest(early)
     killed(lake, first.version, 1)
     (report,) = expire.run(lake, day=date(2026, 5, 2))
     assert report.outcome == "known"
@@ -83,16 +83,20 @@ def test_what_programs_go_by_is_current_after_an_expiry_that_only_ended_another(
     assert not list(first.folder.glob("*.csv"))
 
 
-@pytest.fixture
-def two(lake, opened, schemas):
-    """Return a lake with the same release of two datasets."""
-    write_contract(schemas, OTHER, PENALTIES)
-    found = opened()
-    put_gold(found, penalties(), OTHER)
-    approvals.approve(found, OTHER, by="officer@city.example")
+@pytest.fixture(scope="module")
+def two_once(tmp_path_factory):
+    """Return the folder of a lake with the same release of two datasets, and its schemas; to be copied."""
+    folder = tmp_path_factory.mktemp("two")
+    found = made(folder, OTHER)
     shown(found, date(2026, 5, 2))
     publish.run(found, OTHER, approved_by="officer", day=date(2026, 5, 2))
-    return found
+    return folder
+
+
+@pytest.fixture
+def two(two_once, tmp_path):
+    """Return such a lake of the test's own."""
+    return copy_of(two_once, tmp_path)
 
 
 @pytest.mark.parametrize("spoilt", [
@@ -136,20 +140,22 @@ def ending_today(lake, *names):
 
 def withdraw_due(lake, *words):
     own = {"LAKE_ROOT": str(lake.settings.root), "LAKE_SCHEMAS": str(lake.settings.schemas), "PATH": "/usr/bin:/bin"}
-    return subprocess.run(
-        [LAKE, "withdraw", "--due", "--by", "officer@city.example", *words],
-        env={**own, "LAKE_LEASE_WAIT_SECONDS": "0"}, capture_output=True, text=True, check=False,
-    )
+    asked = ("withdraw", "--due", "--by", "officer@city.example", *words)
+    return forks.lake(*asked, environment={**own, "LAKE_LEASE_WAIT_SECONDS": "0"})
+
+
+@pytest.fixture(scope="module")
+def ending_once(tmp_path_factory):
+    """Return the folder of a lake with two datasets whose only versions are due, and its schemas; to be copied."""
+    folder = tmp_path_factory.mktemp("ending")
+    ending_today(made(folder, OTHER), NAME, OTHER)
+    return folder
 
 
 @pytest.fixture
-def ending(lake, opened, schemas):
-    """Return a lake with two datasets whose only versions are due."""
-    write_contract(schemas, OTHER, PENALTIES)
-    found = opened()
-    approvals.approve(found, OTHER, by="officer@city.example")
-    ending_today(found, NAME, OTHER)
-    return found
+def ending(ending_once, tmp_path):
+    """Return such a lake of the test's own."""
+    return copy_of(ending_once, tmp_path)
 
 
 def test_the_command_withdraws_and_shows_what_it_can_and_then_tells_what_failed(ending):
@@ -195,8 +201,8 @@ def test_the_command_names_and_counts_a_damaged_version_once(ending):
     assert "things failed" not in done.stderr
 
 
-def test_what_is_offered_anew_is_judged_in_the_contracts_own_zone(lake, opened, change):
-    shown(lake, date(2026, 5, 2))
+def test_what_is_offered_anew_is_judged_in_the_contracts_own_zone(early, opened, change):
+    lake = early
     change(NAME, "release", "mode", to="enclave")
     approvals.approve(opened(), NAME, by="officer@city.example")
     shown(opened(), date(2026, 5, 2))

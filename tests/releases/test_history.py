@@ -24,10 +24,11 @@ from jobs.releases.withdrawal import finish
 from jobs.sets.changes import Changes, applied
 from jobs.settings import PROJECT
 from jobs.stages import publish
-from tests.releases.conftest import put_gold, visits
+from tests.releases.conftest import copy_of, put_gold, visits
 
 NAME = "health/visits"
 OPEN = "controlled/health__visits"
+FIRST = f"{OPEN}/1.0.0"  # of the lake `released`
 
 
 def release(lake, rows=None) -> Path:
@@ -81,9 +82,10 @@ def test_a_version_says_what_a_reader_must_fear(found, terms, content, version):
     assert bool(breaking) == (version == "3.0.0")
 
 
-def test_every_version_is_the_one_before_and_its_changes(lake):
-    sizes = [(30, 3), (40, 3), (40, 5), (25, 3), (30, 4)]
-    folders = [release(lake, visits(county=county, rare=rare)) for county, rare in sizes]
+def test_every_version_is_the_one_before_and_its_changes(released):
+    sizes = [(40, 3), (40, 5), (25, 3), (30, 4)]  # after (30, 3)
+    folders = [released.objects.local(FIRST)]
+    folders += [release(released, visits(county=county, rare=rare)) for county, rare in sizes]
     assert [folder.name for folder in folders] == ["1.0.0", "1.0.1", "1.0.2", "1.0.3", "1.0.4"]
     now = pl.read_parquet(folders[0] / "visits.parquet")
     removed = [changes_of(folder, before.name).removed.height > 0 for before, folder in pairwise(folders)]
@@ -141,9 +143,8 @@ def test_windows_start_from_what_was_out_when_they_began(lake):
     assert history.windows(before, now, columns("a"), Layer.CONTROLLED) == ({}, "there is no version before")
 
 
-def test_changes_are_attributed_to_sources_and_to_terms(lake, opened, change):
-    release(lake, visits())
-    folder = release(lake, visits(county=40))
+def test_changes_are_attributed_to_sources_and_to_terms(released, opened, change):
+    folder = release(released, visits(county=40))
     found = said(folder)["changes"]["attribution"]
     assert found == {"source": {"added": 40, "removed": 0}, "pipeline": {"added": 0, "removed": 0}}
     change(NAME, "release", "only", to={"sex_code": ["2"]})
@@ -157,18 +158,17 @@ def test_changes_are_attributed_to_sources_and_to_terms(lake, opened, change):
     assert list(said(release(opened()))["changes"]["attribution"]) == ["unattributed"]
 
 
-def test_a_version_is_made_again_byte_by_byte(lake):
-    release(lake, visits())
-    release(lake, visits(county=40))
-    put_gold(lake, visits(county=50))
+def test_a_version_is_made_again_byte_by_byte(released):
+    release(released, visits(county=40))
+    put_gold(released, visits(county=50))
     for version in ("1.0.0", "1.0.1"):
-        rows = recipes.rebuild(lake, NAME, version)
+        rows = recipes.rebuild(released, NAME, version)
         assert {row["result"] for row in rows} == {"equal"}
         assert {"manifest.json", "visits.parquet", "README.zh.md"} <= {row["file"] for row in rows}
 
 
-def test_a_rebuild_under_other_terms_names_the_commit(lake, opened, change):
-    release(lake)
+@pytest.mark.usefixtures("released")
+def test_a_rebuild_under_other_terms_names_the_commit(opened, change):
     change(NAME, "release", "mode", to="enclave")
     with pytest.raises(RequestError, match=r"other terms\..*commit"):
         recipes.rebuild(opened(), NAME, "1.0.0")
@@ -195,24 +195,31 @@ def test_another_process_on_one_core_makes_the_same_bytes(lake, tmp_path):
     assert (again / "visits.parquet").read_bytes() == (folder / "visits.parquet").read_bytes()
 
 
-def test_two_versions_are_compared_with_samples_and_reasons(lake):
-    release(lake, visits())
-    release(lake, visits(county=40))
-    found = comparison.compare(lake.objects, NAME, "1.0.0", "1.0.1", sample=2)
+def test_two_versions_are_compared_with_samples_and_reasons(released):
+    release(released, visits(county=40))
+    found = comparison.compare(released.objects, NAME, "1.0.0", "1.0.1", sample=2)
     assert found["counts"] == {"added": 40, "removed": 0}
     assert len(found["samples"]["added"]) == 2
     assert found["reasons"] == ["1.0.1: pipeline 0 added, 0 removed.", "1.0.1: source 40 added, 0 removed."]
     with pytest.raises(RequestError, match=r"no version 9\.9\.9"):
-        comparison.compare(lake.objects, NAME, "1.0.0", "9.9.9")
+        comparison.compare(released.objects, NAME, "1.0.0", "9.9.9")
+
+
+@pytest.fixture(scope="module")
+def withdrawn_once(released_once, tmp_path_factory):
+    """Release three versions and withdraw the second, whose rows the third's changes hold; to be copied."""
+    folder = tmp_path_factory.mktemp("withdrawn")
+    lake = copy_of(released_once, folder)
+    for county in (40, 35):
+        release(lake, visits(county=county))
+    publish.withdraw(lake, NAME, ["1.0.1"], reason="一条记录应当删除", by="officer@city.example")
+    return folder
 
 
 @pytest.fixture
-def withdrawn(lake):
-    """Release three versions and withdraw the second, whose rows the third's changes hold."""
-    for county in (30, 40, 35):
-        release(lake, visits(county=county))
-    publish.withdraw(lake, NAME, ["1.0.1"], reason="一条记录应当删除", by="officer@city.example")
-    return lake
+def withdrawn(withdrawn_once, tmp_path):
+    """Return such a lake of the test's own."""
+    return copy_of(withdrawn_once, tmp_path)
 
 
 def test_a_withdrawn_version_loses_its_rows_and_keeps_its_manifest(withdrawn):
@@ -248,8 +255,8 @@ def test_the_portal_says_that_a_version_was_withdrawn(withdrawn):
     assert [row["status"] for row in listing.releases(withdrawn)] == ["released", "withdrawn", "released"]
 
 
-def test_after_the_last_version_is_withdrawn_the_chain_begins_anew(lake):
-    release(lake, visits())
+def test_after_the_last_version_is_withdrawn_the_chain_begins_anew(released):
+    lake = released
     release(lake, visits(county=40))
     publish.withdraw(lake, NAME, ["1.0.1"], reason="an error in the source", by="officer")
     assert json.loads(lake.objects.read(f"{OPEN}/latest.json"))["version"] == "1.0.0"
@@ -275,8 +282,8 @@ def test_a_withdrawal_is_finished_by_the_next_run_and_said_once(withdrawn):
         publish.withdraw(withdrawn, NAME, ["3.0.0"], reason="why", by="officer")
 
 
-def test_a_run_killed_before_it_told_the_world_is_caught_up_by_the_next(lake):
-    folder = release(lake)
+def test_a_run_killed_before_it_told_the_world_is_caught_up_by_the_next(released):
+    lake, folder = released, released.objects.local(FIRST)
     told = ("log.jsonl", "log.sig", "index.json")
     before = {name: lake.objects.read(name) for name in [f"controlled/{one}" for one in told]}
     for name in before:
@@ -286,7 +293,6 @@ def test_a_run_killed_before_it_told_the_world_is_caught_up_by_the_next(lake):
     assert verify(folder, log=lake.objects.local("controlled/log.jsonl")).problems == []
 
 
-def test_the_stored_inputs_are_the_gold_rows(lake):
-    release(lake, visits())
-    rows = pl.read_parquet(io.BytesIO(lake.objects.read("ops/releases/health__visits/1.0.0/gold.parquet")))
+def test_the_stored_inputs_are_the_gold_rows(released):
+    rows = pl.read_parquet(io.BytesIO(released.objects.read("ops/releases/health__visits/1.0.0/gold.parquet")))
     assert rows.height == visits().height

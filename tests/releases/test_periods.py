@@ -20,7 +20,7 @@ from jobs.references import check_references
 from jobs.releases import announcement, approvals, build, listing, periods, recipes, terms
 from jobs.releases.verify import verify
 from jobs.stages import expire, publish
-from tests.releases.conftest import SCHEMAS, put_gold, write_contract
+from tests.releases.conftest import SCHEMAS, copy_of, lake_in, put_gold, write_contract, write_schemas
 from tests.releases.test_verbs import call
 
 NAME = "credit/penalties"
@@ -48,38 +48,72 @@ OLD, NEW = date(2026, 3, 31), date(2026, 4, 1)  # the last day of one regime, th
 
 @pytest.fixture
 def schemas(schemas):
-    shutil.copy(SCHEMAS / "periods.yaml", schemas / "periods.yaml")
-    (schemas / "credit").mkdir()
-    write_contract(schemas, NAME, PENALTIES)
-    return schemas
+    return with_penalties(schemas)
 
 
 @pytest.fixture
-def lake(opened):
-    found = opened()
-    put_gold(found, penalties(), NAME)
-    approvals.approve(found, NAME, by="officer@city.example")
+def lake(schemas):
+    return approved(schemas.parent)
+
+
+def with_penalties(schemas, *names):
+    """Write contracts of penalties, and what they need, to a schemas folder."""
+    shutil.copy(SCHEMAS / "periods.yaml", schemas / "periods.yaml")
+    (schemas / "credit").mkdir()
+    for name in (NAME, *names):
+        write_contract(schemas, name, PENALTIES)
+    return schemas
+
+
+def made(folder, *names):
+    """Return a new lake in a folder with gold rows for penalties, and for others like them; all terms are approved."""
+    with_penalties(write_schemas(folder / "schemas"), *names)
+    return approved(folder, *names)
+
+
+def approved(folder, *names):
+    found = lake_in(folder)
+    for name in (NAME, *names):
+        put_gold(found, penalties(), name)
+        approvals.approve(found, name, by="officer@city.example")
     return found
+
+
+@pytest.fixture(scope="module")
+def early_once(tmp_path_factory):
+    """Return the folder of a lake with a release of the second of May, and its schemas; to be copied, never changed."""
+    folder = tmp_path_factory.mktemp("early")
+    shown(made(folder), date(2026, 5, 2))
+    return folder
+
+
+@pytest.fixture
+def early(early_once, schemas):
+    """Return such a lake of the test's own, which `opened` opens with the contracts as they now stand."""
+    return copy_of(early_once, schemas.parent)
 
 
 def penalties(repaired=None) -> pl.DataFrame:
     """Return gold: fines of two regimes, warnings, suspensions; `repaired`: since when that is so of some fines."""
     rows = [(OLD, "3", None), (NEW, "3", None), (NEW, "1", None), (NEW, "7", None), (date(2026, 6, 1), "3", None)]
-    found = [(*row, None) for row in rows for _ in range(6)]
-    found += [(date(2026, 5, 1), "3", None, repaired)] * 6
+    found = [(*row, None) for row in rows for _ in range(6)] + [(date(2026, 5, 1), "3", None, repaired)] * 6
     schema = {"decided_on": pl.Date, "class_code": pl.String, "published_to": pl.Date, "repaired_on": pl.Date}
     return pl.DataFrame(found, schema=schema, orient="row")
 
 
 def shown(lake, day):
     publish.run(lake, NAME, approved_by="officer", day=day)
+    return newest(lake)
+
+
+def newest(lake):
     one = listing.latest(lake.objects, NAME)
     rows = pl.read_parquet(one.data("parquet")).group_by(pl.all()).len().sort("decided_month", "class_code")
     return one, rows.rows()
 
 
-def test_a_release_holds_what_may_be_public_on_its_day_and_says_until_when(lake):
-    first, rows = shown(lake, date(2026, 5, 2))
+def test_a_release_holds_what_may_be_public_on_its_day_and_says_until_when(early):
+    lake, (first, rows) = early, newest(early)
     assert rows == [
         ("2026-03", "3", 6), ("2026-04", "1", 6), ("2026-04", "3", 6), ("2026-04", "7", 6), ("2026-05", "3", 6),
     ]
@@ -101,16 +135,15 @@ def test_a_draft_without_a_day_is_refused(lake):
         build.draft(penalties().lazy(), lake.catalogue.contract(NAME), lake.catalogue)
 
 
-def test_a_version_is_due_on_the_day_the_first_row_ends_and_not_before(lake):
-    shown(lake, date(2026, 5, 2))
-    assert periods.due(lake, date(2026, 6, 30)) == {}
-    ((name, reason), versions), *rest = periods.due(lake, date(2026, 7, 1)).items()
+def test_a_version_is_due_on_the_day_the_first_row_ends_and_not_before(early):
+    assert periods.due(early, date(2026, 6, 30)) == {}
+    ((name, reason), versions), *rest = periods.due(early, date(2026, 7, 1)).items()
     assert (name, versions, rest) == (NAME, ["1.0.0"], [])
     assert "2026-07-01" in reason
 
 
-def test_what_is_due_goes_whole_by_rule_and_is_told_everywhere(lake):
-    first, _ = shown(lake, date(2026, 5, 2))
+def test_what_is_due_goes_whole_by_rule_and_is_told_everywhere(early):
+    lake, (first, _) = early, newest(early)
     shown(lake, date(2026, 6, 1))
     (report,) = expire.run(lake, day=date(2026, 7, 1))
     assert (report.outcome, report.batch) == ("retracted", "1.0.0 1.0.1")
@@ -146,10 +179,8 @@ def test_repair_takes_a_version_back_that_shows_the_row_and_no_other(lake):
 
 
 @pytest.mark.parametrize("offset", range(0, 1300, 97))
-def test_on_every_day_no_version_on_offer_shows_a_row_that_ended(lake, offset):
-    start = date(2026, 5, 2)
-    shown(lake, start)
-    day = start + timedelta(days=offset)
+def test_on_every_day_no_version_on_offer_shows_a_row_that_ended(early, offset):
+    lake, day = early, date(2026, 5, 2) + timedelta(days=offset)
     expire.run(lake, day=day)
     try:
         shown(lake, day)
@@ -185,8 +216,8 @@ def longer_for_fines(regimes):
     regimes[-1]["classes"]["general"]["months"] = 24
 
 
-def test_an_approval_is_of_the_rules_as_they_stand_and_a_release_names_their_file(lake, opened, schemas):
-    first, _ = shown(lake, date(2026, 5, 2))
+def test_an_approval_is_of_the_rules_as_they_stand_and_a_release_names_their_file(early, opened, schemas):
+    lake, (first, _) = early, newest(early)
     assert "periods.yaml" in first.manifest["rules"]
     assert "regimes" not in terms.resolved(lake.catalogue.contract("health/visits"), lake.catalogue)
     elsewhere = yaml.safe_load((schemas / "periods.yaml").read_text(encoding="utf-8"))

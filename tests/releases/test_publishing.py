@@ -24,6 +24,7 @@ from jobs.stages import publish
 from tests.releases.conftest import put_gold, visits
 
 NAME, PRODUCT = "health/visits", "products/headcount"
+FIRST = "controlled/health__visits/1.0.0"  # of the lake `released`
 
 
 def release(lake, name=NAME):
@@ -74,8 +75,8 @@ def test_a_release_is_one_folder_with_everything_in_it(lake):
     assert verify(folder) == []
 
 
-def test_a_release_is_read_by_duckdb_and_valid_for_frictionless(lake):
-    _, folder = release(lake)
+def test_a_release_is_read_by_duckdb_and_valid_for_frictionless(released):
+    folder = released.objects.local(FIRST)
     query = "select division_code, birth_band, count(*) from '{}' group by all having count(*) < 5"
     for file in ("visits.parquet", "visits.csv"):
         assert duckdb.sql(query.format(folder / file)).fetchall() == []
@@ -85,17 +86,16 @@ def test_a_release_is_read_by_duckdb_and_valid_for_frictionless(lake):
     assert {task.stats["rows"] for task in report.tasks} == {126}
 
 
-def test_small_groups_of_the_counties_meet_in_the_city(lake):
-    _, folder = release(lake)
-    rows = pl.read_parquet(folder / "visits.parquet")
+def test_small_groups_of_the_counties_meet_in_the_city(released):
+    rows = pl.read_parquet(released.objects.local(FIRST) / "visits.parquet")
     assert rows.filter(pl.col("birth_band") == "1900-1909")["division_code"].to_list() == ["330100"] * 6
     assert "650102" not in rows["division_code"]
     assert rows.equals(rows.sort(rows.columns))
 
 
-def test_the_same_rows_in_another_order_give_the_same_bytes(lake):
-    _, folder = release(lake)
-    before = bytes_of(folder)
+def test_the_same_rows_in_another_order_give_the_same_bytes(released):
+    lake = released
+    before = bytes_of(lake.objects.local(FIRST))
     shutil.rmtree(lake.settings.home / "controlled")
     put_gold(lake, visits().sample(fraction=1, shuffle=True, seed=1))
     _, again = release(lake)
@@ -104,8 +104,8 @@ def test_the_same_rows_in_another_order_give_the_same_bytes(lake):
     assert {name for name in after if after[name] != before[name]} <= {"manifest.sig", "attestation.json"}
 
 
-def test_a_second_run_changes_nothing(lake):
-    _, folder = release(lake)
+def test_a_second_run_changes_nothing(released):
+    lake, folder = released, released.objects.local(FIRST)
     before, runs = bytes_of(folder), lake.runs().height
     report, same = release(lake)
     assert (report.outcome, report.accepted, same) == ("known", 126, folder)
@@ -114,8 +114,8 @@ def test_a_second_run_changes_nothing(lake):
     assert dated(folder.parent) == ["1.0.0"]
 
 
-def test_a_run_killed_before_its_record_is_recorded_by_the_next_one(lake):
-    _, folder = release(lake)
+def test_a_run_killed_before_its_record_is_recorded_by_the_next_one(released):
+    lake, folder = released, released.objects.local(FIRST)
     shutil.rmtree(lake.settings.home / "ops" / "runs")
     half = folder.parent / ".part-of-a-killed-run"
     half.mkdir()
@@ -231,8 +231,8 @@ def test_a_formula_is_made_harmless_in_csv_and_kept_in_parquet(lake):
     assert verify(folder) == []
 
 
-def test_the_descriptions_speak_chinese_and_english(lake):
-    _, folder = release(lake)
+def test_the_descriptions_speak_chinese_and_english(released):
+    folder = released.objects.local(FIRST)
     schema = pq.read_schema(folder / "visits.parquet")
     assert schema.metadata[b"title_zh"].decode() == "就诊"
     band = schema.field("birth_band").metadata
@@ -247,8 +247,8 @@ def test_the_descriptions_speak_chinese_and_english(lake):
     assert {"value": "1", "label": "男"} in fields["sex_code"]["categories"]
 
 
-def test_the_statement_can_be_recomputed(lake):
-    _, folder = release(lake)
+def test_the_statement_can_be_recomputed(released):
+    folder = released.objects.local(FIRST)
     said = json.loads((folder / "risk.json").read_text(encoding="utf-8"))
     sizes = pl.read_parquet(folder / "visits.parquet").group_by(said["quasi_identifiers"]).len()["len"]
     assert (said["threshold"], said["smallest_group"], said["groups"]) == (5, sizes.min(), len(sizes))
@@ -287,8 +287,8 @@ def test_releases_are_listed_by_dataset_and_version(lake):
     assert rows[1]["path"] == str(folder)
 
 
-def test_a_change_of_one_row_waits_and_a_change_of_many_is_published(lake):
-    release(lake)
+def test_a_change_of_one_row_waits_and_a_change_of_many_is_published(released):
+    lake = released
     put_gold(lake, visits(county=31))
     shown = publish.preview(lake, NAME)
     assert (shown["unchanged"], shown["held_back"]) == (True, 4)
@@ -305,10 +305,8 @@ def test_a_change_of_one_row_waits_and_a_change_of_many_is_published(lake):
     assert {row["result"] for row in recipes.rebuild(lake, NAME, "1.0.1")} == {"equal"}
 
 
-def test_a_version_with_other_columns_in_between_hides_no_earlier_one(opened, change):
-    lake = opened()
-    put_gold(lake, visits())
-    release(lake)
+def test_a_version_with_other_columns_in_between_hides_no_earlier_one(released, opened, change):
+    lake = released
     change(NAME, "fields", "remark", "publish", to=None)
     change(NAME, "release", "not_identifying", to={})
     release(opened())
@@ -359,8 +357,8 @@ def test_a_mean_of_fewer_than_a_group_is_an_error_of_the_contract(schemas, chang
     assert found(20) == []
 
 
-def test_rows_of_a_withdrawn_delivery_never_wait_and_take_their_group_with_them(lake):
-    release(lake)
+def test_rows_of_a_withdrawn_delivery_never_wait_and_take_their_group_with_them(released):
+    lake = released
     lake.record(StageReport("retract", NAME, "2026-03-01-0123456789ab", "retracted", delivered=1, withheld=1))
     put_gold(lake, visits().tail(-1))
     _, folder = release(lake)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import runpy
 import shutil
-import subprocess
 import sys
 from xml.etree import ElementTree
 
@@ -18,7 +18,16 @@ from jobs.portal.build import build
 from jobs.releases import announcement, approvals, listing, recipes
 from jobs.releases.verify import verify
 from jobs.stages import publish
-from tests.releases.conftest import PUBLIC_VISITS, VISITS, put_gold, visits, write_contract
+from tests.releases.conftest import (
+    PUBLIC_VISITS,
+    VISITS,
+    copy_of,
+    lake_in,
+    put_gold,
+    visits,
+    write_contract,
+    write_schemas,
+)
 
 NAME, SLUG, COUNTED = "health/visits", "health__visits", "products/headcount"
 
@@ -61,9 +70,8 @@ def test_what_is_not_public_lies_in_its_own_zone_and_nothing_open_tells_of_it(op
     assert {row["zone"]: row["dataset"] for row in listing.releases(lake)} == {"open": COUNTED, mode: NAME}
 
 
-def test_versions_are_numbered_together_and_no_change_file_crosses_a_zone(opened, schemas):
-    lake = opened()
-    release(lake)
+def test_versions_are_numbered_together_and_no_change_file_crosses_a_zone(released, opened, schemas):
+    lake = released
     release(lake, rows=visits(county=40))
     write_contract(schemas, NAME, PUBLIC_VISITS)
     lake = opened()
@@ -126,21 +134,34 @@ def test_a_zones_catalogue_and_feed_say_what_it_holds_and_only_the_open_one_lead
     assert (folder / "sitemap.xml").exists() == (mode == "public")
 
 
-@pytest.fixture
-def moved(opened, schemas):
-    """Return a lake with a dataset that was public, then controlled, then public again, two versions each time."""
+@pytest.fixture(scope="module")
+def moved_once(tmp_path_factory):
+    """Return the folder of a lake and its schemas, to be copied, never changed.
+
+    A dataset was public, then controlled, then public again, two versions each time.
+    """
+    folder = tmp_path_factory.mktemp("moved")
+    schemas = write_schemas(folder / "schemas")
     counties = iter((60, 90, 120, 150, 180, 210))
     for contract in (PUBLIC_VISITS, VISITS, PUBLIC_VISITS):
         write_contract(schemas, NAME, contract)
-        lake = opened()
+        lake = lake_in(folder)
         release(lake, rows=visits(county=next(counties)))
         release(lake, rows=visits(county=next(counties)))
     announcement.announce(lake)
     build(lake)
-    return lake
+    return folder
 
 
-def test_each_zone_has_a_chain_of_its_own_that_verifies_by_itself_and_tells_of_no_other(moved, tmp_path):
+@pytest.fixture
+def moved(moved_once, schemas):
+    """Return such a lake of the test's own, which `opened` opens with the contracts as they now stand."""
+    return copy_of(moved_once, schemas.parent)
+
+
+def test_each_zone_has_a_chain_of_its_own_that_verifies_by_itself_and_tells_of_no_other(
+    moved, tmp_path, monkeypatch, capsys
+):
     there = listing.versions(moved.objects, NAME)
     zones = [one.zone.value for one in there]
     assert zones == ["open", "open", "controlled", "controlled", "open", "open"]
@@ -156,12 +177,15 @@ def test_each_zone_has_a_chain_of_its_own_that_verifies_by_itself_and_tells_of_n
         folders = sorted(path.parent for path in (tmp_path / place / SLUG).glob("*/manifest.json"))
         assert len(folders) == count
         for folder in folders:
-            told = [sys.executable, "verify.py", ".", "--log", str(tmp_path / place / "log.jsonl")]
-            done = subprocess.run(told, cwd=folder, capture_output=True, text=True, check=False)
-            assert done.returncode == 0, done.stdout
-            assert "is not beside this one" not in done.stdout  # no dead link
-            assert re.search(r"holds +chain", done.stdout)
-            assert "fails" not in done.stdout
+            monkeypatch.chdir(folder)
+            monkeypatch.setattr(sys, "argv", ["verify.py", ".", "--log", str(tmp_path / place / "log.jsonl")])
+            with pytest.raises(SystemExit) as ended:
+                runpy.run_path("verify.py", run_name="__main__")
+            told = capsys.readouterr().out
+            assert ended.value.code == 0, told
+            assert "is not beside this one" not in told  # no dead link
+            assert re.search(r"holds +chain", told)
+            assert "fails" not in told
             if place == "open":  # whose terms are those that stand
                 assert {row["result"] for row in recipes.rebuild(moved, NAME, folder.name)} == {"equal"}
     closed = [one.version for one in there if one.zone is Layer.CONTROLLED]
@@ -206,9 +230,8 @@ def test_a_withdrawal_in_several_zones_tells_each_of_its_own_versions_alone(move
         assert verify(one.folder).status == "withdrawn"
 
 
-def test_a_controlled_version_is_withdrawn_where_it_lies(opened):
-    lake = opened()
-    release(lake)
+def test_a_controlled_version_is_withdrawn_where_it_lies(released):
+    lake = released
     publish.withdraw(lake, NAME, ["1.0.0"], reason="wrong rows", by="officer")
     announcement.announce(lake)
     folder = lake.objects.local(f"controlled/{SLUG}/1.0.0")
@@ -218,9 +241,8 @@ def test_a_controlled_version_is_withdrawn_where_it_lies(opened):
     assert SLUG not in lake.objects.read("open/feed.atom").decode()
 
 
-def test_what_lies_open_by_mistake_is_not_announced(opened):
-    lake = opened()
-    release(lake)
+def test_what_lies_open_by_mistake_is_not_announced(released):
+    lake = released
     shutil.copytree(lake.objects.local(f"controlled/{SLUG}"), lake.objects.local(f"open/{SLUG}"))
     announcement.enter(lake)
     build(lake)

@@ -31,7 +31,7 @@ def test_only_the_corrected_person_is_dead(tmp_path: Path, order: tuple[int, int
             load.run(lake, DATASET)
             conform.run(lake, DATASET)
             resolve.run(lake, "person")
-        rows = Ledger(lake, "person").scan_current().select("_entity_id", "died_on", "_claims").collect()
+        rows = Ledger(lake, "person").scan_current().select("_entity_id", "died_on").collect()
         claims = lake.scan(Layer.REGISTERS, "person_claims").collect()
     corrected = claims.filter(pl.col("_delivered_on") == pl.col("_delivered_on").max())["_key_id"].to_list()
     assert rows["_entity_id"].to_list() == corrected

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 import polars as pl
+import pyarrow as pa
 
 from jobs.rows.identifiers.spelling import Mask, bytes_of
 
@@ -45,6 +46,15 @@ def matrix(values: pl.Series, width: int) -> Matrix:
     """Return ASCII values of exactly `width` characters, none null, as an (n, width) matrix of bytes."""
     data, _ = bytes_of(values)
     return np.ascontiguousarray(data.reshape(-1, width).T).T
+
+
+def texts(letters: Matrix) -> pl.Series:
+    """Return the rows of an (n, width) matrix of ASCII bytes as texts: the inverse of `matrix`."""
+    count, width = letters.shape
+    data = np.ascontiguousarray(letters).tobytes()
+    ends = np.arange(0, len(data) + 1, width, dtype=np.int64)
+    buffers = [None, pa.py_buffer(ends), pa.py_buffer(data)]
+    return pl.Series(pa.Array.from_buffers(pa.large_string(), count, buffers))
 
 
 def digits(letters: Matrix) -> Mask:
