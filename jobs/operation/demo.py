@@ -215,8 +215,9 @@ class Rounds:
         for one in found:
             task = one["task_instance"]
             key = (task["dag_id"], task["dag_run_id"], task["map_index"])
-            since = self._waiting.setdefault(key, time.monotonic())
-            if task["state"] == "awaiting_input" and time.monotonic() - since > APPROVAL_PAUSE:
+            if task["state"] != "awaiting_input":
+                continue
+            if time.monotonic() - self._waiting.setdefault(key, time.monotonic()) > APPROVAL_PAUSE:
                 choice = "Approve" if "Approve" in one["options"] else CASE_ANSWER
                 self.officer.answer(*key[:2], task["task_id"], choice, place=task["map_index"])
                 self.clock.say(f"{choice} by {airflow.OFFICER}: {one['subject']}")
