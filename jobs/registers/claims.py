@@ -128,8 +128,7 @@ def _told_by_key(rows: pl.DataFrame, contract: Contract, role: str, register: Re
     """Return what each row's key itself says of the register's fields."""
     if not register.of_key:
         return []
-    texts = [key for _, key in keys_in(contract, role, register)]
-    numbers = rows.select(pl.coalesce(texts) if texts else pl.lit(None, pl.String)).to_series()
+    numbers = _best_text(rows, contract, role, register)
     return [told_by(numbers, what).alias(f"{name}{OF_KEY}") for name, what in register.of_key.items()]
 
 

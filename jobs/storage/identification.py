@@ -88,7 +88,7 @@ def claim(part: Delivered, *, work: Work, register_key: bytes) -> pl.DataFrame:
 def enter(part: Interval, *, work: Work, log: Log) -> pl.DataFrame:
     """Write the fresh claims on one interval of keys into the log's folder; leave the keys, records and facts met."""
     schema = {**log.schema, "_near": pl.List(pl.String)}
-    rows = once(work.found("fresh", schema).filter(part.holds("_key_id")).collect())
+    rows = once(work.found("fresh", schema).drop("_near").filter(part.holds("_key_id")).collect())
     touch(rows, work, f"fresh-{part.low}")
     return log.write(rows.with_columns(pl.lit(work.number, pl.Int64).alias("_commit")))
 

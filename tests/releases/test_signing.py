@@ -103,7 +103,7 @@ def test_a_lake_with_the_key_of_another_backup_takes_no_version_for_damaged_and_
 
 def test_a_signature_by_sm2_is_judged_once_however_many_there_are(tmp_path: Path) -> None:
     store = Folder(tmp_path)
-    own = Signer.open(store, "SM2").public  # reckoned anew whenever it is asked for
+    own = Signer.open(store, "SM2").public
     messages = [str(number).encode() for number in range(600)]
     for message in messages:
         assert not Publisher(store).signed(own.hex(), message, "00")
